@@ -120,6 +120,7 @@ class MemoryKafka:
         self.compacted: set[str] = set()
         self.epochs: collections.Counter[str] = collections.Counter()
         self.open_transactions: dict[str, tuple[Transaction, list[Target]]] = {}
+        self.connected: set[str] = set()  # transactional ids of writers
         self.is_down = False
         self.may_write = asyncio.Event()
         self.may_write.set()
@@ -228,6 +229,7 @@ class MemoryWriter:
             raise KafkaConnectionError("the broker is down")
         self._kafka.epochs[self.transactional_id] += 1
         self._epoch = self._kafka.epochs[self.transactional_id]
+        self._kafka.connected.add(self.transactional_id)
         self._kafka.end(self.transactional_id, commit=False)
 
     async def partitions(self, topic: str) -> int:
@@ -261,6 +263,7 @@ class MemoryWriter:
 
     async def stop(self) -> None:
         """Disconnect; an open transaction stays open."""
+        self._kafka.connected.discard(self.transactional_id)
 
     def _require_epoch(self) -> None:
         if self._kafka.is_down:

@@ -4,77 +4,71 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 from typing import Any
 
 import pytest
 from faust.types import TP
 
+from agents.kafka.state_topic import HEADER, POSITION, keep_latest
 from agents.process import exits
 from agents.runtime import owned_partitions
-from agents.runtime.changelog import Recovery, WriteResult
 from agents.runtime.counters import Counters
 from agents.runtime.owned_partitions import OwnedPartitions
+from agents.runtime.state_header import expected_header
 from schemas.config.connections import Kafka
+from tests.agents.runtime.memory_backend import MemoryKafka
+from tests.polling import turns
 
 A, B = TP("t.events", 0), TP("t.events", 1)
 
 
-class Changelog:
-    """Opens when ``may_open`` is set; ``failure`` set: it fails instead."""
+CLUSTER = "c1"
 
-    may_open: asyncio.Event
-    failure: BaseException | None = None
-    made: list[Any] = []
 
-    def __init__(self, kafka: Kafka, agent: str, tp: TP, cluster: str, *_: Any) -> None:
-        self.tp, self.written, self.closed, self.restored, self.share, self.records, self.bytes = (
-            tp,
-            [],
-            False,
-            0,
-            0.0,
-            0,
-            0,
-        )  # type: ignore[var-annotated]
-        self.state_topic, self.remedy = f"{kafka.prefix}.{agent}.state", cluster
-        Changelog.made.append(self)
-
-    async def open(self) -> Recovery:
-        await Changelog.may_open.wait()
-        if Changelog.failure is not None:
-            raise Changelog.failure
-        return Recovery([], 7, 2, False, 0)
-
-    async def write(self, position: int, changed: Any, outputs: Any) -> WriteResult:
-        self.written.append(position)
-        return WriteResult(0, 0, 0)
-
-    async def close(self) -> None:
-        self.closed = True
+def made_kafka(cluster: str = CLUSTER) -> MemoryKafka:
+    """Two partitions whose state stands at position 7 of 9 events. No write returns before ``may_write``."""
+    kafka = MemoryKafka()
+    for name, partitions in (("events", 2), ("windows", 16), ("deadletter", 4)):
+        kafka.create(f"t.{name}", partitions)
+    kafka.create("t.watch.state", 2, compacted=True)
+    header = json.dumps(expected_header("watch", cluster, "t.events", 2)).encode()
+    for partition in range(2):
+        kafka.publish("t.events", partition, *[(None, b"event")] * 9)
+        kafka.publish("t.watch.state", partition, (HEADER, header), (POSITION, b"7"))
+    kafka.may_write.clear()
+    return kafka
 
 
 @pytest.fixture
-def make_store(monkeypatch, counting) -> Any:
-    def make() -> OwnedPartitions:
-        Changelog.may_open, Changelog.failure, Changelog.made = asyncio.Event(), None, []
-        monkeypatch.setattr(owned_partitions, "Changelog", Changelog)
-        return OwnedPartitions(Kafka(prefix="t", checkpoint=60), [counting.CountingAgent()], Counters())
+def make_store(counting) -> Any:
+    def make(kafka: MemoryKafka) -> OwnedPartitions:
+        settings = Kafka(prefix="t", checkpoint=60)
+        store = OwnedPartitions(settings, [counting.CountingAgent()], Counters(), kafka)
+        store.cluster = CLUSTER
+        return store
 
     return make
 
 
+def restoring(kafka: MemoryKafka, count: int) -> Any:
+    """Wait until so many partitions wait for their barrier."""
+    return turns(lambda: len(kafka.open_transactions) == count)
+
+
 def test_assigning_returns_after_the_restore_with_known_positions(make_store):
     async def scene() -> None:
-        store = make_store()
+        kafka = made_kafka()
+        store = make_store(kafka)
         assigning = asyncio.create_task(store.assign({A, B}))
-        await asyncio.sleep(0.01)
+        await restoring(kafka, 2)
         assert not assigning.done()
         assert [(status.partition, status.restoring, status.core) for status in store.status()] == [
             (0, True, None),
             (1, True, None),
         ]
         assert (store.positions(), store.assigned) == ({}, False)
-        Changelog.may_open.set()
+        kafka.may_write.set()
         await assigning
         assert (store.positions(), store.durable(), store.assigned) == ({A: 7, B: 7}, {A: 7, B: 7}, True)
         assert not any(status.restoring for status in store.status())
@@ -85,16 +79,18 @@ def test_assigning_returns_after_the_restore_with_known_positions(make_store):
 
 def test_a_revoked_partition_is_hidden_immediately_and_durable_when_revoking_returns(make_store, bundle):
     async def scene() -> None:
-        store = make_store()
-        Changelog.may_open.set()
+        kafka = made_kafka()
+        store = make_store(kafka)
+        kafka.may_write.set()
         await store.assign({A, B})
         store.owned[A].apply(bundle(7, 9))
         revoking = asyncio.create_task(store.revoke({A}))
         await asyncio.sleep(0)
         assert [status.partition for status in store.status()] == [1]
         await revoking
-        changelog = next(made for made in Changelog.made if made.tp == A)
-        assert (changelog.written, changelog.closed) == ([9], True)
+        latest: dict[bytes, bytes] = {}
+        keep_latest(latest, kafka.read("t.watch.state", 0))
+        assert (latest[POSITION], kafka.connected) == (b"9", {"t.watch-t.events-1"})
         await store.revoke_all()
 
     asyncio.run(scene())
@@ -102,12 +98,13 @@ def test_a_revoked_partition_is_hidden_immediately_and_durable_when_revoking_ret
 
 def test_a_partition_revoked_during_its_restore_is_released(make_store):
     async def scene() -> None:
-        store = make_store()
+        kafka = made_kafka()
+        store = make_store(kafka)
         assigning = asyncio.create_task(store.assign({A}))
-        await asyncio.sleep(0.01)
+        await restoring(kafka, 1)
         await store.revoke({A})
         await assigning
-        assert (store.owned, store.restoring, Changelog.made[0].closed) == ({}, {}, True)
+        assert (store.owned, store.restoring, kafka.connected) == ({}, {}, set())
 
     asyncio.run(scene())
 
@@ -117,28 +114,31 @@ def test_a_restore_logs_its_progress_and_its_total(make_store, monkeypatch, capl
     caplog.set_level("INFO", "softfail.store")
 
     async def scene() -> None:
-        store = make_store()
+        kafka = made_kafka()
+        store = make_store(kafka)
         assigning = asyncio.create_task(store.assign({A, B}))
-        await asyncio.sleep(0.01)
-        for changelog in Changelog.made:
+        await restoring(kafka, 2)
+        for partition, _ in store.restoring.values():
+            changelog: Any = partition.changelog
             changelog.restored, changelog.share = 120_000, 0.5
-        await asyncio.sleep(0.05)
-        Changelog.may_open.set()
+        await turns(lambda: "50 %" in caplog.text)
+        kafka.may_write.set()
         await assigning
         await store.revoke_all()
 
     asyncio.run(scene())
     assert "restoring t.events/0: 120,000 records, 50 % of its log" in caplog.text
-    assert "restored 2 partitions: 240,000 records of state in" in caplog.text
+    assert "restored 2 partitions: 240,006 records of state in" in caplog.text
 
 
 def test_a_partition_knows_the_duration_of_its_restore(make_store):
     async def scene() -> None:
-        store = make_store()
+        kafka = made_kafka()
+        store = make_store(kafka)
         assigning = asyncio.create_task(store.assign({A}))
         await asyncio.sleep(0.2)
         assert store.restoring[A][0].recovery_s == 0.0
-        Changelog.may_open.set()
+        kafka.may_write.set()
         await assigning
         assert store.owned[A].recovery_s >= 0.2
         await store.revoke_all()
@@ -148,11 +148,12 @@ def test_a_partition_knows_the_duration_of_its_restore(make_store):
 
 def test_the_garbage_collector_is_off_during_a_restore_and_on_after_it(make_store):
     async def scene() -> list[bool]:
-        store = make_store()
+        kafka = made_kafka()
+        store = make_store(kafka)
         assigning = asyncio.create_task(store.assign({A}))
-        await asyncio.sleep(0.01)
+        await restoring(kafka, 1)
         states = [gc.isenabled()]
-        Changelog.may_open.set()
+        kafka.may_write.set()
         await assigning
         await store.revoke_all()
         return [*states, gc.isenabled()]
@@ -161,19 +162,19 @@ def test_the_garbage_collector_is_off_during_a_restore_and_on_after_it(make_stor
 
 
 @pytest.mark.parametrize(
-    ("failure", "end"),
-    [
-        (exits.Misconfigured("its cluster is 'b'"), ("leave", exits.CONFIGURATION)),
-        (TimeoutError(), ("restart", exits.STATE)),
-    ],
+    ("cluster", "is_down", "end"),
+    [("another", False, ("leave", exits.CONFIGURATION)), (CLUSTER, True, ("restart", exits.STATE))],
+    ids=["state of another cluster", "the broker is down"],
 )
-def test_a_partition_that_cannot_be_restored_exits_the_process(make_store, ends, ended, failure, end):
+def test_a_partition_that_cannot_be_restored_exits_the_process(
+    make_store, ends, ended, cluster, is_down, end
+):
     async def scene() -> None:
-        store = make_store()
-        Changelog.failure = failure
-        Changelog.may_open.set()
+        kafka = made_kafka(cluster)
+        kafka.is_down = is_down
+        kafka.may_write.set()
         with pytest.raises(ended):
-            await store.assign({A})
+            await make_store(kafka).assign({A})
 
     asyncio.run(scene())
     assert ends[0][:2] == end
@@ -181,7 +182,8 @@ def test_a_partition_that_cannot_be_restored_exits_the_process(make_store, ends,
 
 def test_an_empty_assignment_is_an_assignment(make_store):
     async def scene() -> None:
-        store = make_store()
+        kafka = made_kafka()
+        store = make_store(kafka)
         await store.assign(set())
         assert store.assigned
 
