@@ -1,7 +1,7 @@
 """The interface of a partition to Kafka: a log of its state, transactions, a reader of topics, a transport.
 
 The product has one backend, Kafka (``kafka_backend.py``, ``faust_transport.py``). Tests have a second one in
-memory. ``tests/agents/backend_contract.py`` states the laws of both, and runs on both.
+memory. ``tests/agents/runtime/backend_contract.py`` states the laws of both, and runs on both.
 """
 
 from __future__ import annotations
