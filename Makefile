@@ -31,6 +31,9 @@ $(COMMANDS): $(BIN)/softfail-%: Makefile | $(STAMP)
 demo: $(STAMP) ## show a feature that degrades, and its page that is sent and resolved (needs no Kafka)
 	$(BIN)/python -m agents demo
 
+# Compiled modules are kept: the tests start many processes of ours, and pytest compiles each test module.
+export PYTHONDONTWRITEBYTECODE =
+
 # Some tests wait for processes of their own, and those on Kafka most of the time: more workers than cores.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 PYTEST := $(BIN)/python -m pytest --quiet --durations 20 --durations-min 1

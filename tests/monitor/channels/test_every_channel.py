@@ -199,7 +199,7 @@ def test_an_episode_of_any_size_makes_a_bounded_utf_8_request(episode_of, name, 
                 for incident in huge.incidents
             ],
             "examples": (
-                [example.model_copy(update={"output": "word " * 40_000 + label}) for example in huge.examples]
+                [example.model_copy(update={"output": "word " * 15_000 + label}) for example in huge.examples]
                 * 3
             ),
         }

@@ -277,7 +277,7 @@ def test_restarts_at_any_time_give_the_same_bytes_and_each_name_once(
     seed: int, every: int, a_minute: float
 ) -> None:
     draw = random.Random(seed)
-    switch = [draw.uniform(0, 240 / a_minute) for _ in range(6)]
+    switch = [draw.uniform(0, 160 / a_minute) for _ in range(6)]
     rare = draw.choice([0.02, 0.3, 1])
 
     def fields_of(minute: float, rng: random.Random) -> dict[str, Any]:
@@ -289,7 +289,7 @@ def test_restarts_at_any_time_give_the_same_bytes_and_each_name_once(
             "environment": "staging" if now[5] else None,
         }
 
-    in_order = enumerate(scene(fields_of, round(300 / a_minute), a_minute))
+    in_order = enumerate(scene(fields_of, round(200 / a_minute), a_minute))
     values = [
         value
         for _, value in sorted(
