@@ -35,6 +35,8 @@ _DIGEST_ORDER = (
     "severity",
     "page_newborn",
 )
+# fields of a later release; while they are not written, the rule is the one of before
+_NEWER = ("least_change",)
 
 
 class StateChange(NamedTuple):
@@ -236,6 +238,9 @@ def transition(
 def digest_of(rule: Watched) -> str:
     """Hash a rule's settings to 16 hexadecimal digits; an edited rule is another rule."""
     settings = rule.model_dump(mode="json")
+    for name in _NEWER:
+        if settings.get(name) is None:
+            settings.pop(name, None)
     names = dict.fromkeys([*(name for name in _DIGEST_ORDER if name in settings), *settings])
     ordered = {name: settings[name] for name in names}
     return hashlib.blake2b(to_json(ordered), digest_size=8).hexdigest()

@@ -9,6 +9,7 @@ from monitor.reports.result import BacktestResult
 from monitor.rules.evidence import Evidence as RuleEvidence
 from monitor.wording.episode_text import by_importance, clock, segment
 from monitor.wording.finding_text import measure
+from monitor.wording.number_format import figure as plain_figure
 from monitor.wording.number_format import share, span
 from schemas.evidence_record import Evidence
 from schemas.records import EpisodeIncident
@@ -65,8 +66,10 @@ def period(episode: EpisodeHistory) -> str:
     )
 
 
-def figure(metric: str, value: float | None) -> str:
+def figure(metric: str, value: float | None, *others: float | None) -> str:
     """Write a value of a metric with its unit; None is `?`.
+
+    ``others``: values in the same sentence; the text differs from theirs unless they are equal.
 
     >>> figure("pass_rate", 0.971), figure("duration_s.p90", 4.218), figure("output_tokens.mean", 1234.5), figure("events", None)
     ('97.1 %', '4.22 s', '1,234', '?')
@@ -74,9 +77,9 @@ def figure(metric: str, value: float | None) -> str:
     if value is None:
         return "?"
     if metric.endswith("_rate") or "=" in metric:
-        return share(value)
+        return share(value, *others)
     name = metric.rpartition(".")[0] or metric
-    shown = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    shown = plain_figure(value, "", *others)
     return f"{shown} s" if name.endswith("_s") else f"${shown}" if name.endswith("_usd") else shown
 
 
@@ -137,13 +140,11 @@ def certainty(evidence: Evidence) -> str:
 
 def near_miss_text(evidence: RuleEvidence) -> str:
     """Write the reading of a rule that did not fire: value, interval, threshold."""
-    metric, above = evidence.metric, evidence.above
-    bound = (
-        f"fires when surely {'above' if above is not None else 'below'}"
-        f" {figure(metric, above if above is not None else evidence.below)}"
-    )
+    metric, above, value = evidence.metric, evidence.above, evidence.value
+    limit = above if above is not None else evidence.below
+    bound = f"fires when surely {'above' if above is not None else 'below'} {figure(metric, limit, value)}"
     low, high = figure(metric, evidence.low), figure(metric, evidence.high)
-    return f"{figure(metric, evidence.value)} ({low} to {high}); {bound}"
+    return f"{figure(metric, value, limit)} ({low} to {high}); {bound}"
 
 
 def kind_of_alert(episode: EpisodeHistory) -> str:

@@ -3,13 +3,15 @@ varies.
 
 A rule reads windows of several lengths. A short window shows a large change at once; a long window has the
 events that show a small change. Benjamini and Hochberg's procedure selects the significant tests. A finding
-needs significance (here) and the least effect (``drift_effect``). ``drift_tests`` makes the tests.
+needs significance (here), the least effect (``drift_effect``) and the least change in its own unit
+(``least_change``). ``drift_tests`` makes the tests.
 
 Source: Benjamini, Hochberg, J. R. Statist. Soc. B 57 (1995) 289.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache, partial
 from statistics import NormalDist
@@ -23,11 +25,13 @@ from monitor.rules.drift_effect import least_effect, least_text_effect
 from monitor.rules.drift_evidence import NEVER_SEEN, DriftResult
 from monitor.rules.drift_tests import MIN_EVENTS_UNSEEN, Scope, View, drift_tests
 from monitor.rules.evidence import Finding, StatisticFinding, evidence_of, no_evidence
+from monitor.rules.least_change import is_large_enough
 from monitor.rules.reading import Reading
 from monitor.rules.text_drift import TextReader
 from monitor.rules.threshold import BUDGET_Z
 from monitor.rules.window_view import Window
 from monitor.windows.feature_series import FeatureState
+from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import SegmentKey
 from monitor.windows.text_blocks import TEXT_NAMES
 from schemas.config.rules import Drift
@@ -137,7 +141,7 @@ class DriftReader:
         for result in drift_tests(scope, view):
             yield _Candidate(
                 result,
-                partial(least_effect, scope.rule, result, view.reference),
+                partial(_least_effect, scope.rule, result, view),
                 partial(_finding, result, view),
             )
 
@@ -192,8 +196,20 @@ class DriftReader:
         return least_text_effect(rule, reference, self._texts.variation(reference))
 
 
+def _least_effect(rule: Drift, result: DriftResult, view: View) -> float:
+    """Return the effect that a drift needs; infinite where nothing changed enough to care about."""
+    least = least_effect(rule, result, view.reference)
+    if result.effect < least or is_large_enough(rule, result, _part(result, view), view.reference.pane):
+        return least
+    return math.inf
+
+
+def _part(result: DriftResult, view: View) -> Pane:
+    return view.window.part("error_rate", result.statistic)
+
+
 def _finding(result: DriftResult, view: View) -> StatisticFinding:
-    return result.finding(view.window.part("error_rate", result.statistic), view.reference)
+    return result.finding(_part(result, view), view.reference)
 
 
 @cache

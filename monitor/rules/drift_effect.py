@@ -1,5 +1,5 @@
 """The least effect that a drift must have to matter: the usual one of its kind, and more than the reference
-itself varies.
+itself varies. ``least_change`` adds the least change in the metric's own unit.
 """
 
 from __future__ import annotations
@@ -52,13 +52,12 @@ def least_effect(rule: Drift, result: DriftResult, reference: Reference) -> floa
     """Return the effect that a drift of a number, category or rate needs; 0 for a model never seen before."""
     if result.test == NEVER_SEEN:
         return 0.0
-    kind = _statistic_kind(result.statistic)
-    usual = EFFECTS["language" if result.statistic in _LANGUAGES else kind]
-    least = (rule.effect or usual) * (YOUNG_FACTOR if reference.is_young else 1)
+    kind = statistic_kind(result.statistic)
+    least = (rule.effect or EFFECTS[kind]) * (YOUNG_FACTOR if reference.is_young else 1)
     variation = _variation(reference, result.statistic, kind)
     # the whole interval must lie beyond it: numbers and arcsines of rates have a standard error of
     # 1/sqrt(n)
-    if variation and kind != "category":
+    if variation and kind in ("number", "rate"):
         return max(least, VARIATION_FACTOR * variation + z_of(rule.confidence) / math.sqrt(result.n))
     return max(least, VARIATION_FACTOR * variation)
 
@@ -73,8 +72,14 @@ def _variation(reference: Reference, name: str, kind: str) -> float:
     )
 
 
-def _statistic_kind(statistic: str) -> str:
-    """Return the key of ``EFFECTS`` for a statistic of panes, a language being a category."""
+def statistic_kind(statistic: str) -> str:
+    """Return the key of ``EFFECTS`` and ``LEAST_CHANGES`` for a statistic of panes.
+
+    >>> [statistic_kind(name) for name in ("output_tokens", "finish_reason", "output_language", "error_rate")]
+    ['number', 'category', 'language', 'rate']
+    """
+    if statistic in _LANGUAGES:
+        return "language"
     if statistic in _ABSENT:
         return "category"
     return "rate" if statistic.endswith("_rate") else "number"
@@ -86,7 +91,7 @@ def _apart(block: Pane, whole: Pane, name: str, kind: str) -> float:
     """
     if kind == "number":
         return _numbers_apart(block, whole, name)
-    if kind == "category":
+    if kind in ("category", "language"):
         (now, n), (then, m) = shares(name, _ABSENT[name], block), shares(name, _ABSENT[name], whole)
         if n < MIN_BLOCK_EVENTS or not now or not then:
             return 0.0

@@ -18,6 +18,7 @@ NEVER_SEEN = "never_seen"
 """The test of a model that the reference never saw, by its name in evidence."""
 _READINGS = ("p50", "p90", "p99", "mean")
 _LEAST_BEYOND = 5  # events that must lie beyond a quantile
+_BUCKETS = 2.1  # a quantile moved if it is more than a bucket away, which is twice as wide as the error
 _CLEARLY_MORE = 1.25  # the median is shown unless another reading moved by so much more
 
 
@@ -36,13 +37,17 @@ class DriftResult(NamedTuple):
     n: float
     m: float
 
-    def finding(self, current: Pane, reference: Reference) -> StatisticFinding:
-        """Describe the drift by the reading that moved most: its value now and in the reference."""
-        moved = (
-            _number(self.statistic, current, reference.pane)
-            or _category(self.statistic, current, reference.pane)
-            or _rate(self.statistic, current, reference.pane)
+    def reading(self, current: Pane, reference: Pane) -> MovedReading:
+        """Return the reading that moved most: its value now and in the reference."""
+        return (
+            _number(self.statistic, current, reference)
+            or _category(self.statistic, current, reference)
+            or _rate(self.statistic, current, reference)
         )
+
+    def finding(self, current: Pane, reference: Reference) -> StatisticFinding:
+        """Describe the drift by the reading that moved most."""
+        moved = self.reading(current, reference.pane)
         return StatisticFinding(
             metric=moved.metric,
             value=_rounded(moved.now.value),
@@ -58,8 +63,8 @@ class DriftResult(NamedTuple):
         )
 
 
-class _Moved(NamedTuple):
-    """A reading now and in the reference."""
+class MovedReading(NamedTuple):
+    """A reading now and in the reference. ``metric``: ``NAME.p50``, ``NAME=LABEL`` or the name of a rate."""
 
     metric: str
     now: Estimate
@@ -121,10 +126,11 @@ def _with_absent(labels: dict[str, int], total: int, absent: str) -> tuple[dict[
     return {label: labels[label] * 1.0 for label in sorted(labels)}, n**2 / n if n else 0.0
 
 
-def _number(name: str, current: Pane, reference: Pane) -> _Moved | None:
+def _number(name: str, current: Pane, reference: Pane) -> MovedReading | None:
     if name not in current.numbers or name not in reference.numbers:
         return None
-    best: tuple[float, _Moved] | None = None
+    width = _BUCKETS * max(current.numbers[name].error, reference.numbers[name].error)
+    best: tuple[float, MovedReading] | None = None
     for reading in _READINGS:
         q = QUANTILES.get(reading, 0.5)
         metric = f"{name}.{reading}"
@@ -136,12 +142,14 @@ def _number(name: str, current: Pane, reference: Pane) -> _Moved | None:
             continue
         scale = max(abs(now.value), abs(then.value))
         distance = abs(now.value - then.value) / scale if scale else 0.0
+        if reading in QUANTILES and distance <= width:
+            distance = 0.0
         if best is None or distance > _CLEARLY_MORE * best[0]:
-            best = distance, _Moved(metric, now, then.value, then.n)
+            best = distance, MovedReading(metric, now, then.value, then.n)
     return best[1] if best else None
 
 
-def _category(name: str, current: Pane, reference: Pane) -> _Moved | None:
+def _category(name: str, current: Pane, reference: Pane) -> MovedReading | None:
     absent = next((category.absent for category in CATEGORIES if category.name == name), None)
     (now, n), (then, m) = shares(name, absent, current), shares(name, absent, reference)
     if not now or not then:
@@ -152,15 +160,15 @@ def _category(name: str, current: Pane, reference: Pane) -> _Moved | None:
     }
     label = max(sorted(moved), key=lambda label: (round(abs(moved[label]), 9), moved[label]))
     share = Estimate(now.get(label, 0.0) / now_total, n, None, None)
-    return _Moved(f"{name}={label}", share, then.get(label, 0.0) / then_total, m)
+    return MovedReading(f"{name}={label}", share, then.get(label, 0.0) / then_total, m)
 
 
-def _rate(name: str, current: Pane, reference: Pane) -> _Moved:
+def _rate(name: str, current: Pane, reference: Pane) -> MovedReading:
     now, then = (
         MetricReader(name).add([current]).estimate(Z),
         MetricReader(name).add([reference]).estimate(Z),
     )
-    return _Moved(name, now, then.value, then.n)
+    return MovedReading(name, now, then.value, then.n)
 
 
 def _rounded(value: Number | None) -> Number | None:

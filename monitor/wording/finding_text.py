@@ -94,10 +94,9 @@ def measure(evidence: Evidence, *, interval: bool = True) -> str:
     if "=" in evidence.metric:
         return _category(evidence, interval=interval)
     threshold = evidence.above if evidence.above is not None else evidence.below
+    shown = evidence.value, threshold, evidence.reference
     if evidence.metric.endswith("_rate"):
-        value, limit, before = (
-            "?" if rate is None else share(rate) for rate in (evidence.value, threshold, evidence.reference)
-        )
+        value, limit, before = ("?" if rate is None else share(rate, *shown) for rate in shown)
         if supports_share(evidence):
             text, between = _rate(evidence, value), shares_between(evidence) if interval else ""
         else:
@@ -105,12 +104,11 @@ def measure(evidence: Evidence, *, interval: bool = True) -> str:
     else:
         name, unit = _number(evidence.metric)
         value, limit, before = (
-            "?" if number is None else f"{figure(number, unit)} {unit}".rstrip()
-            for number in (evidence.value, threshold, evidence.reference)
+            "?" if number is None else f"{figure(number, unit, *shown)} {unit}".rstrip() for number in shown
         )
         text, between = f"{name} is {value}", figures_between(evidence, unit) if interval else ""
     if evidence.reference is not None:
-        return f"{text}{_in_brackets(between, f'was {before}')}"
+        return f"{text}{_in_brackets(between, _was(evidence, before))}"
     if evidence.burn is not None and evidence.target is not None:
         return (
             f"{text}{_in_brackets(between)}, so that the error budget of {share(evidence.target)} burns"
@@ -224,12 +222,18 @@ def _category(evidence: Evidence, *, interval: bool) -> str:
         or f"{_CATEGORIES.get(name, f'calls have the {name}')} {sanitize(label, 100) or 'empty'}"
     )
     text, between = (
-        f"{only}{'?' if value is None else share(value)} of {subject}",
+        f"{only}{'?' if value is None else share(value, before)} of {subject}",
         shares_between(evidence) if interval else "",
     )
     if evidence.test == "never_seen":
         return f"{text}{_in_brackets(between)}, which was never seen before"
-    return f"{text}{_in_brackets(between, before is not None and f'was {share(before)}')}"
+    was = before is not None and _was(evidence, share(before, value))
+    return f"{text}{_in_brackets(between, was)}"
+
+
+def _was(evidence: Evidence, before: str) -> str:
+    """Write the value of the reference; a figure is not repeated as if it had changed."""
+    return "as before" if evidence.value == evidence.reference else f"was {before}"
 
 
 def _in_brackets(*parts: str | Literal[False]) -> str:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from functools import partial
+
 from monitor.stats.share_intervals import wilson_interval
 from monitor.windows.record import Z95
 from schemas.evidence_record import Evidence, WeightedSample
 
 MAX_WIDTH = 0.9  # of an interval; a wider one says nothing
+MAX_EXTRA_DIGITS = 16
+"""Digits beyond the usual ones that a figure may have, to differ from another."""
 LEAST_WIDTH = 3  # percentage points; an interval at least as wide is written in whole percents
 
 
@@ -22,32 +28,78 @@ def span(seconds: float) -> str:
     return f"{seconds:.6g} s"
 
 
-def share(value: float) -> str:
+def share(value: float, *others: float | None) -> str:
     """Write a share (0 to 1) as a percentage with two or three digits.
+
+    Args:
+        value: the share.
+        others: shares in the same sentence; the text differs from theirs unless they are equal.
 
     >>> share(0.234), share(0.0042), share(1.0), share(0.9996), share(0.99997)
     ('23.4 %', '0.42 %', '100 %', '99.96 %', '99.997 %')
+    >>> share(0.2341, 0.2338), share(0.2338, 0.2341)
+    ('23.41 %', '23.38 %')
     """
+    return _distinct(value, others, _share_digits, f"{Decimal(repr(float(value))) * 100:f} %")
+
+
+def _share_digits(value: float, extra: int) -> str:
+    """Write a share with ``extra`` more digits than usual."""
     percent = value * 100
     if percent in (0, 100):
         return f"{percent:.0f} %"
-    for digits in range(2 if percent < 1 else 1, 6):
+    least = (2 if percent < 1 else 1) + extra
+    for digits in range(least, max(6, least + 1)):
         shown = round(percent, digits)
         if 0 < shown < 100:  # a share below 100 % must not be written as 100 %
             return f"{shown:.{digits}f}".rstrip("0").rstrip(".") + " %"
     return "almost 100 %" if percent > 50 else "almost 0 %"
 
 
-def figure(value: float, unit: str) -> str:
+def figure(value: float, unit: str, *others: float | None) -> str:
     """Write a number without its unit in three digits; tokens and characters are whole numbers.
+
+    Args:
+        value: the number.
+        unit: in which ``others`` are too.
+        others: numbers in the same sentence; the text differs from theirs unless they are equal.
 
     >>> figure(4.218, "s"), figure(51_234.4, "tokens"), figure(1234.5, "s")
     ('4.22', '51,234', '1,234')
+    >>> figure(100.4, "tokens", 100.0), figure(4.218, "s", 4.221), figure(999.7, "s")
+    ('100.4', '4.218', '1,000')
     """
+    return _distinct(value, others, partial(_figure_digits, unit=unit), repr(float(value)))
+
+
+def _figure_digits(value: float, extra: int, unit: str) -> str:
+    """Write a number with ``extra`` more digits than usual."""
     # a quantile is the middle of a bucket, but there is no fraction of a token
-    if unit in ("tokens", "characters") and value >= 1:
-        return f"{value:,.0f}"
-    return f"{value:{'.3g' if abs(value) < 1000 else ',.0f'}}"
+    is_whole = unit in ("tokens", "characters") and value >= 1
+    if is_whole or abs(value) >= 1000:
+        text = f"{value:,.{extra}f}"
+    else:
+        text = f"{value:.{3 + extra}g}"
+        if "e+" in text:  # rounded up to 1,000
+            text = f"{float(text):,.0f}"
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+
+
+def _distinct(
+    value: float, others: Iterable[float | None], write: Callable[[float, int], str], exact: str
+) -> str:
+    """Write a value with as many digits as distinguish it from each of ``others`` that is not equal to it.
+
+    Args:
+        write: writes a number with so many digits more than usual.
+        exact: the text where ``MAX_EXTRA_DIGITS`` do not suffice.
+    """
+    different = [other for other in others if other is not None and other != value]
+    for extra in range(MAX_EXTRA_DIGITS):
+        text = write(value, extra)
+        if all(write(other, extra) != text for other in different):
+            return text
+    return exact
 
 
 def weighted_sample_of(evidence: Evidence) -> WeightedSample | None:

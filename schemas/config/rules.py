@@ -208,6 +208,15 @@ class Drift(Watched):
             " default 0.1 each, 0.3 for languages"
         ),
     )
+    least_change: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description=(
+            "Least change of a mean or quantile (numbers, as a share of the greater value), of the share of a"
+            " label (categories, languages) or of a rate; by default 0.05, 0.02 and 0.01"
+        ),
+    )
     window: Duration = Field(
         60.0, description="Shortest window that is read; longer ones up to 2 h are read too"
     )

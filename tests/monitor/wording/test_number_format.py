@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,3 +108,88 @@ def test_a_category_states_its_interval_before_its_previous_share(
     reading = evidence("fallback=cache", value, n=n, reference=0.01, test="g")
     text, between = measure(reading, interval=interval), number_format.shares_between(reading)
     assert text.endswith(f"({between}; was 1 %)" if between and interval else "(was 1 %)")
+
+
+def number_in(text: str) -> float:
+    return float(text.removesuffix("%").replace(",", ""))
+
+
+UNITS = st.sampled_from(["tokens", "characters", "s", "US dollars", ""])
+# what evidence has: six significant digits
+FIGURES = st.floats(-1e12, 1e12, allow_subnormal=False).map(
+    lambda value: float(f"{value:.6g}")
+) | st.integers(-(10**7), 10**7)
+SHARES = st.floats(0, 1, allow_subnormal=False).map(lambda value: float(f"{value:.6g}"))
+
+
+@st.composite
+def neighbours(draw: st.DrawFn, values: st.SearchStrategy[float]) -> tuple[float, float]:
+    """Two values that differ, often only in a late digit."""
+    value = draw(values)
+    other = draw(values | st.floats(-1e-3, 1e-3).map(lambda part: float(f"{value * (1 + part):.6g}")))
+    return value, other
+
+
+@given(neighbours(FIGURES), UNITS)
+def test_two_different_figures_read_differently_and_in_their_order(
+    pair: tuple[float, float], unit: str
+) -> None:
+    first, second = (
+        number_in(number_format.figure(value, unit, other)) for value, other in (pair, pair[::-1])
+    )
+    assert (first < second, first > second) == (pair[0] < pair[1], pair[0] > pair[1])
+
+
+@given(neighbours(SHARES).filter(lambda pair: max(pair) <= 1))
+def test_two_different_shares_read_differently_and_in_their_order(pair: tuple[float, float]) -> None:
+    texts = [number_format.share(value, other) for value, other in (pair, pair[::-1])]
+    assert (texts[0] != texts[1]) == (pair[0] != pair[1])
+    if not any("almost" in text for text in texts):
+        first, second = (number_in(text) for text in texts)
+        assert (first < second, first > second) == (pair[0] < pair[1], pair[0] > pair[1])
+
+
+def test_values_that_differ_in_their_last_bit_read_differently() -> None:
+    for value in (0.02, 0.5, 0.97, 1 / 3):
+        other = math.nextafter(value, 1)
+        assert number_format.share(value, other) != number_format.share(other, value)
+        assert number_format.figure(value, "s", other) != number_format.figure(other, "s", value)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        *("output_tokens.mean", "output_chars.p50", "duration_s.p90", "cost_usd.p50", "feedback.rating.mean"),
+        *("error_rate", "pass_rate", "evaluator.length.fail_rate", "finish_reason=stop", "fallback=none"),
+    ],
+)
+@given(data=st.data())
+def test_a_sentence_never_rounds_its_own_change_away(metric: str, data: st.DataObject) -> None:
+    is_share = metric.endswith("_rate") or "=" in metric
+    value, before = data.draw(
+        neighbours(SHARES).filter(lambda pair: max(pair) <= 1) if is_share else neighbours(FIGURES)
+    )
+    text = measure(evidence(metric, value, reference=before, test="g"), interval=False)
+    if value == before:
+        assert "was" not in text
+        return
+    now, was = re.fullmatch(r"(.*) \(was (.*)\)", text).groups()  # type: ignore[union-attr]
+    assert not re.search(rf"(?<!almost)(^| ){re.escape(was)}( |$)", now), text
+
+
+@given(neighbours(SHARES).filter(lambda pair: max(pair) <= 1 and pair[0] != pair[1]))
+def test_a_value_never_reads_as_its_threshold(pair: tuple[float, float]) -> None:
+    text = measure(evidence(value=pair[0], above=pair[1]), interval=False)
+    assert not text.startswith(text.rpartition("stay under ")[2].removesuffix(")") + " ")
+
+
+def test_one_token_more_is_written_as_one_token_more() -> None:
+    drifted = {"value": 101.0, "reference": 100.0, "test": "kolmogorov_smirnov"}
+    assert (
+        measure(evidence("output_tokens.mean", **drifted), interval=False)
+        == "mean of output length is 101 tokens (was 100 tokens)"
+    )
+    assert (
+        measure(evidence("output_tokens.p50", **drifted | {"value": 100.4}), interval=False)
+        == "median of output length is 100.4 tokens (was 100 tokens)"
+    )
