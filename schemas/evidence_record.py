@@ -9,6 +9,9 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from schemas.record_fields import Written
 from softfail.event_time import Time
 
+_USUAL_LABEL = "Languages and formats: the most frequent value in the reference; absent for others"
+_USUAL_SHARE = "The share of that value in the reference"
+
 
 class WeightedSample(Written):
     """The sampled events behind a rate, where they have different weights."""
@@ -19,14 +22,18 @@ class WeightedSample(Written):
     high: float
 
 
+_OPTIONAL = ("weighted_sample", "usual_label", "usual_share")
+
+
 class Measured(Written):
-    """A measurement of a rule. ``weighted_sample`` is not written where there is none."""
+    """A measurement of a rule. Fields of ``_OPTIONAL`` are not written where there is none."""
 
     @model_serializer(mode="wrap")
-    def _without_absent_sample(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_absent_fields(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = serialize(self)
-        if values.get("weighted_sample") is None:
-            values.pop("weighted_sample", None)
+        for name in _OPTIONAL:
+            if values.get(name) is None:
+                values.pop(name, None)
         return values
 
 
@@ -48,6 +55,8 @@ class Moved(Measured):
         description="In the test's own measure: standard deviations, distances of 0 to 1, Cohen's h, odds"
     )
     window_s: float
+    usual_label: str | None = Field(None, description=_USUAL_LABEL)
+    usual_share: float | None = Field(None, description=_USUAL_SHARE)
     began: Time | None = Field(None, description="Baselines: estimated time at which it began to differ")
     weighted_sample: WeightedSample | None = Field(
         None, description="Rates of events with different weights: the sample; absent for others"
@@ -72,6 +81,8 @@ class Evidence(Measured):
     test: str | None = None
     p_value: float | None = None
     effect: float | None = None
+    usual_label: str | None = Field(None, description=_USUAL_LABEL)
+    usual_share: float | None = Field(None, description=_USUAL_SHARE)
     burn: float | None = Field(None, description="Objectives: times as fast as the budget allows")
     target: float | None = Field(None, description="Objectives: the share that must be good")
     began: Time | None = Field(

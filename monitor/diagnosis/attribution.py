@@ -19,7 +19,7 @@ from monitor.stats.number_summary import NumberSummary
 from monitor.stats.rate import Rate
 from monitor.stats.sampling_weights import MILLION
 from monitor.windows.feature_series import FeatureState
-from monitor.windows.metric_definitions import CATEGORIES, LANGUAGES, SUCCESS_RATES
+from monitor.windows.metric_definitions import CATEGORIES, SUCCESS_RATES, TEXT_CATEGORIES
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import OTHER
 from monitor.windows.segment_series import HOUR_US, SegmentSeries
@@ -33,7 +33,7 @@ USUAL_US = 30 * 60 * 1_000_000  # before that: the usual
 LEAST_EVENTS = 20  # of a segment, to know its usual; else the usual of the feature is taken
 PANES = 1000  # read in all; to unpack one takes some 50 microseconds
 SILENCE = "events"
-_ABSENT = {category.name: category.absent for category in CATEGORIES + LANGUAGES}
+_ABSENT = {category.name: category.absent for category in CATEGORIES + TEXT_CATEGORIES}
 
 
 class _Part(NamedTuple):

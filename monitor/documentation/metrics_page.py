@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from monitor.evaluators import EVALUATORS
+from monitor.ingest.text_format import FORMATS
 from monitor.protocol.metrics import METRICS
 from monitor.windows.metric_definitions import (
     CATEGORIES,
     FEEDBACK_QUANTITIES,
-    LANGUAGES,
     QUANTILES,
     RESPONSE_QUANTITIES,
+    TEXT_CATEGORIES,
 )
 from schemas.generate.events_page import split_description
 from schemas.generate.markdown import generated_by, table
@@ -25,6 +26,15 @@ _RATES = {
 _TEXTS = {
     "input_text": "Texts of inputs, compared by their character 3-grams",
     "output_text": "Texts of outputs, compared by their character 3-grams",
+}
+
+_TEXT_CATEGORIES = {
+    "input_language": "Language of inputs, detected in the first texts of a segment and minute",
+    "output_language": "Language of outputs, detected in the first texts of a segment and minute",
+    "output_format": (
+        "Format of outputs, of the first texts of a segment and minute: "
+        + ", ".join(f"`{name}`" for name in FORMATS)
+    ),
 }
 
 _HEAD = f"""\
@@ -46,7 +56,7 @@ rules:
 objectives:
   - {{name: good-answers, on: pass_rate, target: 0.97}}
 drift:
-  - {{name: shifted, on: [output_tokens, finish_reason, output_language]}}
+  - {{name: shifted, on: [output_tokens, finish_reason, output_language, output_format]}}
 ```
 """
 _PROMETHEUS = """\
@@ -87,11 +97,9 @@ def metrics_page() -> str:
     categories = [
         (
             f"`{category.name}`",
-            _meaning(
-                response.get(category.name, "Language detected in a sample of the texts"), category.name
-            ),
+            _meaning(response.get(category.name) or _TEXT_CATEGORIES[category.name], category.name),
         )
-        for category in (*CATEGORIES, *LANGUAGES)
+        for category in (*CATEGORIES, *TEXT_CATEGORIES)
     ]
     series = [
         (f"`{name}`", metric.kind, ", ".join(f"`{label}`" for label in metric.labels), metric.help)

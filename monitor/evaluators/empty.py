@@ -51,7 +51,7 @@ class EmptyEvaluator(Evaluator):
             # the first character of nearly every answer is visible
             if output[0].isalnum() or _INVISIBLE.fullmatch(output) is None:
                 return PASSED
-            return PASSED if _called_tools(event) else _BLANK
+            return PASSED if called_tools(event) else _BLANK
         if output is None:
             size = event.output_chars
             if size is None:
@@ -60,8 +60,9 @@ class EmptyEvaluator(Evaluator):
                 size = event.output_tokens - (event.reasoning_tokens or 0)
             if size > 0:
                 return PASSED
-        return PASSED if _called_tools(event) else _EMPTY
+        return PASSED if called_tools(event) else _EMPTY
 
 
-def _called_tools(event: Any) -> bool:
+def called_tools(event: Any) -> bool:
+    """Return whether a response calls a tool, so that it needs no text."""
     return bool(event.tool_calls) or event.finish_reason.lower() in TOOL_CALL_REASONS

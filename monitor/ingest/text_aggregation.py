@@ -1,20 +1,25 @@
-"""Sketch the texts of a chunk of events, and detect their languages."""
+"""Sketch the texts of a chunk of events, and detect their languages and formats."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from monitor.evaluators.empty import called_tools
 from monitor.ingest.batch import CountGroup
 from monitor.ingest.language_detection import detect_language
+from monitor.ingest.text_format import text_format
 from monitor.stats.sampling_weights import MILLION
 from monitor.stats.text_sketch import text_features
-from monitor.windows.metric_definitions import LANGUAGES
+from monitor.windows.metric_definitions import FORMATS, LANGUAGES
 from monitor.windows.text_blocks import TEXT_NAMES, TextBlock
+
+_FORMAT = FORMATS[0].name
 
 
 def count_texts(events: Sequence[Any], group_of: Sequence[int], groups: Sequence[CountGroup]) -> None:
-    """Sketch the texts of the first responses of each segment and pane; detect the language of fewer of them.
+    """Sketch the texts of the first responses of each segment and pane, and count the formats of the answers;
+    detect the language of fewer of them.
 
     Args:
         group_of: index into ``groups`` of each event.
@@ -31,6 +36,9 @@ def count_texts(events: Sequence[Any], group_of: Sequence[int], groups: Sequence
         if not block.count_response(group.pane.start_us):
             has_room[index] = False
             continue
+        if event.output is not None and (name := _format(event)):
+            # Like sketches, formats and languages are not weighted.
+            group.pane.category(_FORMAT).add(MILLION, {name: 1})
         wants_language = block.wants_language(group.pane.start_us)
         for name, category, text in zip(TEXT_NAMES, LANGUAGES, (event.input, event.output), strict=True):
             if text is None:
@@ -38,7 +46,6 @@ def count_texts(events: Sequence[Any], group_of: Sequence[int], groups: Sequence
             chosen[name][0].append(block)
             chosen[name][1].append(text)
             if wants_language and (language := detect_language(text)) is not None:
-                # Like sketches, languages are not weighted.
                 group.pane.category(category.name).add(MILLION, {language: 1})
     for name, (blocks, texts) in chosen.items():
         if texts:
@@ -48,3 +55,9 @@ def count_texts(events: Sequence[Any], group_of: Sequence[int], groups: Sequence
                 rows_by_block.setdefault(id(block), []).append(row)
             for rows in rows_by_block.values():
                 blocks[rows[0]].update(name, features[rows])
+
+
+def _format(event: Any) -> str:
+    """Return the format of an answer; empty if there is no answer: the call failed, or it calls a tool."""
+    name = "" if event.error_type else text_format(event.output)
+    return "" if name == "empty" and called_tools(event) else name

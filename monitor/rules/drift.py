@@ -31,6 +31,7 @@ from monitor.rules.text_drift import TextReader
 from monitor.rules.threshold import BUDGET_Z
 from monitor.rules.window_view import Window
 from monitor.windows.feature_series import FeatureState
+from monitor.windows.metric_definitions import TEXT_CATEGORIES
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import SegmentKey
 from monitor.windows.text_blocks import TEXT_NAMES
@@ -38,6 +39,7 @@ from schemas.config.rules import Drift
 
 LADDER_US = (300_000_000, 1_800_000_000, 7_200_000_000)
 """Lengths of the windows that are read besides the rule's own, microseconds."""
+_TEXT_CATEGORIES = frozenset(category.name for category in TEXT_CATEGORIES)
 MAX_FINDINGS = 5
 """Findings that one reading shows."""
 
@@ -168,7 +170,7 @@ class DriftReader:
 
     def _significant(self, rule: Drift, candidates: list[_Candidate]) -> list[_Candidate]:
         """Return the candidates that are beyond chance, of all that were tested together, and matter: one of
-        each statistic, the greatest effect first.
+        each statistic. What says in a word what changed comes first, then the greatest effect.
         """
         alpha = _alpha(rule.confidence)
         ordered = sorted(
@@ -187,6 +189,7 @@ class DriftReader:
             chosen.values(),
             key=lambda candidate: (
                 candidate.result.test != NEVER_SEEN,
+                candidate.result.statistic not in _TEXT_CATEGORIES,
                 -candidate.result.effect,
                 candidate.result.statistic,
             ),

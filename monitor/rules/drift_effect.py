@@ -12,30 +12,36 @@ from monitor.drift.interface import Distribution
 from monitor.references.reference import Reference, TextReference
 from monitor.rules.drift_evidence import NEVER_SEEN, DriftResult, shares
 from monitor.rules.threshold import z_of
-from monitor.windows.metric_definitions import CATEGORIES, LANGUAGES
+from monitor.windows.metric_definitions import CATEGORIES, FORMATS, LANGUAGES, TEXT_CATEGORIES
 from monitor.windows.pane import Pane
 from schemas.config.rules import Drift
 
-EFFECTS = {"number": 0.1, "category": 0.1, "rate": 0.2, "text": 0.3, "language": 0.3}
+EFFECTS = {"number": 0.1, "category": 0.1, "rate": 0.2, "text": 0.3, "language": 0.3, "format": 0.2}
 """Least effect by kind of statistic.
 
 Numbers: a tenth of a standard deviation (normalised Wasserstein). Categories: Jensen-Shannon distance. Rates:
 Cohen's h. These are Evidently's defaults and Cohen's small effect. Texts: the root of the share of texts that
 were replaced by wholly different ones; more than the answers of LLMDrift vary within one month. Languages:
 Jensen-Shannon distance; 0.3 is one of six texts in a new language, less may be the conversation of one
-person.
+person. Formats: the same; 0.2 is one of thirteen texts in a new format, as the mix of tasks varies more than
+other categories.
 """
 
 YOUNG_FACTOR = 5.0
-"""Factor on the effect where the reference is shorter than half an hour; for texts ``YOUNG_TEXTS_FACTOR``."""
-YOUNG_TEXTS_FACTOR = 5 / 3
+"""Factor on the effect where the reference is shorter than half an hour; for texts ``FEW_TEXTS_FACTOR``."""
+FEW_TEXTS_FACTOR = 5 / 3
+FEW_TEXTS = 50
+"""Texts of a window below which languages and formats need ``FEW_TEXTS_FACTOR`` times the effect, too."""
 VARIATION_FACTOR = 1.25
 """Factor on the distance of the reference's farthest own block, which a window must exceed."""
 MIN_BLOCK_EVENTS = 50
 """Effective events of a block from which it shows how much the reference varies."""
 
-_ABSENT = {category.name: category.absent for category in CATEGORIES + LANGUAGES}
-_LANGUAGES = tuple(category.name for category in LANGUAGES)
+_ABSENT = {category.name: category.absent for category in CATEGORIES + TEXT_CATEGORIES}
+_TEXT_KINDS = {
+    **{category.name: "language" for category in LANGUAGES},
+    **{category.name: "format" for category in FORMATS},
+}
 
 
 def least_text_effect(rule: Drift, reference: TextReference, variation: float) -> float:
@@ -44,7 +50,7 @@ def least_text_effect(rule: Drift, reference: TextReference, variation: float) -
     Args:
         variation: distance of the reference's farthest own block from the whole, as an effect.
     """
-    least = max(rule.effect or 0.0, EFFECTS["text"]) * (YOUNG_TEXTS_FACTOR if reference.is_young else 1)
+    least = max(rule.effect or 0.0, EFFECTS["text"]) * (FEW_TEXTS_FACTOR if reference.is_young else 1)
     return max(least, VARIATION_FACTOR * variation)
 
 
@@ -53,7 +59,11 @@ def least_effect(rule: Drift, result: DriftResult, reference: Reference) -> floa
     if result.test == NEVER_SEEN:
         return 0.0
     kind = statistic_kind(result.statistic)
-    least = (rule.effect or EFFECTS[kind]) * (YOUNG_FACTOR if reference.is_young else 1)
+    least = rule.effect or EFFECTS[kind]
+    if kind in _TEXT_KINDS.values():
+        least *= FEW_TEXTS_FACTOR if reference.is_young or result.n < FEW_TEXTS else 1
+    else:
+        least *= YOUNG_FACTOR if reference.is_young else 1
     variation = _variation(reference, result.statistic, kind)
     # the whole interval must lie beyond it: numbers and arcsines of rates have a standard error of
     # 1/sqrt(n)
@@ -78,8 +88,8 @@ def statistic_kind(statistic: str) -> str:
     >>> [statistic_kind(name) for name in ("output_tokens", "finish_reason", "output_language", "error_rate")]
     ['number', 'category', 'language', 'rate']
     """
-    if statistic in _LANGUAGES:
-        return "language"
+    if statistic in _TEXT_KINDS:
+        return _TEXT_KINDS[statistic]
     if statistic in _ABSENT:
         return "category"
     return "rate" if statistic.endswith("_rate") else "number"
@@ -91,7 +101,7 @@ def _apart(block: Pane, whole: Pane, name: str, kind: str) -> float:
     """
     if kind == "number":
         return _numbers_apart(block, whole, name)
-    if kind in ("category", "language"):
+    if name in _ABSENT:
         (now, n), (then, m) = shares(name, _ABSENT[name], block), shares(name, _ABSENT[name], whole)
         if n < MIN_BLOCK_EVENTS or not now or not then:
             return 0.0

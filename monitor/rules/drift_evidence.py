@@ -9,7 +9,7 @@ from monitor.rules.evidence import Number, StatisticFinding
 from monitor.stats.category_counts import MAX_NAMES, CategoryCounts
 from monitor.stats.estimate import Estimate
 from monitor.stats.sampling_weights import MILLION
-from monitor.windows.metric_definitions import CATEGORIES, QUANTILES
+from monitor.windows.metric_definitions import CATEGORIES, QUANTILES, TEXT_CATEGORIES
 from monitor.windows.metric_reader import MetricReader
 from monitor.windows.pane import Pane
 
@@ -19,6 +19,7 @@ NEVER_SEEN = "never_seen"
 _READINGS = ("p50", "p90", "p99", "mean")
 _LEAST_BEYOND = 5  # events that must lie beyond a quantile
 _BUCKETS = 2.1  # a quantile moved if it is more than a bucket away, which is twice as wide as the error
+_TEXT_CATEGORIES = frozenset(category.name for category in TEXT_CATEGORIES)
 _CLEARLY_MORE = 1.25  # the median is shown unless another reading moved by so much more
 
 
@@ -60,16 +61,24 @@ class DriftResult(NamedTuple):
             p_value=float(f"{self.p_value:.3g}"),
             effect=float(f"{self.effect:.3g}"),
             window_s=self.window_s,
+            usual_label=moved.usual_label,
+            usual_share=_rounded(moved.usual_share),
         )
 
 
 class MovedReading(NamedTuple):
-    """A reading now and in the reference. ``metric``: ``NAME.p50``, ``NAME=LABEL`` or the name of a rate."""
+    """A reading now and in the reference.
+
+    ``metric``: ``NAME.p50``, ``NAME=LABEL`` or the name of a rate. ``usual_label``, ``usual_share``: of
+    languages and formats, the most frequent label of the reference and its share.
+    """
 
     metric: str
     now: Estimate
     reference: float | None
     reference_n: float
+    usual_label: str | None = None
+    usual_share: float | None = None
 
 
 def calls(pane: Pane) -> dict[int, int]:
@@ -160,7 +169,11 @@ def _category(name: str, current: Pane, reference: Pane) -> MovedReading | None:
     }
     label = max(sorted(moved), key=lambda label: (round(abs(moved[label]), 9), moved[label]))
     share = Estimate(now.get(label, 0.0) / now_total, n, None, None)
-    return MovedReading(f"{name}={label}", share, then.get(label, 0.0) / then_total, m)
+    reading = MovedReading(f"{name}={label}", share, then.get(label, 0.0) / then_total, m)
+    if name not in _TEXT_CATEGORIES:
+        return reading
+    usual = max(sorted(then), key=lambda label: then[label])
+    return reading._replace(usual_label=usual, usual_share=then[usual] / then_total)
 
 
 def _rate(name: str, current: Pane, reference: Pane) -> MovedReading:

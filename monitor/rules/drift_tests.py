@@ -16,17 +16,22 @@ from monitor.rules.threshold import z_of
 from monitor.rules.window_view import Window
 from monitor.stats.rate import Rate
 from monitor.windows.feature_series import FeatureState
-from monitor.windows.metric_definitions import CATEGORIES, LANGUAGES
+from monitor.windows.metric_definitions import CATEGORIES, TEXT_CATEGORIES
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import SegmentKey
 from monitor.windows.segment_series import SegmentSeries
 from schemas.config.rules import Drift
 
+MIN_TEXTS = 15
+"""Texts of a known language or format that a window needs; the rule's ``min_events`` if that is less."""
+MIN_REFERENCE_TEXTS = 100
+"""Such texts that a reference needs: it has 500 events, of which few are looked at."""
 MIN_EVENTS_UNSEEN = 3
 """Events of a model that the reference never saw, from which the model is a finding."""
 
 # which model serves is a matter of segments: a feature asks for several models
 _MODELS = ("response_model", "provider")
+_TEXT_CATEGORIES = frozenset(category.name for category in TEXT_CATEGORIES)
 
 
 class View(NamedTuple):
@@ -70,7 +75,7 @@ def drift_tests(scope: Scope, view: View) -> Iterator[DriftResult]:
             yield from _category(scope, category.name, category.absent, view)
     # each segment samples equally many texts, so their weights in the whole feature are not known
     if scope.segment_key is not None or not any(key.dimensions for key in scope.feature.segments):
-        for category in LANGUAGES:
+        for category in TEXT_CATEGORIES:
             yield from _category(scope, category.name, category.absent, view)
     yield from _rates(scope, view)
 
@@ -98,7 +103,8 @@ def _category(scope: Scope, name: str, absent: str | None, view: View) -> Iterat
     pane = view.window.part("error_rate", name)
     now, n = shares(name, absent, pane)
     is_one_label = len(now) == len(then) == 1 and now.keys() == then.keys()
-    if not now or not then or m < MIN_REFERENCE_EVENTS or is_one_label:
+    of_texts = name in _TEXT_CATEGORIES
+    if not now or not then or is_one_label or m < (MIN_REFERENCE_TEXTS if of_texts else MIN_REFERENCE_EVENTS):
         return
     window_s, independent_n = view.window_us / 1e6, view.window.independent_n(n)
     if name in _MODELS:
@@ -107,7 +113,7 @@ def _category(scope: Scope, name: str, absent: str | None, view: View) -> Iterat
             share = sum(now[label] for label in unseen) / sum(now.values())
             yield DriftResult(name, NEVER_SEEN, 0.0, share, window_s, n, m)
             return
-    if n < scope.rule.min_events:
+    if n < (min(MIN_TEXTS, scope.rule.min_events) if of_texts else scope.rule.min_events):
         return
     # not even with all labels in two groups would it be significant
     if g_upper_bound(then, m, now, independent_n) < 0.99 * z_of(scope.rule.confidence) ** 2:

@@ -122,7 +122,8 @@ class ReferenceMeasurement(IntervalMeasurement, frozen=True, kw_only=True):
 class StatisticFinding(Measurement, frozen=True, kw_only=True):
     """A number, rate or category that differs from its reference.
 
-    ``reference_n``: effective events in the reference. ``effect``: in the test's own measure.
+    ``reference_n``: effective events in the reference. ``effect``: in the test's own measure. ``usual_label``:
+    of a language or format, the most frequent value in the reference; ``usual_share``: its share.
     """
 
     n: Number
@@ -134,6 +135,8 @@ class StatisticFinding(Measurement, frozen=True, kw_only=True):
     p_value: Number
     effect: Number
     window_s: Number
+    usual_label: str | None = None
+    usual_share: Number | None = None
 
 
 class TextFinding(ReferenceMeasurement, frozen=True, kw_only=True):

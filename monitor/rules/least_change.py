@@ -9,12 +9,15 @@ from monitor.rules.drift_evidence import NEVER_SEEN, DriftResult
 from monitor.windows.pane import Pane
 from schemas.config.rules import Drift
 
-LEAST_CHANGES = {"number": 0.05, "category": 0.02, "language": 0.02, "rate": 0.01}
+LEAST_CHANGES = {"number": 0.05, "category": 0.02, "language": 0.1, "format": 0.05, "rate": 0.01}
 """Least change by kind of statistic.
 
-Numbers: of the mean or quantile that moved most, as a share of the greater value. Categories and languages: of
-the share of the label that moved most. Rates: of the rate. A text has no value, so only its effect counts.
+Numbers: of the mean or quantile that moved most, as a share of the greater value. Categories, languages and formats:
+of the share of the label that moved most. Rates: of the rate. A text has no value, so only its effect counts.
 """
+
+LEAST_TEXTS = 12
+"""Texts by which a language or format must have moved in the window: fewer may be one conversation."""
 
 
 def is_large_enough(rule: Drift, result: DriftResult, current: Pane, reference: Pane) -> bool:
@@ -34,4 +37,6 @@ def is_large_enough(rule: Drift, result: DriftResult, current: Pane, reference: 
     change = abs(moved.now.value - moved.reference)
     if kind == "number":
         change /= max(abs(moved.now.value), abs(moved.reference)) or 1.0
+    elif kind in ("language", "format"):
+        least = max(least, LEAST_TEXTS / result.n)
     return change >= least

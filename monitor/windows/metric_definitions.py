@@ -71,6 +71,12 @@ LANGUAGES = (Category("input_language"), Category("output_language"))
 Events do not carry them: they are detected from a few texts of each pane.
 """
 
+FORMATS = (Category("output_format"),)
+"""The format of ``output``, found in the same way in a few more texts."""
+
+TEXT_CATEGORIES = LANGUAGES + FORMATS
+"""Categories of texts: each segment and pane counts its first texts only, so they have no weights."""
+
 _TEXTS = ("input_text", "output_text")
 _UNITS = {quantity.name: quantity.unit for quantity in RESPONSE_QUANTITIES + FEEDBACK_QUANTITIES}
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
@@ -125,7 +131,7 @@ def drift_metric_fault(name: str, evaluators: Sequence[str]) -> str:
     """
     if name.endswith("_rate"):
         return metric_fault(name, evaluators)
-    categories = [category.name for category in CATEGORIES + LANGUAGES]
+    categories = [category.name for category in CATEGORIES + TEXT_CATEGORIES]
     if name in categories:
         return ""
     stem, _, reading = name.rpartition(".")

@@ -16,7 +16,7 @@ TEXTS_PER_PANE = 50
 """Responses of one segment and pane whose texts are sketched: the first ones, also after a restart."""
 TEXT_RETENTION_US = 26 * 3_600_000_000
 """Retention of hours of texts: enough for a trailing day that ended two hours ago."""
-LANGUAGES_PER_PANE = 10
+LANGUAGES_PER_PANE = 20
 """Of those responses, the first whose language is detected, because that takes longer."""
 TEXT_NAMES = ("input_text", "output_text")
 

@@ -14,6 +14,7 @@ from monitor.wording.number_format import (
     supports_share,
     weighted_sample_of,
 )
+from monitor.wording.text_categories import label_name
 from schemas.evidence_record import Evidence
 from softfail.sanitize import sanitize
 
@@ -43,9 +44,8 @@ _CATEGORIES = {
     "guardrail": "calls make the guardrail say",
     "fallback": "calls are answered by the fallback",
     "degradation_level": "calls run at the degradation level",
-    "input_language": "the texts sent, where the language is detected, are",
-    "output_language": "the answers, where the language is detected, are",
 }
+_OF_TEXTS = {"input_language": "inputs", "output_language": "answers", "output_format": "answers"}
 _FAILURES = {
     "error_rate": "calls failed",
     "pass_rate": "answers did not pass",
@@ -211,10 +211,10 @@ def _category(evidence: Evidence, *, interval: bool) -> str:
     '94 % of calls are answered by the model gpt-4-0613 (91 to 96 %), which was never seen before'
     >>> _category(Evidence(metric="fallback=cache", value=0.3, low=None, high=None, n=300, window_s=60, reference=0.01), interval=True)
     '30 % of calls are answered by the fallback cache (25 to 35 %; was 1 %)'
-    >>> _category(Evidence(metric="output_language=fr", value=0.65, low=None, high=None, n=300, window_s=1800, reference=0.0), interval=True)
-    '65 % of the answers, where the language is detected, are fr (59 to 70 %; was 0 %)'
     """
     name, _, label = evidence.metric.partition("=")
+    if name in _OF_TEXTS:
+        return _text_category(evidence, name, label, interval=interval)
     value, before = evidence.value, evidence.reference
     only = "only " if value is not None and before is not None and value < before else ""
     subject = (
@@ -229,6 +229,39 @@ def _category(evidence: Evidence, *, interval: bool) -> str:
         return f"{text}{_in_brackets(between)}, which was never seen before"
     was = before is not None and _was(evidence, share(before, value))
     return f"{text}{_in_brackets(between, was)}"
+
+
+def _text_category(evidence: Evidence, name: str, label: str, *, interval: bool) -> str:
+    """Write a language or format of texts that became more or less frequent, and what was usual.
+
+    >>> moved = partial(Evidence, low=None, high=None, n=60, window_s=300, usual_share=1)
+    >>> german = moved(metric="output_language=de", value=1, reference=0.0, usual_label="en")
+    >>> _text_category(german, "output_language", "de", interval=True)
+    'language of answers: German 100 % (94 to 100 %; was English 100 %)'
+    >>> fences = moved(metric="output_format=code_fence", value=0.98, reference=0.0, usual_label="code")
+    >>> _text_category(fences, "output_format", "code_fence", interval=False)
+    'answers are now mostly in code fences: 98 % (was 0 %; bare code 100 %)'
+    >>> lists = moved(metric="output_format=list", value=0.3, reference=0.7, usual_label="list")
+    >>> _text_category(lists, "output_format", "list", interval=False)
+    'only 30 % of answers are lists (was 70 %)'
+    """
+    value, before, texts, named = evidence.value, evidence.reference, _OF_TEXTS[name], label_name(name, label)
+    now = "?" if value is None else share(value, before)
+    between = shares_between(evidence) if interval else ""
+    was = "" if before is None else _was(evidence, share(before, value))
+    usual = ""
+    if evidence.usual_label not in (None, label) and evidence.usual_share is not None:
+        usual = f"{label_name(name, evidence.usual_label)} {share(evidence.usual_share)}"
+    if name != "output_format":
+        if usual:
+            was = f"was {usual}" if not before else f"was {usual}, {named} {was.removeprefix('was ')}"
+        return f"language of {texts}: {named} {now}{_in_brackets(between, was)}"
+    if value is not None and before is not None and before < 0.5 <= value:
+        text = f"{texts} are now mostly {named}: {now}"
+    else:
+        only = "only " if value is not None and before is not None and value < before else ""
+        text = f"{only}{now} of {texts} are {named}"
+    return f"{text}{_in_brackets(between, was, usual)}"
 
 
 def _was(evidence: Evidence, before: str) -> str:

@@ -47,6 +47,13 @@ _NEXT_STEPS = (
     ("finish_reason", "Read answers that end this way; compare max_tokens, prompt versions and filters."),
     ("guardrail", "Read what the guardrail stopped: an attack, or a rule that is too strict?"),
     ("outcome", EVALUATORS["outcome"].next_step),
+    (
+        "output_format",
+        (
+            "Read a few answers: can the program that reads them still do so? Compare prompt versions and"
+            " models, roll back a new one."
+        ),
+    ),
     ("output_language", "Read a few answers; compare prompt versions and models, roll back a new one."),
     (
         "output_text",

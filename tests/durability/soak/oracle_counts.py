@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import oracle_figures as figures
-from oracle_verdicts import LANGUAGES, Judges, by_text, verdicts
+from oracle_verdicts import LANGUAGES, Judges, by_text, format_of, verdicts
 
 MICRO, NANO, FIXED = 1e-6, 1e-9, 2.0**-20
 UNITS = {
@@ -34,7 +34,8 @@ CATEGORIES = {
     "service_version": None,
 }
 STAGES = 16  # names of stages a pane
-TOLD = 10  # responses with text of a segment and pane, the first, of which the languages are told
+FORMATTED = 50  # the first of them, of which the formats are counted
+TOLD = 20  # responses with text of a segment and pane, the first, of which the languages are told
 
 
 class Pane:
@@ -173,6 +174,8 @@ def _response(event: dict[str, Any], pane: Pane, judges: Judges, p: int) -> Rate
             pane.label(name, p, label[:128])
     if "input" in event or "output" in event:
         pane.texts += 1
+        if pane.texts <= FORMATTED and "output" in event and (form := format_of(event)):
+            pane.label("output_format", figures.WHOLE, form)
         for text in ("input", "output") if pane.texts <= TOLD else ():
             if (language := LANGUAGES[event[text]] if text in event else None) is not None:
                 pane.label(f"{text}_language", figures.WHOLE, language)

@@ -41,6 +41,7 @@ LANGUAGES: dict[str, str | None] = {
     "": None,
     "Where is my order?": None,  # nothing, and too little
 }
+PROSE = frozenset(TEXTS)  # every text of the bench that is not empty
 READS_TEXT = frozenset({"refusal", "known_failure"})
 # fields that answer in place of the text
 SIZES = {"empty": ("output_chars", "output_tokens"), "length": ("output_chars",)}
@@ -105,6 +106,16 @@ def by_text(name: str, event: dict[str, Any]) -> bool:
     return name in READS_TEXT or (
         name in SIZES and "output" in event and not any(size in event for size in SIZES[name])
     )
+
+
+def format_of(event: dict[str, Any]) -> str:
+    """Return the format of an answer; empty where there is no answer."""
+    if event.get("error_type"):
+        return ""
+    if event["output"]:
+        return {text: "prose" for text in PROSE}[event["output"]]
+    calls_tools = event.get("tool_calls") or event.get("finish_reason") in TOOLS
+    return "" if calls_tools else "empty"
 
 
 def _failed(name: str, event: dict[str, Any], judges: Judges) -> bool | None:

@@ -257,13 +257,13 @@ def test_a_window_counts_the_languages_of_inputs_and_outputs_unweighted():
     assert metrics_by_model["output_language"]["counts"] == {"en": 4.0}
 
 
-def test_only_the_first_ten_responses_with_text_of_a_segment_are_detected():
+def test_only_the_first_twenty_responses_with_text_of_a_segment_are_detected():
     silent = [response(nth) for nth in range(5)]
-    first = [response(10 + nth, output=ENGLISH[0] if nth < 9 else FRENCH[0]) for nth in range(10)]
+    first = [response(10 + nth, output=ENGLISH[0] if nth < 19 else FRENCH[0]) for nth in range(20)]
     then = [response(100 + nth, output=FRENCH[0]) for nth in range(100)]
     other = [response(300, model="n", output=FRENCH[0])]
     metrics_by_model = measured([*silent, *first, *then, *other])
-    assert metrics_by_model["m"]["output_language"]["counts"] == {"en": 9.0, "fr": 1.0}
+    assert metrics_by_model["m"]["output_language"]["counts"] == {"en": 19.0, "fr": 1.0}
     assert metrics_by_model["n"]["output_language"]["counts"] == {"fr": 1.0}
 
 
@@ -281,8 +281,8 @@ def test_without_texts_there_are_no_languages():
             st.sampled_from([None, "", *ENGLISH, *FRENCH]),
             st.sampled_from([None, *FRENCH]),
         ),
-        min_size=12,
-        max_size=40,
+        min_size=24,
+        max_size=60,
     ),
     st.lists(st.integers(0, 40), max_size=4),
     st.booleans(),
@@ -299,7 +299,7 @@ def test_the_detected_responses_depend_on_the_log_alone(rows, cuts, restart):
             continue
         count_by_model[model] = count_by_model.get(model, 0) + 1
         for name, text in (("input_language", asked), ("output_language", output)):
-            if count_by_model[model] <= 10 and text:
+            if count_by_model[model] <= 20 and text:
                 counts = expected.setdefault(model, {}).setdefault(name, {})
                 counts[detect_language(text)] = counts.get(detect_language(text), 0) + 1.0
     metrics_by_model = measured(records, tuple(sorted(min(cut, len(records)) for cut in cuts)), restart)

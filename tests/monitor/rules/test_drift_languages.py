@@ -74,7 +74,8 @@ def test_texts_that_turn_from_english_to_french_are_a_finding_that_names_the_lan
         assert (finding["reference"], finding["test"]) == (0.0, "g")
         assert finding["value"] >= 0.2
         assert finding["p_value"] < 1e-6
-        assert "are fr (" in measure(Evidence.model_validate(finding))
+        assert "s: French " in measure(Evidence.model_validate(finding))
+        assert "was English 100 %" in measure(Evidence.model_validate(finding))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -94,10 +95,10 @@ def test_a_stable_mix_of_languages_is_no_finding(seed: int) -> None:
 def test_one_of_six_answers_in_a_new_language_is_a_finding_and_one_conversation_is_not(
     minutes: int, expected: bool
 ) -> None:
-    """Two of the ten detected answers of a minute: eight or ten of the fifty in five minutes."""
+    """Four of the twenty detected answers of a minute: 16 or 20 of the hundred in five minutes."""
 
     def fields(nth: int, minute: float) -> dict[str, Any]:
-        return {"output": (FRENCH if 75 <= minute < 75 + minutes and nth % 20 < 2 else ENGLISH)[nth % 2]}
+        return {"output": (FRENCH if 75 <= minute < 75 + minutes and nth % 20 < 4 else ENGLISH)[nth % 2]}
 
     assert bool(firing_transitions(120, fields, ON_LANGUAGES)) == expected
 
@@ -132,7 +133,7 @@ WITH_COUNTRIES = Config.model_validate(
 
 
 def test_less_traffic_from_one_country_is_no_change_of_language() -> None:
-    """A busy and a quiet segment have ten detected texts each, so their sum is no mix of the traffic."""
+    """A busy and a quiet segment have as many detected texts, so their sum is no mix of the traffic."""
 
     def fields(nth: int, minute: float) -> dict[str, Any]:
         quiet = nth % (2 if minute < 70 else 12) == 0
