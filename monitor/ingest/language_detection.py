@@ -16,20 +16,27 @@ import re
 import shutil
 import unicodedata
 from array import array
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from monitor.ingest.text_script import SCRIPT_LANGUAGES, main_script
+
 MAX_CHARS = 400
 """Characters of a text that are read: the language is certain long before."""
 MIN_LETTERS = 20
-WIDE_LETTER_WEIGHT = 3
-"""Letters that a letter counts for in scripts where it is a syllable or a word."""
 MIN_WORDS = 4
-"""Names and titles have fewer. Of scripts without spaces as many letters are enough."""
+"""Names and titles have fewer. Other scripts than Latin need no words."""
+MIN_SCRIPT_LETTERS = 7
+"""Letters that suffice in a script that tells the language, or all but a few."""
 MIN_PROBABILITY = 0.8
+MIN_SCRIPT_PROBABILITY = 0.5
+"""The same among the few languages of one script."""
+_PRIOR = {"ru": 5.0}
+"""How much more frequent a language is than others of its script: decides on texts of two or three words."""
 LANGUAGES = (
     *("af", "ar", "az", "be", "bg", "bn", "ca", "cs", "da", "de", "el", "en", "es", "et", "eu"),
     *("fa", "fi", "fr", "gu", "he", "hi", "hr", "hu", "hy", "id", "is", "it", "ja", "ka", "kk"),
@@ -43,8 +50,6 @@ language would flicker.
 """
 
 _NO_LANGUAGE = "zxx"
-_WIDE = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-_LETTER = re.compile(r"[^\W\d_]")
 _CODE = re.compile(
     r"```.*?(?:```|\Z)|`[^`\n]*`|https?://\S+|<[^<>\n]{1,80}>"
     # a word with one of these characters; only starts of words match, so it is linear in the length
@@ -56,6 +61,9 @@ _CODE = re.compile(
 def detect_language(text: str) -> str | None:
     """Return the language of a text, one of ``LANGUAGES``; None if it is too short, code, or not certain.
 
+    Most scripts other than Latin have one language, so a few letters suffice; of the others the model chooses
+    among few.
+
     It is the same on every machine, whatever was detected before. The first call takes half a second, to read
     the model.
 
@@ -63,13 +71,24 @@ def detect_language(text: str) -> str | None:
     ('fr', None)
     """
     prose = " ".join(_CODE.sub(" ", unicodedata.normalize("NFC", text[:MAX_CHARS])).split())
-    wide = len(_WIDE.findall(prose))
-    letters = len(_LETTER.findall(prose)) + (WIDE_LETTER_WEIGHT - 1) * wide
-    has_words = prose.count(" ") + 1 >= MIN_WORDS or wide * WIDE_LETTER_WEIGHT >= MIN_LETTERS
-    if letters < MIN_LETTERS or not has_words:
+    script, letters = main_script(prose)
+    if script:
+        return _of_script(prose, SCRIPT_LANGUAGES[script]) if letters >= MIN_SCRIPT_LETTERS else None
+    if letters < MIN_LETTERS or prose.count(" ") + 1 < MIN_WORDS:
         return None
     language, probability = _model().classify(prose)
     return None if probability < MIN_PROBABILITY or language == _NO_LANGUAGE else str(language)
+
+
+def _of_script(prose: str, languages: Sequence[str]) -> str | None:
+    """Return the most likely of the languages of a script; None if it is not likely enough."""
+    if len(languages) == 1:
+        return languages[0]
+    ranked = [
+        (float(p) * _PRIOR.get(name, 1.0), str(name)) for name, p in _model().rank(prose) if name in languages
+    ]
+    total, (most, language) = sum(p for p, _ in ranked), max(ranked)
+    return language if total > 0 and most >= MIN_SCRIPT_PROBABILITY * total else None
 
 
 @cache

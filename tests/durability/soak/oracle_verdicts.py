@@ -113,7 +113,7 @@ def format_of(event: dict[str, Any]) -> str:
     if event.get("error_type"):
         return ""
     if event["output"]:
-        return {text: "prose" for text in PROSE}[event["output"]]
+        return dict.fromkeys(PROSE, "prose")[event["output"]]
     calls_tools = event.get("tool_calls") or event.get("finish_reason") in TOOLS
     return "" if calls_tools else "empty"
 

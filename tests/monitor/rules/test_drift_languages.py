@@ -167,3 +167,44 @@ def test_a_rule_may_name_a_language_and_a_misspelt_one_is_refused(tmp_path: Path
     path.write_text("drift: [{name: d, on: [output_langauge]}]")
     with pytest.raises(ValueError, match="did you mean 'output_language'"):
         load_checked_config(path)
+
+
+GERMAN = (
+    "Ihr Paket wurde heute dem Zusteller übergeben und kommt am Donnerstag.",
+    "Bitte schalten Sie das Gerät aus, warten Sie kurz und starten Sie es wieder.",
+)
+RUSSIAN = ("Да, конечно, заказ отправлен.", "Посылка придёт в пятницу.")
+JAPANESE = ("はい、発送済みです。", "金曜日に到着します。")
+
+
+@pytest.mark.parametrize(
+    ("a_minute", "healthy", "new", "name"),
+    [
+        (60, 18, GERMAN, "German"),  # a young reference
+        (60, 40, RUSSIAN, "Russian"),
+        (8, 80, GERMAN, "German"),
+        (12, 60, JAPANESE, "Japanese"),
+        (3, 180, GERMAN, "German"),
+        (200, 17, FRENCH, "French"),
+    ],
+)
+def test_all_answers_in_another_language_are_a_ticket_within_100_answers_or_a_minute(
+    a_minute: int, healthy: int, new: tuple[str, str], name: str
+) -> None:
+    transitions = firing_transitions(
+        healthy + max(2, 100 // a_minute),
+        lambda nth, minute: {"output": (ENGLISH if minute < healthy else new)[nth % 2]},
+        a_minute=a_minute,
+    )
+    assert {item["severity"] for item in transitions} == {"warning"}
+    texts = [measure(Evidence.model_validate(item["evidence"]), interval=False) for item in transitions]
+    assert any(text.startswith(f"language of answers: {name}") for text in texts), texts
+    assert "was English 100 %" in texts[0]
+
+
+@pytest.mark.parametrize("texts", [4, 9])
+def test_a_conversation_of_a_few_texts_at_low_traffic_is_no_finding(texts: int) -> None:
+    def fields(nth: int, minute: float) -> dict[str, Any]:
+        return {"output": (GERMAN if 600 <= nth < 600 + texts else ENGLISH)[nth % 2]}
+
+    assert firing_transitions(240, fields, ON_LANGUAGES, a_minute=4) == []
