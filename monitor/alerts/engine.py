@@ -74,7 +74,7 @@ class AlertEngine:
             return
         if fresh and not late:  # changes in a back-fill are of no interest
             self._changes.look(feature, fresh, edge_us, decided_us, out)
-        self._reader.versions.look(feature)
+        self._reader.versions.look(feature, edge_us)
         self._reader.baselines.feed(feature, fresh, edge_us)
         changes = self._end_orphans(key, incidents)
         reopened, reasons = self._reopened(key, incidents), self._drop_lost(key, incidents, changes)

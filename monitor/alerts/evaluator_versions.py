@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 
 from monitor.evaluators.suite import Suite
+from monitor.state.outcome_reports import ABSENT_IS_OK, OutcomeReports
 from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import FeatureKey
@@ -23,18 +24,22 @@ class EvaluatorVersions:
 
     def __init__(self, config: Config, partition_state: PartitionState) -> None:
         self._config, self._partition_state = config, partition_state
+        self._outcomes = OutcomeReports(partition_state)
         self._identities: dict[int, dict[str, str]] = {}
         self._gating: dict[int, tuple[str, ...]] = {}
         # compared since the process started: the configuration does not change meanwhile
         self._compared: set[FeatureKey] = set()
 
-    def look(self, feature: FeatureState) -> None:
+    def look(self, feature: FeatureState, edge_us: int) -> None:
         """Compare a feature's evaluators with those that counted before, once. A changed one counts from the
-        first pane that it counts alone.
+        first pane that it counts alone. Decide at each edge what absent outcomes count as.
         """
-        if feature.key in self._compared:
-            return
-        self._compared.add(feature.key)
+        if feature.key not in self._compared:
+            self._compared.add(feature.key)
+            self._compare(feature)
+        self._outcomes.decide(feature, edge_us)
+
+    def _compare(self, feature: FeatureState) -> None:
         previous = self._partition_state.evaluators.get(feature.key, {})
         last_us = max(
             (start_us for segment in feature.segments.values() for start_us in segment.panes), default=0
@@ -42,7 +47,7 @@ class EvaluatorVersions:
         # An evaluator that is not on record has counted nothing, or it counted the state of layout 1.
         current = dict(previous)  # one that was taken out may come back as another
         for name, identity in self._identities_of(feature.key).items():
-            if current.setdefault(name, (identity, 0))[0] != identity:
+            if current.setdefault(name, (identity, 0))[0].removesuffix(ABSENT_IS_OK) != identity:
                 current[name] = identity, last_us + self._partition_state.pane_us
         if current != previous:
             self._partition_state.evaluators[feature.key] = current

@@ -8,12 +8,16 @@ from typing import Any
 from monitor.evaluators.interface import Evaluator
 from monitor.evaluators.verdict import PASSED, Verdict, failed, skipped
 
-_UNKNOWN = skipped("no outcome reported")
+NO_OUTCOME = "no outcome reported"
+"""Reason of a skipped verdict."""
+_UNKNOWN = skipped(NO_OUTCOME)
 
 
 class OutcomeEvaluator(Evaluator):
     """Fails when the service could not use the answer (``outcome`` other than ``ok``); skipped without
     outcome.
+
+    Where a feature reports outcomes of failures only, its calls without an outcome count as passed.
     """
 
     name = "outcome"

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from monitor.evaluators import EVALUATORS
 from monitor.evaluators.suite import Suite
 from monitor.evaluators.verdict import State, Verdict
+from monitor.ingest.absent_outcomes import pass_absent_outcomes
 from monitor.ingest.accounting import count_sequence_numbers, count_skips
 from monitor.ingest.batch import CountGroup
 from monitor.ingest.number_aggregation import count_quantities, count_stages, metric_part
@@ -65,8 +66,9 @@ def aggregate_responses(
             target.count_rate("error_rate", n, f)
     has_text = np.fromiter((text is not None for text in map(_OUTPUT, events)), bool, len(events))
     by_text = _reads_text(events, has_text, groups, suite)
-    _count_verdicts(codes, by_text, group, groups, suite)
     count_skips(judged, suite.names, group, groups)
+    codes = pass_absent_outcomes(codes, errors, group, groups, suite)
+    _count_verdicts(codes, by_text, group, groups, suite)
     count_sequence_numbers(events, group, groups)
     _count_passes(codes, by_text, has_text, group, groups, suite)
     count_quantities(events, RESPONSE_QUANTITIES, group, groups)

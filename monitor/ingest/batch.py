@@ -23,13 +23,16 @@ class CountGroup:
         producer_suffix: added to names of producers where features share the loss accounting.
         texts: returns the text block of the pane; its argument says whether texts will be added to it.
         base_probability: with which ordinary calls are sampled, if these events state another one.
+        absent_is_ok: whether calls without an outcome pass.
 
     Attributes:
         call_ppm, text_ppm: probability of the call, and of the call with its text, as ``to_ppm`` gives it.
+        reported_ok: whether an event reported the outcome ``ok``.
         base_call_ppm, base_text_ppm: the same of ordinary calls; None if they are the same.
     """
 
     __slots__ = (
+        "absent_is_ok",
         "base_call_ppm",
         "base_text_ppm",
         "call_ppm",
@@ -38,6 +41,7 @@ class CountGroup:
         "index",
         "pane",
         "producer_suffix",
+        "reported_ok",
         "text_ppm",
         "texts",
     )
@@ -52,12 +56,16 @@ class CountGroup:
         producer_suffix: str,
         texts: Callable[[bool], TextBlock],
         base_probability: float | None = None,
+        *,
+        absent_is_ok: bool = False,
     ) -> None:
         self.index = index
         self.feature = feature
         self.pane = pane
         self.producer_suffix = producer_suffix
         self.texts = texts
+        self.absent_is_ok = absent_is_ok
+        self.reported_ok = False
         self.content_probability = content_probability
         self.call_ppm = to_ppm(call_probability)
         self.text_ppm = to_ppm(call_probability * content_probability)

@@ -20,6 +20,7 @@ from monitor.ingest.dead_letters import RejectedRecord, dead_letter
 from monitor.ingest.failure_samples import A_PANE, AN_EVALUATOR, SampleRecord, example, sample
 from monitor.protocol.limits import FORWARDED_HEADER, MAX_AHEAD_US
 from monitor.protocol.messages import Message, Outputs, Record
+from monitor.state.outcome_reports import OutcomeReports
 from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import OTHER, UNLABELLED, FeatureKey, SegmentKey
@@ -59,6 +60,7 @@ class Ingestor:
         self._settings: dict[tuple[str, str], tuple[tuple[str, ...], Suite, bool]] = {}
         self._chunks: dict[tuple[str, int], Chunk] = {}
         self._too_old: set[Any] = set()
+        self._outcomes = OutcomeReports(partition_state)
 
     def decode(self, record: Record) -> tuple[Any, int, int]:
         """Return the decoded event, its time, and the time for the watermark, microseconds since 1970.
@@ -160,6 +162,7 @@ class Ingestor:
             producer_suffix,
             partial(self.partition_state.texts, feature, segment, start_us),
             key[11],
+            absent_is_ok=self._outcomes.absent_is_ok(feature.key),
         )
         chunk.groups.append(group)
         self.groups[key] = opened = (group, chunk)
@@ -263,6 +266,8 @@ class Ingestor:
         feature.received[kind] = feature.received.get(kind, 0) + n
         if start_us + self.partition_state.pane_us <= closed_us:
             feature.late += n
+        if group.reported_ok:
+            self._outcomes.note_ok(feature.key, start_us)
         if kind == "response":
             feature.count_arrivals(start_us, n, self.partition_state.pane_us)
 

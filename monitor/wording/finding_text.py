@@ -234,6 +234,7 @@ def _category(evidence: Evidence, *, interval: bool) -> str:
 def _text_category(evidence: Evidence, name: str, label: str, *, interval: bool) -> str:
     """Write a language or format of texts that became more or less frequent, and what was usual.
 
+    >>> from functools import partial
     >>> moved = partial(Evidence, low=None, high=None, n=60, window_s=300, usual_share=1)
     >>> german = moved(metric="output_language=de", value=1, reference=0.0, usual_label="en")
     >>> _text_category(german, "output_language", "de", interval=True)

@@ -11,6 +11,7 @@ import pytest
 
 from monitor.incidents.incident import digest_of
 from monitor.protocol.messages import FileRecord
+from monitor.rules.drift_effect import EFFECTS
 from monitor.rules.drift_evidence import NEVER_SEEN, DriftResult
 from monitor.rules.least_change import LEAST_CHANGES, is_large_enough
 from monitor.stats.exponential_buckets import bucket_codes
@@ -111,7 +112,7 @@ def test_neighbouring_buckets_of_a_wide_histogram_are_no_change() -> None:
 
 
 def test_every_kind_of_statistic_has_a_least_change() -> None:
-    assert LEAST_CHANGES.keys() == {"number", "category", "language", "rate"}
+    assert LEAST_CHANGES.keys() == EFFECTS.keys() - {"text"}
 
 
 def test_the_new_key_ends_no_incident_of_a_rule_that_does_not_have_it() -> None:
