@@ -20,7 +20,7 @@ from monitor.alerts.forced_resolution import as_on_topic, ended_episodes
 from monitor.protocol.messages import Message
 from monitor.state.partition_state import PartitionState
 from monitor.watch import Watch
-from monitor.windows.segment_series import DAY, FINE, HOUR
+from monitor.windows.segment_series import DAY, FINE, HOUR, LATE
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
 from softfail.sanitize import sanitize
@@ -240,7 +240,10 @@ def _start_us(key: bytes) -> int:
     except ValueError:
         plain = None
     is_pane = (
-        isinstance(plain, list) and len(plain) == 7 and plain[0] == "pane" and plain[5] in (FINE, HOUR, DAY)
+        isinstance(plain, list)
+        and len(plain) == 7
+        and plain[0] == "pane"
+        and plain[5] in (FINE, HOUR, DAY, LATE)
     )
     return plain[6] if is_pane and isinstance(plain[6], int) else _NO_PANE
 

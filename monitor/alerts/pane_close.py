@@ -10,7 +10,7 @@ from monitor.protocol.messages import Outputs, to_json
 from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate
 from monitor.windows.feature_series import FeatureState
-from monitor.windows.pane import Pane
+from monitor.windows.pane import Pane, merge_panes
 from monitor.windows.record import WindowRecord, pane_metrics
 from monitor.windows.segment_keys import (
     OTHER,
@@ -29,6 +29,7 @@ from monitor.windows.segment_series import (
     HOUR,
     HOUR_RETENTION_US,
     HOUR_US,
+    LATE,
     SegmentSeries,
 )
 from monitor.windows.text_blocks import BLOCK_US, TEXT_RETENTION_US, TextBlock, roll_up_texts
@@ -81,28 +82,46 @@ class PaneCloser:
             touched = sorted(self.partition_state.unwritten.pop(start_us))
             for feature_key, segment_key in touched:
                 segment = self.partition_state.features[feature_key].segments[segment_key]
-                pane = segment.panes[start_us]
-                if start_us + self._pane_us < edge_us:
-                    pane.late += 1
-                pane.revision += 1
-                pane.stale, pane.rates_at_close = False, None
-                self.partition_state.mark_pane(feature_key, segment_key, FINE, start_us)
+                self._close_panes(feature_key, segment, start_us, edge_us)
                 if segment_key != UNLABELLED:
-                    self._write_window(feature_key, segment_key, pane, pane.revision, out)
+                    panes = segment.panes_at(start_us)
+                    revision = sum(pane.revision for pane in panes)
+                    self._write_window(feature_key, segment_key, _whole(panes, start_us), revision, out)
             for feature_key in sorted({feature for feature, _ in touched}):
                 feature = self.partition_state.features[feature_key]
-                whole = feature.pane(start_us)
-                assert whole is not None
+                panes = [
+                    pane
+                    for pane in (feature.pane(start_us), *feature.late_panes(start_us))
+                    if pane is not None
+                ]
+                whole = _whole(panes, start_us)
                 self._write_window(feature_key, None, whole, _revision(feature, start_us), out)
         return fresh
 
+    def _close_panes(
+        self, feature_key: FeatureKey, segment: SegmentSeries, start_us: int, edge_us: int
+    ) -> None:
+        """Raise the revision of a pane, and mark its counts and those of its late events as written."""
+        is_new = True
+        for resolution in (FINE, LATE):
+            pane = segment.panes_by_resolution[resolution].get(start_us)
+            if pane is None or not pane.stale:
+                continue
+            pane.late += is_new and start_us + self._pane_us < edge_us
+            pane.revision += is_new
+            pane.stale, pane.rates_at_close, is_new = False, None, False
+            self.partition_state.mark_pane(feature_key, segment.key, resolution, start_us)
+
     def _fresh_counts(self, starts: Sequence[int]) -> Fresh:
-        """Return the rates counted since the last edge in the panes that begin at ``starts``."""
+        """Return the rates counted since the last edge in the panes that begin at ``starts``, without late
+        events.
+        """
         fresh: Fresh = {}
         for start_us in starts:
             for feature_key, segment_key in sorted(self.partition_state.unwritten[start_us]):
-                pane = self.partition_state.features[feature_key].segments[segment_key].panes[start_us]
-                fresh.setdefault(feature_key, []).append((segment_key, pane.new_rates()))
+                segment = self.partition_state.features[feature_key].segments[segment_key]
+                if (pane := segment.panes.get(start_us)) is not None and pane.stale:
+                    fresh.setdefault(feature_key, []).append((segment_key, pane.new_rates()))
         return fresh
 
     def _write_window(
@@ -156,6 +175,10 @@ class PaneCloser:
         ]:
             del segment.panes_by_resolution[DAY][start_us]
             self.partition_state.mark_pane(feature.key, segment.key, DAY, start_us)
+        for start_us in [start for start in segment.late_panes if start < self.partition_state.rolled_us]:
+            del segment.late_panes[start_us]
+            self.partition_state.mark_pane(feature.key, segment.key, LATE, start_us)
+            rolled += 1
         self._roll_texts(feature, segment, edge_us)
         if segment.is_empty():
             self.partition_state.drop_segment(feature, segment.key)
@@ -238,9 +261,13 @@ class PaneCloser:
         return len(changed)
 
 
+def _whole(panes: Sequence[Pane], start_us: int) -> Pane:
+    return panes[0] if len(panes) == 1 else merge_panes(panes, start_us)
+
+
 def _revision(feature: FeatureState, start_us: int) -> int:
     """Return the revision of a feature's window: one if any event came in time, and one more for each late
     revision of its segments.
     """
-    panes = [segment.panes[start_us] for segment in feature.segments.values() if start_us in segment.panes]
+    panes = [pane for segment in feature.segments.values() for pane in segment.panes_at(start_us)]
     return sum(pane.late for pane in panes) + any(pane.revision > pane.late for pane in panes)

@@ -22,7 +22,7 @@ from monitor.state.partition_state import PartitionState
 from monitor.state.pin_writer import CountedSeries, TextCollector, make_pin
 from monitor.watch import Watch
 from monitor.windows.segment_keys import UNLABELLED, FeatureKey, SegmentKey
-from monitor.windows.segment_series import DAY_RETENTION_US, DAY_US, FINE, HOUR, HOUR_US
+from monitor.windows.segment_series import DAY_RETENTION_US, DAY_US, FINE, HOUR, HOUR_US, LATE
 from schemas.config.load import InvalidConfig
 from schemas.config.monitor_config import Config
 from schemas.pin_file import PIN_NAME, Pin
@@ -119,6 +119,7 @@ def _counted(
     panes = [
         (start_us, lengths_us.get(resolution, DAY_US), pane)
         for resolution, panes_by_start in panes_by_resolution.items()
+        if resolution != LATE  # a reference has what rules read
         for start_us, pane in sorted(panes_by_start.items())
     ]
     return CountedSeries(panes, texts.sketches(key, segment_key))

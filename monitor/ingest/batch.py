@@ -24,6 +24,7 @@ class CountGroup:
         texts: returns the text block of the pane; its argument says whether texts will be added to it.
         base_probability: with which ordinary calls are sampled, if these events state another one.
         absent_is_ok: whether calls without an outcome pass.
+        is_late: they came so late that no rule reads them.
 
     Attributes:
         call_ppm, text_ppm: probability of the call, and of the call with its text, as ``to_ppm`` gives it.
@@ -39,6 +40,7 @@ class CountGroup:
         "content_probability",
         "feature",
         "index",
+        "is_late",
         "pane",
         "producer_suffix",
         "reported_ok",
@@ -58,6 +60,7 @@ class CountGroup:
         base_probability: float | None = None,
         *,
         absent_is_ok: bool = False,
+        is_late: bool = False,
     ) -> None:
         self.index = index
         self.feature = feature
@@ -66,6 +69,7 @@ class CountGroup:
         self.texts = texts
         self.absent_is_ok = absent_is_ok
         self.reported_ok = False
+        self.is_late = is_late
         self.content_probability = content_probability
         self.call_ppm = to_ppm(call_probability)
         self.text_ppm = to_ppm(call_probability * content_probability)

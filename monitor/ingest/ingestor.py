@@ -24,7 +24,7 @@ from monitor.state.outcome_reports import OutcomeReports
 from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import OTHER, UNLABELLED, FeatureKey, SegmentKey
-from monitor.windows.segment_series import DAY_US, FINE_RETENTION_US, SegmentSeries
+from monitor.windows.segment_series import DAY_US, FINE, FINE_RETENTION_US, LATE, LATE_US, SegmentSeries
 from schemas.config.monitor_config import Config
 from schemas.event_decoder import InvalidEvent, decode
 from schemas.times import microseconds
@@ -56,6 +56,7 @@ class Ingestor:
         self._config = config
         self._has_dimensions = any(feature.dimensions for feature in config.features)
         self._pane_us = partition_state.pane_us
+        self._lateness_us = config.time.lateness_us
         self._suites: dict[int, Suite] = {}
         self._settings: dict[tuple[str, str], tuple[tuple[str, ...], Suite, bool]] = {}
         self._chunks: dict[tuple[str, int], Chunk] = {}
@@ -146,7 +147,8 @@ class Ingestor:
                 self.flush(closed_us, out)
                 self.partition_state.overflow(feature)
             segment = feature.segments[segment_key] = SegmentSeries(segment_key)
-        pane = self.partition_state.pane(feature, segment, start_us)
+        is_late = start_us + self._pane_us + LATE_US <= closed_us + self._lateness_us
+        pane = self.partition_state.pane(feature, segment, start_us, LATE if is_late else FINE)
         chunk = self._chunks.get((event.kind, id(suite)))
         if chunk is None:
             chunk = self._chunks[event.kind, id(suite)] = Chunk(event.kind, suite)
@@ -163,6 +165,7 @@ class Ingestor:
             partial(self.partition_state.texts, feature, segment, start_us),
             key[11],
             absent_is_ok=self._outcomes.absent_is_ok(feature.key),
+            is_late=is_late,
         )
         chunk.groups.append(group)
         self.groups[key] = opened = (group, chunk)
@@ -293,7 +296,7 @@ class Ingestor:
             offset = chunk.records[index].offset
             record = sample(chunk.events[index], gating, suite, self.partition, offset)
             samples.append((offset, record))
-            for number, _ in gating:
+            for number, _ in () if group.is_late else gating:
                 examples = group.feature.examples.setdefault(suite.names[number], [])
                 examples.append(example(record, suite.names[number]))
                 del examples[:-AN_EVALUATOR]

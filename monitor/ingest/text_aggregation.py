@@ -21,6 +21,8 @@ def count_texts(events: Sequence[Any], group_of: Sequence[int], groups: Sequence
     """Sketch the texts of the first responses of each segment and pane, and count the formats of the answers;
     detect the language of fewer of them.
 
+    Late texts are not sketched, since only rules read sketches.
+
     Args:
         group_of: index into ``groups`` of each event.
     """
@@ -43,8 +45,9 @@ def count_texts(events: Sequence[Any], group_of: Sequence[int], groups: Sequence
         for name, category, text in zip(TEXT_NAMES, LANGUAGES, (event.input, event.output), strict=True):
             if text is None:
                 continue
-            chosen[name][0].append(block)
-            chosen[name][1].append(text)
+            if not group.is_late:
+                chosen[name][0].append(block)
+                chosen[name][1].append(text)
             if wants_language and (language := detect_language(text)) is not None:
                 group.pane.category(category.name).add(MILLION, {language: 1})
     for name, (blocks, texts) in chosen.items():

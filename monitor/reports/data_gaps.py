@@ -100,7 +100,10 @@ def data_gaps(partition_state: PartitionState) -> list[DataGap]:
 
 def _reasons(feature: FeatureState) -> Iterator[tuple[str, int]]:
     yield "over two hours late: counted nowhere", feature.expired
-    yield "late: counted in their own time, and seen by the rules from their arrival on", feature.late
+    yield (
+        "late: counted in their own time; rules read those that arrive within 30 minutes of it",
+        feature.late,
+    )
     yield "numbered by their producer, and not in this log", feature.missing
     yield "segments beyond the cap: measured under `other`", feature.overflowed
     for evaluator, reasons in feature.skipped.items():

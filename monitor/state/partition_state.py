@@ -18,7 +18,7 @@ from monitor.windows.feature_series import FeatureState
 from monitor.windows.format_versions import LAYOUT, record_layout
 from monitor.windows.pane import Pane, merge_rates
 from monitor.windows.segment_keys import OVERFLOW, FeatureKey, SegmentKey
-from monitor.windows.segment_series import FINE, SegmentSeries
+from monitor.windows.segment_series import FINE, LATE, SegmentSeries
 from monitor.windows.text_blocks import BLOCK_US, TextBlock
 
 FIRST_LAYOUT_WITH_WEIGHTS = 4
@@ -47,19 +47,26 @@ class PartitionState(PartitionContents):
         self._dirty["feature", key] = None
         return state
 
-    def pane(self, feature: FeatureState, segment: SegmentSeries, start_us: int) -> Pane:
+    def pane(
+        self, feature: FeatureState, segment: SegmentSeries, start_us: int, resolution: str = FINE
+    ) -> Pane:
         """Return the fine pane to count into; add it if it does not exist.
 
-        Its window is written at its edge; if that has passed, at the next edge.
+        Its window is written at its edge; if that has passed, at the next edge. ``resolution``: ``LATE`` for
+        events that no rule reads.
         """
-        pane = segment.panes.get(start_us)
+        panes = segment.panes_by_resolution[resolution]
+        pane = panes.get(start_us)
         if pane is None:
-            pane = segment.panes[start_us] = Pane(start_us)
+            pane = panes[start_us] = Pane(start_us)
+            if resolution == LATE and start_us in segment.panes:
+                pane.samples = segment.panes[start_us].samples  # of one pane there are only so many
         pane.open_for_counting()
         segment.active_us = max(segment.active_us, start_us)
-        feature.invalidate_pane(start_us)
+        if resolution == FINE:
+            feature.invalidate_pane(start_us)
         self.unwritten.setdefault(start_us, set()).add((feature.key, segment.key))
-        self._dirty["pane", feature.key, segment.key, FINE, start_us] = None
+        self._dirty["pane", feature.key, segment.key, resolution, start_us] = None
         return pane
 
     def texts(

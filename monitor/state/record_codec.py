@@ -21,7 +21,7 @@ from monitor.stats.sampling_weights import WeightMemory
 from monitor.windows.format_versions import decode_record, encode_record
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import FeatureKey, segment_from_json, segment_to_json
-from monitor.windows.segment_series import DAY, FINE, HOUR
+from monitor.windows.segment_series import DAY, FINE, HOUR, LATE
 from monitor.windows.text_blocks import TextBlock
 
 Part = tuple[Any, ...]
@@ -97,7 +97,7 @@ def _pane_value(
         return None
     state = pane.state()
     # Hours stay in memory for a week, and each is unpacked when a rule reads so far back.
-    if resolution != FINE:
+    if resolution not in (FINE, LATE):
         pane.pack(state)
     return encode_record(state)
 
@@ -185,7 +185,7 @@ def _restore_block(
 ) -> Part:
     """Restore a pane or a text block."""
     segment_key, resolution, start_us = segment_from_json(rest[0]), rest[1], rest[2]
-    resolutions = (FINE, HOUR, DAY) if kind == "pane" else (FINE, HOUR)
+    resolutions = (FINE, HOUR, DAY, LATE) if kind == "pane" else (FINE, HOUR)
     if segment_key is None or resolution not in resolutions or not isinstance(start_us, int):
         raise ValueError("no such pane" if kind == "pane" else "no such block of texts")
     state = decode_record(kind, value)

@@ -166,6 +166,14 @@ class FeatureState:
         self._merged_panes[start_us] = merged
         return merged
 
+    def late_panes(self, start_us: int) -> list[Pane]:
+        """Return the late events of the fine pane from ``start_us`` on, of each segment that has some."""
+        return [
+            pane
+            for segment in self.segments.values()
+            if (pane := segment.late_panes.get(start_us)) is not None
+        ]
+
     def invalidate_pane(self, start_us: int) -> None:
         """Drop what was computed from a pane that has changed: its merged form, and references."""
         self._merged_panes.pop(start_us, None)

@@ -13,8 +13,12 @@ DAY_US = 24 * HOUR_US
 FINE_RETENTION_US = 2 * HOUR_US
 HOUR_RETENTION_US = 8 * DAY_US
 DAY_RETENTION_US = 90 * DAY_US
+LATE_US = HOUR_US // 2
+"""Rules read events that arrive at most this long after their time."""
 FINE, HOUR, DAY = "pane", "hour", "day"
 """Resolutions, as keys of state records name them."""
+LATE = "late"
+"""Fine panes of events that arrived later than ``LATE_US``: windows include them, no rule reads them."""
 
 
 class SegmentSeries:
@@ -24,7 +28,7 @@ class SegmentSeries:
 
     Attributes:
         active_us: start of the latest pane with an event.
-        panes_by_resolution: ``FINE``, ``HOUR`` or ``DAY`` -> start -> pane.
+        panes_by_resolution: ``FINE``, ``HOUR``, ``DAY`` or ``LATE`` -> start -> pane.
         texts: ``FINE`` or ``HOUR`` -> start -> text block.
     """
 
@@ -33,13 +37,22 @@ class SegmentSeries:
     def __init__(self, key: SegmentKey) -> None:
         self.key = key
         self.active_us = 0
-        self.panes_by_resolution: dict[str, dict[int, Pane]] = {FINE: {}, HOUR: {}, DAY: {}}
+        self.panes_by_resolution: dict[str, dict[int, Pane]] = {FINE: {}, HOUR: {}, DAY: {}, LATE: {}}
         self.texts: dict[str, dict[int, TextBlock]] = {FINE: {}, HOUR: {}}
 
     @property
     def panes(self) -> dict[int, Pane]:
         """Fine panes by start."""
         return self.panes_by_resolution[FINE]
+
+    @property
+    def late_panes(self) -> dict[int, Pane]:
+        """Late events by the start of their fine pane."""
+        return self.panes_by_resolution[LATE]
+
+    def panes_at(self, start_us: int) -> list[Pane]:
+        """Return the fine pane from ``start_us`` on and that of its late events, those that exist."""
+        return [panes[start_us] for panes in (self.panes, self.late_panes) if start_us in panes]
 
     def window(self, start_us: int, end_us: int) -> Iterator[Pane]:
         """Yield the panes that overlap [start, end): long windows snap outwards to coarse edges."""
