@@ -11,6 +11,7 @@ from typing import Any
 from monitor.alerts.pane_close import PaneCloser
 from monitor.ingest.dead_letters import RejectedRecord
 from monitor.ingest.ingestor import Ingestor
+from monitor.ingest.record_decoding import decode_record
 from monitor.protocol.messages import Outputs, Record
 from monitor.protocol.metrics import Measure
 from monitor.protocol.read_progress import ReadProgress
@@ -81,7 +82,7 @@ class Watch:
         before = self._records
         for number, record in enumerate(records):
             try:
-                event, time_us, seen_us = ingestor.decode(record)
+                event, time_us, seen_us = decode_record(record)
             except RejectedRecord as refusal:
                 ingestor.reject(record, refusal, out)
                 continue

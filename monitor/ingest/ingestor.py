@@ -18,7 +18,7 @@ from monitor.ingest.aggregation import (
 from monitor.ingest.batch import Chunk, CountGroup
 from monitor.ingest.dead_letters import RejectedRecord, dead_letter
 from monitor.ingest.failure_samples import A_PANE, AN_EVALUATOR, SampleRecord, example, sample
-from monitor.protocol.limits import FORWARDED_HEADER, MAX_AHEAD_US
+from monitor.protocol.limits import FORWARDED_HEADER
 from monitor.protocol.messages import Message, Outputs, Record
 from monitor.state.outcome_reports import OutcomeReports
 from monitor.state.partition_state import PartitionState
@@ -26,7 +26,6 @@ from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import OTHER, UNLABELLED, FeatureKey, SegmentKey
 from monitor.windows.segment_series import DAY_US, FINE, FINE_RETENTION_US, LATE, LATE_US, SegmentSeries
 from schemas.config.monitor_config import Config
-from schemas.event_decoder import InvalidEvent, decode
 from schemas.times import microseconds
 from softfail.partitioning import partition_of
 
@@ -62,37 +61,6 @@ class Ingestor:
         self._chunks: dict[tuple[str, int], Chunk] = {}
         self._too_old: set[Any] = set()
         self._outcomes = OutcomeReports(partition_state)
-
-    def decode(self, record: Record) -> tuple[Any, int, int]:
-        """Return the decoded event, its time, and the time for the watermark, microseconds since 1970.
-
-        The time for the watermark is at most the append time, so that a producer's clock that is ahead closes
-        no panes.
-
-        Raises:
-            RejectedRecord: it can never be counted.
-        """
-        if record.value is None:
-            raise RejectedRecord("empty", "the record has no value; send one JSON object a message")
-        try:
-            event = decode(record.value)
-        except InvalidEvent as error:
-            raise RejectedRecord(
-                "invalid" if error.field else "unreadable", str(error), error.field
-            ) from None
-        time_us = microseconds(event.time)
-        append_ms = record.timestamp
-        if append_ms is None or append_ms < 0 or (append_us := append_ms * 1000) >= time_us:
-            return event, time_us, time_us
-        if time_us > append_us + MAX_AHEAD_US:
-            ahead_s = (time_us - append_us) / 1e6
-            raise RejectedRecord(
-                "future",
-                f"time: lies {ahead_s:.0f} s ahead of the broker's clock (at most 300 s); set the producer's"
-                " clock",
-                "time",
-            )
-        return event, time_us, append_us
 
     def owns(self, event: Any) -> bool:
         """Return whether the event belongs to this partition."""
