@@ -1,5 +1,5 @@
-"""Channels: each turns a step of an episode into a request. One channel a file; a new channel is a line in
-``CHANNELS`` and a test.
+"""Channels: each turns a step of an episode into a request. One channel a file; CONTRIBUTING.md says how to
+add one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ CHANNELS: dict[str, Callable[[Config], Channel]] = {
     "webhook": Webhook,
     "console": Console,
 }
-"""Name, as under ``channels`` in the configuration -> class, made from the configuration."""
+"""Name, as under ``channels`` in the configuration -> class, made from the configuration. The order is that of
+the fields of ``schemas.config.channels.Channels``.
+"""
 
 
 def configured(config: Config) -> dict[str, Channel]:

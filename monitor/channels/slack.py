@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from monitor.channels.headline import headline
 from monitor.channels.interface import (
     CLIENT,
     Delivered,
@@ -31,8 +32,6 @@ from softfail.sanitize import sanitize
 HEADER_CHARS, SECTION_CHARS, FALLBACK_CHARS = 150, 3000, 3000
 FINDINGS, FINDING_CHARS, EXAMPLE_CHARS = 10, 700, 500
 
-_HEADS = {"high": "PAGE", "low": "TICKET"}
-_AGAIN = {"still firing": "STILL FIRING", "updated": "UPDATE", "more features": "UPDATE"}
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _MENTION = re.compile(r"@(?=channel|here|everyone|group)", re.IGNORECASE)
 _NO_MENTION = "@\u2060"  # with an invisible word joiner
@@ -101,29 +100,6 @@ class Slack:
             result = Retry(f"{status}, but not Slack's ok: {text}")
         path = urlsplit(url).path
         return without_secrets(result, url, path, path.removeprefix("/services/"), path.rsplit("/", 1)[-1])
-
-
-def headline(step: Step) -> tuple[str, str]:
-    """Return the head of a message, and the line under it."""
-    episode = step.episode
-    where = episode_text.place(episode)
-    if step.action == "note":
-        return (
-            f"MISSED WHILE DOWN {where}",
-            f"Over since {episode_text.clock(episode.time)}. {episode_text.summary(episode, step.left_out)}",
-        )
-    if (
-        step.action == "resolve" and episode.state != "resolved"
-    ):  # the ticket of an episode that became a page
-        return f"CLOSED {where}", f"The {_HEADS[step.urgency].lower()} is closed: {step.reason}"
-    if step.action == "resolve":
-        return (
-            f"RESOLVED {where}",
-            f"Over since {episode_text.clock(episode.time)}, began {episode_text.clock(episode.started_at)}",
-        )
-    again = _AGAIN.get(step.reason)
-    kind = f"{_HEADS[step.urgency]}, {again}" if again else _HEADS[step.urgency]
-    return f"{kind}: {where}", f"{episode_text.summary(episode, step.left_out)} ({episode.severity})"
 
 
 def safe(text: str, most: int) -> str:

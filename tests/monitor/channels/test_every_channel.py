@@ -10,35 +10,24 @@ from monitor.channels import CHANNELS, configured
 from monitor.channels.interface import Delivered, Permanent, Request, Retry, Step
 from schemas.config.monitor_config import Channels, Config
 from schemas.records import Episode
+from tests.monitor.channels.channel_settings import SECRETS, SETTINGS
 from tests.tiers import examples
 
-SECRETS = (
-    "0123456789abcdef0123456789abcdef",
-    "tokentokentoken",
-    "https://hooks.slack.com/services/T0/B0/slackslackslack",
-    "slackslackslack",
-    "https://hooks.example/in?key=urlurlurlurl",
-    "urlurlurlurl",
-    "signsignsignsign",
-    "headheadhead",
-)
-EVERYTHING = Config.model_validate(
-    {
-        "channels": {
-            "pagerduty": {"routing_key": SECRETS[0]},
-            "alertmanager": {"url": "https://alertmanager.example", "token": SECRETS[1]},
-            "slack": {"webhook_url": SECRETS[2]},
-            "webhook": {"url": SECRETS[4], "secret": SECRETS[6], "headers": {"X-Api-Key": SECRETS[7]}},
-            "console": {},
-        }
-    }
-)
+EVERYTHING = Config.model_validate({"channels": SETTINGS})
+ALL_SECRETS = [secret for secrets in SECRETS.values() for secret in secrets]
 NOW_US = 1_772_500_000_000_000
 EACH = pytest.mark.parametrize("name", CHANNELS)
 
 
 def test_every_configurable_channel_exists_and_every_channel_is_configurable():
-    assert list(CHANNELS) == list(Channels.model_fields)
+    assert list(CHANNELS) == list(Channels.model_fields), (
+        "CHANNELS (monitor/channels/__init__.py) and the fields of Channels (schemas/config/channels.py) must"
+        " have the same names in the same order"
+    )
+    assert list(SETTINGS) == list(SECRETS) == list(CHANNELS), (
+        "SETTINGS and SECRETS of tests/monitor/channels/channel_settings.py must have every channel, in the"
+        " order of CHANNELS"
+    )
     assert list(configured(EVERYTHING)) == list(EVERYTHING.channels.names()) == list(CHANNELS)
 
 
@@ -157,7 +146,7 @@ def test_a_response_means_the_same_to_every_http_channel(name, status, headers, 
 @EACH
 def test_no_secret_is_in_the_representation_request_or_reason_of_a_channel(episode_of, name):
     channel = CHANNELS[name](EVERYTHING)
-    body = " ".join(SECRETS)[:290].encode()
+    body = " ".join(ALL_SECRETS)[:290].encode()
     shown = [
         channel,
         vars(channel),
@@ -168,17 +157,10 @@ def test_no_secret_is_in_the_representation_request_or_reason_of_a_channel(episo
         channel.request(Step(name, "e1", action, "high", "why", episode_of()), NOW_US)
         for action in ("trigger", "resolve", "note")
     ]
-    own = {
-        "pagerduty": SECRETS[:1],
-        "alertmanager": SECRETS[1:2],
-        "slack": SECRETS[2:4],
-        "webhook": SECRETS[4:],
-        "console": (),
-    }[name]
-    for secret in own:
+    for secret in SECRETS[name]:
         assert secret not in "".join(f"{line!r}{line}" for line in shown)
     other_lines = "".join(f"{line!r}" for line in shown[:2])
-    assert not [secret for secret in SECRETS if secret in other_lines]
+    assert not [secret for secret in ALL_SECRETS if secret in other_lines]
 
 
 @EACH

@@ -16,33 +16,19 @@ from monitor.channels.interface import Delivered, Permanent, Retry
 from monitor.protocol.messages import FileRecord
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
+from tests.monitor.channels.channel_settings import SETTINGS
 from tests.monitor.delivery.outbox_core import OutboxCore
 from tests.tiers import by_profile
 
 SECOND, MINUTE = 1_000_000, 60_000_000
 STEP_S = 2  # between two looks of the shell
 DEAD_S = 3870  # a little over an hour: what ended at once has been over for an hour when it is sent
-CONFIG = Config.model_validate(
-    {
-        "channels": {
-            "pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"},
-            "alertmanager": {"url": "https://alertmanager.example"},
-            "slack": {"webhook_url": "https://hooks.slack.com/services/T0/B0/slackslackslack"},
-            "webhook": {"url": "https://hooks.example/in"},
-            "console": {},
-        }
-    }
-)
+CONFIG = Config.model_validate({"channels": SETTINGS})
 CHANNELS = CONFIG.channels.names()
 SPEAK_HTTP = [name for name in CHANNELS if name != "console"]
 KNOW_KEYS = ("pagerduty", "alertmanager", "webhook")  # a step that comes twice changes nothing there
-TAKEN = {
-    "pagerduty": (202, b"{}"),
-    "alertmanager": (200, b""),
-    "slack": (200, b"ok"),
-    "webhook": (204, b""),
-    "console": (200, b""),
-}
+TAKEN = {"pagerduty": (202, b"{}"), "slack": (200, b"ok"), "webhook": (204, b"")}
+PLAIN_OK = 200, b""  # of all other channels
 NO_ANSWER = None, {}, b"no answer within 10 s"
 
 
@@ -82,7 +68,7 @@ class FakePagerDuty:
 
 
 def _accepted(name):
-    status, body = TAKEN[name]
+    status, body = TAKEN.get(name, PLAIN_OK)
     return status, {}, body
 
 
@@ -101,8 +87,10 @@ def read(name, body, now_us):
         key, over = fields[0]["labels"]["key"], fields[0]["endsAt"] <= rfc3339(now_us)
     elif name == "webhook":
         key, over = fields["dedup_key"], fields["action"] == "resolve"
-    else:
+    elif name == "pagerduty":
         key, over = fields["dedup_key"], fields["event_action"] == "resolve"
+    else:
+        raise NotImplementedError(f"read() of {__name__} must decode the bodies of the channel {name!r}")
     _, episode, kind = key.split("/")
     return ("end of " if over else "") + {"high": "page", "low": "ticket", "missed": "note"}[kind], episode
 
