@@ -13,7 +13,7 @@ DRIFT_TESTS: dict[str, DriftTest] = {
     "g": g_test,
     "two_proportions": two_proportions,
 }
-"""Name -> test. A new test is a file, a line here and a test of it."""
+"""Name -> test. CONTRIBUTING.md says how to add one."""
 
 TEXT_TESTS: dict[str, TextTest] = {"mmd": mmd}
 """Name -> test of texts by their sketches."""

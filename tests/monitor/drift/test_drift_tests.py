@@ -26,6 +26,7 @@ TESTS = DRIFT_TESTS | ORACLES
 
 NUMBERS = ("psi", "jensen_shannon", "wasserstein", "kolmogorov_smirnov")
 CATEGORIES = ("psi", "jensen_shannon", "g")
+RATES = ("two_proportions",)
 SHARES = {"stop": 0.5, "length": 0.3, "tool_calls": 0.1, "content_filter": 0.06, "other": 0.04}
 
 
@@ -54,6 +55,11 @@ def shares(n: int, failures: int) -> Distribution:
     return Distribution.from_weights({False: n - failures, True: failures})
 
 
+def test_every_drift_test_is_tested_on_the_kind_of_statistic_it_compares():
+    untested = set(TESTS) - {*NUMBERS, *CATEGORIES, *RATES}
+    assert not untested, f"add {', '.join(sorted(untested))} to NUMBERS, CATEGORIES or RATES of this file"
+
+
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize(("n", "m"), [(100, 100), (500, 100), (5000, 300)])
 def test_without_drift_a_test_of_numbers_has_its_nominal_false_alarm_rate(name, n, m):
@@ -75,12 +81,11 @@ def test_without_drift_a_test_of_categories_has_its_nominal_false_alarm_rate(nam
     assert np.mean(np.array(p_values) < 0.01) < 0.035
 
 
-def test_without_drift_two_proportions_have_the_nominal_false_alarm_rate():
+@pytest.mark.parametrize("name", RATES)
+def test_without_drift_a_test_of_rates_has_its_nominal_false_alarm_rate(name):
     rng = np.random.default_rng(3)
     p_values = [
-        TESTS["two_proportions"](
-            shares(500, rng.binomial(500, 0.1)), shares(200, rng.binomial(200, 0.1))
-        ).p_value
+        TESTS[name](shares(500, rng.binomial(500, 0.1)), shares(200, rng.binomial(200, 0.1))).p_value
         for _ in range(1000)
     ]
     assert np.mean(np.array(p_values) < 0.05) < 0.08
@@ -106,11 +111,33 @@ def test_a_category_that_grew_is_detected(name):
     assert comparison.effect > 0.1
 
 
+@pytest.mark.parametrize("name", RATES)
+def test_a_rate_that_grew_is_detected(name):
+    comparison = TESTS[name](shares(2000, 200), shares(500, 150))
+    assert comparison.p_value < 1e-6
+    assert comparison.effect > 0.2
+
+
+@pytest.mark.parametrize("name", DRIFT_TESTS)
+def test_exchanging_reference_and_current_changes_no_p_value_and_no_size_of_the_effect(name):
+    rng = np.random.default_rng(7)
+    pairs = {
+        NUMBERS: (numbers(rng.lognormal(0, 1, 2000)), numbers(rng.lognormal(0.1, 1, 500))),
+        CATEGORIES: (categories(rng, 2000), categories(rng, 500, {**SHARES, "stop": 0.46, "other": 0.08})),
+        RATES: (shares(2000, 200), shares(500, 60)),
+    }
+    for kind, (reference, current) in pairs.items():
+        if name in kind:
+            there, back = TESTS[name](reference, current), TESTS[name](current, reference)
+            assert back.p_value == pytest.approx(there.p_value)
+            assert abs(back.effect) == pytest.approx(abs(there.effect))
+
+
 @pytest.mark.parametrize("name", TESTS)
 def test_an_empty_side_is_refused_and_equal_sides_show_no_drift(name):
     distribution = (
         Distribution.from_weights({False: 90, True: 10})
-        if name == "two_proportions"
+        if name in RATES
         else Distribution.from_weights({1.0: 60, 2.0: 60, 4.0: 60})
     )
     with pytest.raises(ValueError, match="nothing to compare"):
@@ -128,7 +155,7 @@ def test_an_empty_side_is_refused_and_equal_sides_show_no_drift(name):
 def test_any_counts_give_finite_results_that_do_not_depend_on_the_scale_of_weights(name, before, after):
     if sum(before) == 0 or sum(after) == 0:
         return
-    values = (False, True) if name == "two_proportions" else tuple(range(1, 13))
+    values = (False, True) if name in RATES else tuple(range(1, 13))
     reference, current = (
         Distribution.from_weights(dict(zip(values, counts, strict=False)), float(sum(counts)))
         for counts in (before, after)
