@@ -22,11 +22,12 @@ class Evaluator:
     """Judge one response; pure. One instance serves every event of a feature configuration.
 
     All texts and properties of an evaluator are attributes of its class. A subclass and one
-    line in ``monitor.evaluators.EVALUATORS`` are all that a new evaluator needs.
+    line in ``monitor.evaluators.EVALUATORS`` are all the code that a new evaluator needs.
 
     Verdicts:
         gating: whether a failure makes the response fail, unless the configuration says otherwise.
-        opt_in: whether it runs only if the configuration names it.
+        opt_in: whether it runs only if the configuration names it. Without it the evaluator runs for every
+            feature that lists no evaluators.
         reads_text: whether the verdict needs the text.
         sizes: fields that replace the text; an event without any of them is judged by its text.
         patterns: name -> RE2 expression. The patterns of all evaluators are matched in one pass over the

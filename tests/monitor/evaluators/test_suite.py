@@ -224,18 +224,15 @@ def test_an_event_of_the_exact_decoder_is_judged_like_one_of_the_fast_decoder(re
     assert SUITE.judge(decode(line)) == SUITE.judge(decode(slow))
 
 
-def test_the_default_suite_contains_all_evaluators_without_required_configuration():
+def test_the_default_suite_contains_all_evaluators_that_are_not_opt_in():
     suite = Suite.of()
-    assert (
-        suite.names
-        == DEFAULT_EVALUATORS
-        == tuple(name for name in EVALUATORS if name not in ("json", "json_schema"))
-    )
-    informative = {name for name, gates in zip(suite.names, suite.gating, strict=True) if not gates}
-    assert informative == {"length", "latency"}
-    assert {name for name, reads in zip(suite.names, suite.reads_text, strict=True) if reads} == {
-        "refusal",
-        "known_failure",
+    chosen = {name: kind for name, kind in EVALUATORS.items() if not kind.opt_in}
+    assert suite.names == DEFAULT_EVALUATORS == tuple(chosen)
+    assert dict(zip(suite.names, suite.gating, strict=True)) == {
+        name: kind.gating for name, kind in chosen.items()
+    }
+    assert dict(zip(suite.names, suite.reads_text, strict=True)) == {
+        name: kind.reads_text for name, kind in chosen.items()
     }
 
 
