@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import yaml
 
+from monitor.channels import CHANNELS
 from monitor.config_check import load_checked_config
 from monitor.documentation import __main__ as documentation
 from monitor.documentation.metrics_page import _RATES
@@ -45,12 +48,20 @@ def test_the_failing_example_of_every_evaluator_fails_and_a_plain_answer_passes(
         "model": "m",
     }
 
-    assert evaluator.failing_example
+    assert evaluator.failing_example, f"{evaluator.__name__} needs a failing_example"
     example = STRUCTS["response"](**fields, **evaluator.failing_example)
     assert suite.judge(example)[position].state == State.FAILED
 
     plain = STRUCTS["response"](**fields, output='{"total": 3, "currency": "euro"}', finish_reason="stop")
     assert suite.judge(plain)[position].state != State.FAILED
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+def test_the_keys_of_every_channel_are_in_the_operations_page_and_in_an_example(name):
+    operations = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert f"| `{name}` | " in operations, f"docs/operations.md, Channels: add the keys of {name}"
+    example = yaml.safe_load(EXAMPLES["channels"])["channels"]
+    assert name in example, f"EXAMPLES of schemas/generate/configuration_page.py: add {name} to channels"
 
 
 @pytest.mark.parametrize("section", EXAMPLES)
