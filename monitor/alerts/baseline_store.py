@@ -8,7 +8,9 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from monitor.alerts.evaluator_versions import EvaluatorVersions, evaluator_of
+from monitor.alerts.page_policy import series_name
 from monitor.references.finder import ReferenceFinder
+from monitor.references.gaps import gaps_of
 from monitor.rules.evidence import RateFinding, evidence_of, no_evidence
 from monitor.rules.learned_baseline import Baseline
 from monitor.rules.reading import Reading
@@ -19,7 +21,7 @@ from monitor.windows.feature_series import FeatureState
 from monitor.windows.metric_reader import MetricReader
 from monitor.windows.pane import merge_rates
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
-from monitor.windows.segment_series import DAY_US, FINE_RETENTION_US
+from monitor.windows.segment_series import FINE_RETENTION_US
 from schemas.config.monitor_config import Config
 from schemas.config.rules import GATING, Rule
 
@@ -37,6 +39,7 @@ class BaselineStore:
         self._rules = [rule for rule in config.all_rules() if rule.is_learnt]
         self._references = ReferenceFinder()
         self._tidied: set[FeatureKey] = set()
+        self._matching: dict[FeatureKey, list[Rule]] = {}
         self._metrics: dict[FeatureKey, tuple[frozenset[str], frozenset[str]]] = {}
 
     def feed(self, feature: FeatureState, fresh: Sequence[tuple[SegmentKey, Counts]], edge_us: int) -> None:
@@ -127,8 +130,10 @@ class BaselineStore:
             return
         baselines = self._partition_state.baselines.setdefault(feature.key, {}).setdefault(segment_key, {})
         changed, pane_us = self._versions.changed(feature.key), self._partition_state.pane_us
-        cycle = self._references.cycle(feature, segment_key, edge_us)
-        frozen = self._is_frozen(feature.key, edge_us)
+        rules = self._rules_of(feature.key)
+        gaps = gaps_of(feature, *(series_name(segment_key, rule.name) for rule in rules))
+        cycle = self._references.cycle(feature, segment_key, edge_us, gaps)
+        frozen = self._frozen(feature.key, segment_key)
         for name in sorted(rates):
             since_us = changed.get(evaluator_of(name), 0)
             baseline = baselines.get(name)
@@ -139,18 +144,37 @@ class BaselineStore:
                     rates[name],
                     edge_us,
                     pane_us,
-                    frozen=frozen,
+                    frozen=name in frozen,
                     tolerance=cycle.tolerance(name),
                     known=feature.known_units(segment_key, name),
                 )
         self._partition_state.mark_baselines(feature.key, segment_key)
 
-    def _is_frozen(self, key: FeatureKey, edge_us: int) -> bool:
-        """Whether an episode is open that began within a day. One that lasts longer (a ticket against a
-        pinned reference) must not keep all baselines from learning.
+    def _frozen(self, key: FeatureKey, segment_key: SegmentKey | None) -> set[str]:
+        """Return the metrics of the rules that fire on a series: their outcomes are those of the same events.
+        All other baselines of the feature continue to learn.
         """
-        episode = self._partition_state.episodes.get(key)
-        return episode is not None and edge_us - episode.started_us < DAY_US
+        incidents = self._partition_state.incidents.get(key)
+        if not incidents:
+            return set()
+        return {
+            name
+            for rule in self._rules_of(key)
+            if (incident := incidents.get((segment_key, rule.name))) and incident.state == "firing"
+            for name in self._names(rule, key)
+        }
+
+    def _rules_of(self, key: FeatureKey) -> list[Rule]:
+        """Return the rules on baselines that read a feature."""
+        rules = self._matching.get(key)
+        if rules is None:
+            rules = self._matching[key] = [
+                rule
+                for rule in self._rules
+                if fnmatchcase(f"{key.service}/{key.feature}", rule.match)
+                and key.environment in (rule.environments or (key.environment,))
+            ]
+        return rules
 
     def _drop_unused(self, key: FeatureKey, of_feature: frozenset[str], of_segments: frozenset[str]) -> None:
         """Drop, once after a start, the baselines that no rule asks for. If a rule asks again later, they are
@@ -168,12 +192,7 @@ class BaselineStore:
         """Return the metrics to learn of a feature as a whole, and of its segments."""
         metrics = self._metrics.get(key)
         if metrics is None:
-            rules = [
-                rule
-                for rule in self._rules
-                if fnmatchcase(f"{key.service}/{key.feature}", rule.match)
-                and key.environment in (rule.environments or (key.environment,))
-            ]
+            rules = self._rules_of(key)
             metrics = self._metrics[key] = (
                 self._all_names([rule for rule in rules if rule.level != "segment"], key),
                 self._all_names([rule for rule in rules if rule.level != "feature"], key),

@@ -7,9 +7,10 @@ from fnmatch import fnmatchcase
 
 from monitor.alerts.episode_writer import Edge, EpisodeWriter
 from monitor.alerts.page_policy import RELAPSE_US, PagePolicy, series_name
-from monitor.alerts.rule_evaluation import RuleReader
+from monitor.alerts.rule_evaluation import RuleReader, is_relative
 from monitor.diagnosis.change_detection import ChangeDetector
 from monitor.incidents.incident import (
+    ALSO,
     REOPENED,
     UNSEEN,
     Incident,
@@ -19,6 +20,7 @@ from monitor.incidents.incident import (
     opened,
 )
 from monitor.protocol.messages import Outputs
+from monitor.references.gaps import close_gap, open_gap
 from monitor.rules import no_data
 from monitor.rules.drift_evidence import NEVER_SEEN
 from monitor.rules.reading import Reading
@@ -76,7 +78,7 @@ class AlertEngine:
             self._changes.look(feature, fresh, edge_us, decided_us, out)
         self._reader.versions.look(feature, edge_us)
         self._reader.baselines.feed(feature, fresh, edge_us)
-        changes = self._end_orphans(key, incidents)
+        changes = self._end_orphans(key, incidents, edge_us)
         reopened, reasons = self._reopened(key, incidents), self._drop_lost(key, incidents, changes)
         changes += self._read_rules(feature, incidents, edge_us)
         # an incident that is over needs no episode
@@ -110,17 +112,18 @@ class AlertEngine:
             changes += self._apply(self._silence, feature, None, edge_us)
         return changes
 
-    def _end_orphans(self, key: FeatureKey, incidents: Incidents) -> list[IncidentChange]:
+    def _end_orphans(self, key: FeatureKey, incidents: Incidents, edge_us: int) -> list[IncidentChange]:
         """End the incidents whose rule was edited or removed, and those whose segment has left."""
-        segments, changes = self.partition_state.features[key].segments, list[IncidentChange]()
+        feature, changes = self.partition_state.features[key], list[IncidentChange]()
         for (segment_key, name), incident in list(incidents.items()):
             if self._digests.get(name) != incident.digest:
                 reason = "rule_changed"
-            elif segment_key is not None and segment_key not in segments:
+            elif segment_key is not None and segment_key not in feature.segments:
                 reason = "segment_gone"
             else:
                 continue
             changes.append(IncidentChange(segment_key, incident, StateChange("resolved", reason)))
+            close_gap(feature, series_name(segment_key, name), edge_us)
             self._forget(key, segment_key, name)
         return changes
 
@@ -186,6 +189,9 @@ class AlertEngine:
         self.partition_state.mark_incident(feature.key, segment_key, rule.name)
         if change is not None:
             changes.append(IncidentChange(segment_key, incident, change))
+            if change.state == "firing" and is_relative(rule):
+                open_gap(feature, series_name(segment_key, rule.name), incident.since_us)
+                self.partition_state.mark_feature(feature.key)
             if change.state == "resolved":
                 self._clear(rule, feature, segment_key, edge_us)
         return changes
@@ -216,17 +222,18 @@ class AlertEngine:
         was_unseen = incident.evidence.test == NEVER_SEEN
         is_relapse = self._policy.is_relapse(rule, feature, segment_key, incident, reading)
         change = incident.step(rule, reading, edge_us, RELAPSE_US if is_relapse else 0)
-        if change is None and incident.state == "firing" and not was_unseen:
-            is_unseen = incident.evidence.test == NEVER_SEEN
-            return StateChange("firing", UNSEEN) if is_unseen else None
-        return change
+        moved = incident.report() if incident.state == "firing" else ""
+        if change is None and not was_unseen and incident.evidence.test == NEVER_SEEN:
+            return StateChange("firing", UNSEEN) if incident.state == "firing" else None
+        return StateChange("firing", ALSO + moved) if change is None and moved else change
 
     def _clear(
         self, rule: Watched, feature: FeatureState, segment_key: SegmentKey | None, edge_us: int
     ) -> None:
         """Drop a resolved incident, and remember its end."""
         self._forget(feature.key, segment_key, rule.name)
-        name = series_name(segment_key, rule)
+        name = series_name(segment_key, rule.name)
+        close_gap(feature, name, edge_us)
         feature.resolved_edges.pop(name, None)
         feature.resolved_edges[name] = edge_us
         if len(feature.resolved_edges) > CLEARED:

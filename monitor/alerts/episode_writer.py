@@ -12,7 +12,6 @@ from monitor.incidents.episode import Episode, begun
 from monitor.incidents.incident import (
     AGAIN,
     GOES_ON,
-    NEWS,
     REOPENED,
     IncidentChange,
     StateChange,
@@ -20,13 +19,13 @@ from monitor.incidents.incident import (
 )
 from monitor.ingest.failure_samples import chosen
 from monitor.protocol.messages import Outputs
+from monitor.references.gaps import BEFORE_US
 from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import FeatureState
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
 
 SPANS = 100  # episodes of which a feature remembers when they were
-BEFORE_US = 5 * 60 * 1_000_000  # a breach begins to go wrong before its edge
 _PAGE_OVER = "nothing that pages fires any more"
 _REST_GOES_ON = "; what only warns goes on as a ticket of its own"
 
@@ -94,11 +93,10 @@ class EpisodeWriter:
         feature, incident = edge.feature, change.incident
         incident_id = incident.incident_id
         # one that fired in another episode before must give this one another id
-        if change.reason in (REOPENED, GOES_ON, *NEWS):
+        if change.reason in (REOPENED, GOES_ON) or change.is_news:
             incident_id = f"{incident_id} again at {edge.edge_us}"
         episode = begun(feature.key, incident_id, incident.since_us)
         self._partition_state.episodes[feature.key] = episode
-        feature.clear_references()
         self._partition_state.mark_feature(feature.key)
         feature.incident_spans = [*feature.incident_spans[-SPANS + 1 :], [incident.since_us - BEFORE_US, 0]]
         return episode
@@ -139,7 +137,7 @@ class EpisodeWriter:
         return rest + going_on
 
     def _write_transition(self, edge: Edge, change: IncidentChange, episode: Episode | None) -> None:
-        if change.reason in NEWS:  # the incident's state stays as it is
+        if change.is_news:  # the incident's state stays as it is
             return
         key = edge.feature.key
         record = transition(
@@ -160,7 +158,6 @@ class EpisodeWriter:
             del self._partition_state.episodes[key]
             for span in feature.incident_spans:
                 span[1] = span[1] or edge.edge_us
-            feature.clear_references()
             self._partition_state.mark_feature(key)
         self._partition_state.mark_episode(key)
         shown = list(episode.incidents.values()) if episode.over else episode.shown_firing()

@@ -28,9 +28,11 @@ RELAPSE_US = HOUR_US
 """An incident that returns within this time after its end is over when it has been good for as long."""
 
 
-def series_name(segment_key: SegmentKey | None, rule: Watched) -> str:
-    """Name a rule on a series by one text, for ``FeatureState.accepted_since`` and ``resolved_edges``."""
-    return to_json([rule.name, segment_to_json(segment_key)]).decode()
+def series_name(segment_key: SegmentKey | None, rule_name: str) -> str:
+    """Name a rule on a series by one text, for ``FeatureState.accepted_since``, ``resolved_edges`` and
+    ``reference_gaps``.
+    """
+    return to_json([rule_name, segment_to_json(segment_key)]).decode()
 
 
 class PagePolicy:
@@ -74,7 +76,7 @@ class PagePolicy:
         """Whether an incident that may resolve now had returned soon after its end, in this episode or one
         before. Otherwise a rate that moves around its threshold for hours would page each time.
         """
-        cleared_us = feature.resolved_edges.get(series_name(segment_key, rule), -RELAPSE_US)
+        cleared_us = feature.resolved_edges.get(series_name(segment_key, rule.name), -RELAPSE_US)
         if (
             incident.state != "firing"
             or reading.state != "good"

@@ -7,6 +7,7 @@ from functools import partial
 
 from monitor.alerts.engine import AlertEngine
 from monitor.protocol.messages import Outputs, to_json
+from monitor.references.gaps import forget_gaps
 from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate
 from monitor.windows.feature_series import FeatureState
@@ -219,6 +220,7 @@ class PaneCloser:
             for name, cleared_us in feature.resolved_edges.items()
             if cleared_us > edge_us - 2 * DAY_US
         }
+        forget_gaps(feature, edge_us - HOUR_RETENTION_US)
         self.partition_state.mark_feature(feature.key)
         if (
             not feature.segments

@@ -6,6 +6,7 @@ from monitor.alerts.baseline_store import BaselineStore
 from monitor.alerts.evaluator_versions import EvaluatorVersions, evaluator_of
 from monitor.alerts.page_policy import series_name
 from monitor.incidents.incident import Incident
+from monitor.references.gaps import gaps_of
 from monitor.references.pinned import PinnedReferences
 from monitor.rules import burn_rate, no_data, threshold
 from monitor.rules.drift import DriftReader
@@ -22,6 +23,13 @@ from schemas.pin_file import pinned_name
 
 NORMAL_US = DAY_US  # a difference from a baseline or reference that lasts this long is the new normal
 MOVED = 1000  # changes of the normal that a feature remembers; the oldest is dropped first
+
+
+def is_relative(rule: Watched) -> bool:
+    """Whether a rule compares with what was learnt: a baseline, or a reference that is not pinned."""
+    if isinstance(rule, Drift):
+        return pinned_name(rule.reference) is None
+    return isinstance(rule, Rule) and rule.is_learnt
 
 
 class RuleReader:
@@ -75,7 +83,9 @@ class RuleReader:
         if rule.is_learnt:
             return self.baselines.read(rule, feature, segment_key, edge_us)
         cleared_us = (
-            feature.resolved_edges.get(series_name(segment_key, rule)) if feature.resolved_edges else None
+            feature.resolved_edges.get(series_name(segment_key, rule.name))
+            if feature.resolved_edges
+            else None
         )
         series = feature if segment_key is None else feature.segments[segment_key]
         return threshold.read(
@@ -95,7 +105,7 @@ class RuleReader:
         edge_us: int,
         incident: Incident | None,
     ) -> Reading:
-        name = series_name(segment_key, rule) if feature.accepted_since or feature.resolved_edges else ""
+        name = series_name(segment_key, rule.name)
         changed = self.versions.changed(feature.key)
         if pinned_name(rule.reference) is not None:
             evaluators = self._partition_state.evaluators.get(feature.key, {})
@@ -110,22 +120,20 @@ class RuleReader:
             self.versions.gating(feature.key),
             changed,
             feature.resolved_edges.get(name, 0),
+            gaps_of(feature, name),
         )
 
     def has_become_normal(self, rule: Watched, incident: Incident, edge_us: int) -> bool:
         """Whether a difference from a learnt baseline or a reference has lasted for a day. A pinned reference
         does not change.
         """
-        is_relative = (isinstance(rule, Drift) and pinned_name(rule.reference) is None) or (
-            isinstance(rule, Rule) and rule.is_learnt
-        )
-        return is_relative and incident.state == "firing" and edge_us - incident.since_us >= NORMAL_US
+        return is_relative(rule) and incident.state == "firing" and edge_us - incident.since_us >= NORMAL_US
 
     def learn_anew(
         self, rule: Watched, feature: FeatureState, segment_key: SegmentKey | None, since_us: int
     ) -> None:
         """Take everything since then as the new normal."""
-        name = series_name(segment_key, rule)
+        name = series_name(segment_key, rule.name)
         feature.accepted_since.pop(name, None)
         feature.accepted_since[name] = since_us
         if len(feature.accepted_since) > MOVED:

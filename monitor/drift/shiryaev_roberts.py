@@ -155,7 +155,8 @@ class ShiryaevRoberts:
             n: (effective) events of the block, at least 0, with several weights the sum of units;
                 ``failures``: how many of them failed.
             edge: end of the block, in any unit.
-            frozen: an incident is open: the reference stays as it is, and pending events are dropped.
+            frozen: an incident is open: a reference of enough events stays as it is, and pending events are
+                dropped.
             tolerance: factor by which the rate may exceed the reference, at least ``TOLERANCE``.
             odds_factor: true odds of failure divided by those of the sample, c_f/c_s.
             weight_classes: the block by weight; None if each event is one unit.
@@ -170,8 +171,7 @@ class ShiryaevRoberts:
             self._usual_rate, self._log_ratios = None, None
         if self.n < MIN_REFERENCE_EVENTS:
             self.edge, self.since = float(edge), (0.0, 0.0)
-            if not frozen:
-                self.learn(n, failures)
+            self.learn(n, failures)
             return self._reading(0.0)
         weight = event_weight(n, self.rho)
         events, failed = round(n * weight, 4), round(failures * weight, 4)

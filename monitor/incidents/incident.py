@@ -11,6 +11,7 @@ import msgspec
 from monitor.incidents.records import ShownIncident, TransitionRecord
 from monitor.protocol.messages import to_json
 from monitor.protocol.severity import severity_rank
+from monitor.rules.drift_evidence import READINGS
 from monitor.rules.evidence import Evidence, evidence_from
 from monitor.rules.reading import Reading
 from monitor.windows.segment_keys import FeatureKey, SegmentKey, segment_labels, segment_to_json
@@ -49,7 +50,7 @@ class StateChange(NamedTuple):
 # reasons of an incident that fires already, and whose state stays as it is
 AGAIN = "fails again after it had been well"
 UNSEEN = "a value that was never seen before"
-NEWS = (UNSEEN, AGAIN)
+ALSO = "also "  # and the statistics that moved since
 # reasons of an incident that goes on in another episode
 REOPENED = "its episode is gone from the state"
 GOES_ON = "what paged beside it is over"
@@ -71,7 +72,8 @@ class Incident:
 
     ``breached_us`` and ``good_us``: how long it has breached, or been good, without a break. Readings with
     too few events add nothing and break nothing. ``breached_us`` is -1 from the edge at which the incident
-    would have resolved, had it not come back soon after it ended before.
+    would have resolved, had it not come back soon after it ended before. ``reported``: statistics that moved
+    since it began.
     """
 
     incident_id: str
@@ -85,6 +87,7 @@ class Incident:
     last: str = ""
     breached_us: int = 0
     good_us: int = 0
+    reported: tuple[str, ...] = ()
 
     def step(self, rule: Timing, reading: Reading, edge_us: int, keep_us: int = 0) -> StateChange | None:
         """Apply the reading of the next edge; return the change of state, if there is one. A resolved
@@ -126,6 +129,14 @@ class Incident:
             return StateChange("firing", reason)
         return StateChange("firing", AGAIN) if again else None
 
+    def report(self) -> str:
+        """Note the statistics of the evidence; name those that moved for the first time, empty if none."""
+        findings = self.evidence.findings or (self.evidence,)
+        new = {_statistic(finding.metric): finding.metric for finding in findings}
+        new = {statistic: metric for statistic, metric in new.items() if statistic not in self.reported}
+        self.reported = (*self.reported, *new)
+        return ", ".join(new.values())
+
     def raise_severity(self, severity: str) -> bool:
         """Raise the severity to this one and return True; it never sinks."""
         if severity_rank(severity) <= severity_rank(self.severity):
@@ -165,6 +176,7 @@ class Incident:
             self.last,
             self.breached_us,
             self.good_us,
+            list(self.reported),
             msgspec.to_builtins(self.evidence),
         ]
 
@@ -175,8 +187,10 @@ class Incident:
         Raises:
             ValueError: its evidence cannot be read.
         """
-        incident_id, rule, digest, severity, since_us, *progress, evidence = values
-        return cls(incident_id, rule, digest, severity, since_us, evidence_from(evidence), *progress)
+        incident_id, rule, digest, severity, since_us, *progress, reported, evidence = values
+        incident = cls(incident_id, rule, digest, severity, since_us, evidence_from(evidence), *progress)
+        incident.reported = tuple(map(_statistic, reported))
+        return incident
 
 
 class IncidentChange(NamedTuple):
@@ -196,6 +210,11 @@ class IncidentChange(NamedTuple):
         """Why the state changed."""
         return self.change.reason
 
+    @property
+    def is_news(self) -> bool:
+        """Whether the incident fires as before, and there is something new about it."""
+        return self.reason in (AGAIN, UNSEEN) or self.reason.startswith(ALSO)
+
 
 def opened(
     rule: Watched,
@@ -209,6 +228,12 @@ def opened(
     identity = repr((rule.name, tuple(feature), segment_to_json(segment), edge_us)).encode()
     name = hashlib.blake2b(identity, digest_size=8).hexdigest()
     return Incident(name, rule.name, digest_of(rule), severity, edge_us, evidence, edge_us=edge_us)
+
+
+def _statistic(metric: str) -> str:
+    """Name the statistic of a reading: drift shows the quantile or the label that moved most."""
+    name, _, reading = metric.partition("=")[0].rpartition(".")
+    return name if reading in READINGS else metric.partition("=")[0]
 
 
 def transition(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+from monitor.references.gaps import Gaps, lies_in_gap
 from monitor.references.reference import (
     MIN_REFERENCE_EVENTS,
     MIN_REFERENCE_TEXTS,
@@ -16,7 +17,7 @@ from monitor.stats.text_sketch import TextSketch
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.pane import Pane, merge_panes
 from monitor.windows.segment_keys import SegmentKey
-from monitor.windows.segment_series import DAY_US, FINE, HOUR, HOUR_US, SegmentSeries
+from monitor.windows.segment_series import FINE, HOUR, HOUR_US, SegmentSeries
 from monitor.windows.text_blocks import BLOCK_US
 
 
@@ -26,6 +27,7 @@ def panes_by_block(
     start_us: int,
     end_us: int,
     since_us: int,
+    gaps: Gaps,
     *,
     coarse: bool,
 ) -> dict[int, list[Pane]]:
@@ -35,6 +37,7 @@ def panes_by_block(
 
     Args:
         since_us: incidents since then were accepted as normal.
+        gaps: of the rule and series.
         coarse: blocks are hours, and an hour with an incident is left out as a whole; otherwise blocks are
             five minutes.
     """
@@ -43,7 +46,7 @@ def panes_by_block(
     for segment in _segments(feature, segment_key):
         for pane in _panes_inside(segment, start_us, end_us):
             begin_us = pane.start_us // HOUR_US * HOUR_US if coarse else pane.start_us
-            if not _lies_in_incident(feature, begin_us, begin_us + (HOUR_US if coarse else 1), since_us):
+            if not lies_in_gap(gaps, begin_us, begin_us + (HOUR_US if coarse else 1), since_us):
                 blocks.setdefault(pane.start_us // block_us, []).append(pane)
     return blocks
 
@@ -63,9 +66,10 @@ def hourly_reference(
     start_us: int,
     end_us: int,
     since_us: int,
+    gaps: Gaps,
 ) -> Reference | None:
     """Return the reference of the whole hours in [start, end); None if they have too few events."""
-    panes = panes_by_block(feature, segment_key, start_us, end_us, since_us, coarse=True)
+    panes = panes_by_block(feature, segment_key, start_us, end_us, since_us, gaps, coarse=True)
     blocks = {number: merge_block(several) for number, several in panes.items()}
     whole = merge_block(list(blocks.values())) if blocks else None
     return block_reference(name, blocks, whole, end_us, HOUR_US)
@@ -94,6 +98,8 @@ def text_reference(
     start_us: int,
     end_us: int,
     statistic: str,
+    since_us: int,
+    gaps: Gaps,
     *,
     coarse: bool,
 ) -> TextReference | None:
@@ -101,6 +107,8 @@ def text_reference(
 
     Args:
         statistic: a name of ``TEXT_NAMES``.
+        since_us: incidents since then were accepted as normal.
+        gaps: of the rule and series.
         coarse: read hours, otherwise blocks of five minutes.
     """
     length_us, resolution = (HOUR_US, HOUR) if coarse else (BLOCK_US, FINE)
@@ -110,7 +118,7 @@ def text_reference(
             inside = (
                 start_us <= begin_us
                 and begin_us + length_us <= end_us
-                and not _lies_in_incident(feature, begin_us, begin_us + length_us)
+                and not lies_in_gap(gaps, begin_us, begin_us + length_us, since_us)
             )
             if inside and (sketch := block.sketch(statistic)) is not None:
                 blocks.setdefault(begin_us, TextSketch()).merge(sketch)
@@ -126,17 +134,6 @@ def text_reference(
     return TextReference(whole, sketches, span_us < SURE_REFERENCE_US, {})
 
 
-def frozen_us(feature: FeatureState, edge_us: int) -> int:
-    """Return where a trailing reference ends at the latest: at the start of a current incident.
-
-    An incident of more than a day counts as normal.
-    """
-    return min(
-        (start for start, end in feature.incident_spans if not end and start > edge_us - DAY_US),
-        default=edge_us,
-    )
-
-
 def _segments(feature: FeatureState, segment_key: SegmentKey | None) -> list[SegmentSeries]:
     return [feature.segments[segment_key]] if segment_key is not None else list(feature.segments.values())
 
@@ -145,34 +142,3 @@ def _panes_inside(segment: SegmentSeries, start_us: int, end_us: int) -> Iterato
     fine, hours = segment.panes_by_resolution[FINE], segment.panes_by_resolution[HOUR]
     yield from (pane for begin_us, pane in fine.items() if start_us <= begin_us < end_us)
     yield from (pane for begin_us, pane in hours.items() if start_us <= begin_us <= end_us - HOUR_US)
-
-
-def _lies_in_incident(feature: FeatureState, start_us: int, end_us: int, since_us: int = 0) -> bool:
-    """Return whether [start, end) overlaps an incident.
-
-    Of an incident only the first day counts, since what lasts longer is normal. One that recurs at the same
-    hours of two days does not count either.
-
-    Args:
-        since_us: what happened since then was accepted as normal, although it was an incident. Only incidents
-            that began then or later count.
-    """
-    return any(
-        begin_us < end_us
-        and start_us < min(until_us or begin_us + DAY_US, begin_us + DAY_US)
-        and begin_us >= since_us
-        and not _recurs(feature.incident_spans, begin_us, until_us)
-        for begin_us, until_us in feature.incident_spans
-    )
-
-
-def _recurs(spans: Sequence[Sequence[int]], begin_us: int, until_us: int) -> bool:
-    """Return whether an incident has another one at the same hours of the day before.
-
-    That is a daily cycle, which a reference without these hours would never have.
-    """
-    return until_us > 0 and any(
-        2 * (min(until_us, end_us + DAY_US) - max(begin_us, start_us + DAY_US)) > until_us - begin_us
-        for start_us, end_us in spans
-        if end_us
-    )

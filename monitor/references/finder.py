@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from monitor.references.blocks import (
     block_reference,
-    frozen_us,
     hourly_reference,
     merge_block,
     panes_by_block,
     text_reference,
 )
 from monitor.references.daily_cycle import DailyCycle
+from monitor.references.gaps import Gaps, frozen_us
 from monitor.references.pinned import PinnedReferences
 from monitor.references.reference import Reference, TextReference
 from monitor.windows.feature_series import FeatureState
@@ -57,6 +57,7 @@ class ReferenceFinder:
         edge_us: int,
         window_us: int,
         since_us: int,
+        gaps: Gaps = (),
     ) -> Reference | None:
         """Find the reference of a window of a series; None if there are too few events.
 
@@ -65,21 +66,22 @@ class ReferenceFinder:
             segment_key: None for the whole feature.
             edge_us: end of the window, microseconds; ``window_us``: its length.
             since_us: what is older is no reference.
+            gaps: when incidents of the rule on the series were open; these times are no reference.
         """
         if (pinned := pinned_name(name)) is not None:
             return self._pins.find(pinned, feature.key, segment_key) if self._pins is not None else None
         if name.startswith("trailing"):
-            return self._trailing(name, feature, segment_key, edge_us, window_us, since_us)
+            return self._trailing(name, feature, segment_key, edge_us, window_us, since_us, gaps)
         if name == "same hours last week":
             hour_us = edge_us // HOUR_US * HOUR_US - WEEK_US
             start_us = min(hour_us - HOUR_US, (edge_us - window_us) // HOUR_US * HOUR_US - WEEK_US)
             end_us = hour_us + 2 * HOUR_US
-            return _cached_hours(name, feature, segment_key, max(since_us, start_us), end_us, since_us)
+            return _cached_hours(name, feature, segment_key, max(since_us, start_us), end_us, since_us, gaps)
         if name == "previous prompt version":
             if (previous := _previous_version(feature, segment_key)) is None:
                 return None
             end_us = edge_us // HOUR_US * HOUR_US
-            return _cached_hours(name, feature, previous, end_us - 8 * DAY_US, end_us, 0)
+            return _cached_hours(name, feature, previous, end_us - 8 * DAY_US, end_us, 0, gaps)
         return None
 
     def texts(
@@ -91,6 +93,7 @@ class ReferenceFinder:
         window_us: int,
         since_us: int,
         statistic: str,
+        gaps: Gaps = (),
     ) -> TextReference | None:
         """Find the reference of texts, which are kept for less time; None if there are too few.
 
@@ -105,23 +108,31 @@ class ReferenceFinder:
             if (previous := _previous_version(feature, segment_key)) is None:
                 return None
             hour_us = edge_us // HOUR_US * HOUR_US
-            return _cached_texts(name, feature, previous, since_us, hour_us, statistic, coarse=True)
+            return _cached_texts(
+                name, feature, previous, since_us, hour_us, statistic, since_us, gaps, coarse=True
+            )
         if not name.startswith("trailing"):
             return None
-        start_us, end_us = _trailing_hours(name, feature, edge_us, since_us)
-        hours = _cached_texts(name, feature, segment_key, start_us, end_us, statistic, coarse=True)
+        start_us, end_us = _trailing_hours(name, edge_us, since_us, gaps)
+        hours = _cached_texts(
+            name, feature, segment_key, start_us, end_us, statistic, since_us, gaps, coarse=True
+        )
         if hours is not None:
             return hours
-        end_us = _young_end_us(feature, edge_us, window_us) // BLOCK_US * BLOCK_US
-        return _cached_texts(name, feature, segment_key, since_us, end_us, statistic, coarse=False)
+        end_us = _young_end_us(edge_us, window_us, gaps) // BLOCK_US * BLOCK_US
+        return _cached_texts(
+            name, feature, segment_key, since_us, end_us, statistic, since_us, gaps, coarse=False
+        )
 
-    def cycle(self, feature: FeatureState, segment_key: SegmentKey | None, edge_us: int) -> DailyCycle:
-        """Return the daily cycle of a series over the last day of hours."""
-        end_us = _last_hour_us(feature, edge_us)
-        key = ("cycle", segment_key, end_us)
+    def cycle(
+        self, feature: FeatureState, segment_key: SegmentKey | None, edge_us: int, gaps: Gaps = ()
+    ) -> DailyCycle:
+        """Return the daily cycle of a series over the last day of hours, without its gaps."""
+        end_us = _last_hour_us(edge_us, gaps)
+        key = ("cycle", segment_key, end_us, gaps)
         if key not in feature.reference_cache:
             feature.references_until_us = max(feature.references_until_us, end_us)
-            hours = panes_by_block(feature, segment_key, end_us - DAY_US, end_us, 0, coarse=True)
+            hours = panes_by_block(feature, segment_key, end_us - DAY_US, end_us, 0, gaps, coarse=True)
             feature.reference_cache[key] = DailyCycle(hours.values())
         cycle: DailyCycle = feature.reference_cache[key]
         return cycle
@@ -134,35 +145,36 @@ class ReferenceFinder:
         edge_us: int,
         window_us: int,
         since_us: int,
+        gaps: Gaps,
     ) -> Reference | None:
         """Find whole hours that end two hours ago; if those are too few, what ends three minutes ago."""
-        start_us, end_us = _trailing_hours(name, feature, edge_us, since_us)
+        start_us, end_us = _trailing_hours(name, edge_us, since_us, gaps)
         if end_us - start_us >= HOUR_US:
-            hours = _cached_hours(name, feature, segment_key, start_us, end_us, since_us)
+            hours = _cached_hours(name, feature, segment_key, start_us, end_us, since_us, gaps)
             if hours is not None:
                 return hours
-        end_us = _young_end_us(feature, edge_us, window_us)
+        end_us = _young_end_us(edge_us, window_us, gaps)
         whole_blocks_us = end_us // BLOCK_US * BLOCK_US
-        blocks = _grow(name, feature, segment_key, since_us, whole_blocks_us, window_us)
+        blocks = _grow(name, feature, segment_key, since_us, whole_blocks_us, window_us, gaps)
         if blocks is not None and not blocks.is_young:
             return blocks
-        return _grow(name, feature, segment_key, since_us, end_us, -window_us)
+        return _grow(name, feature, segment_key, since_us, end_us, -window_us, gaps)
 
 
-def _last_hour_us(feature: FeatureState, edge_us: int) -> int:
-    """Return the end of the last whole hour that is two hours old and before any current incident."""
-    return min(edge_us - FINE_RETENTION_US, frozen_us(feature, edge_us)) // HOUR_US * HOUR_US
+def _last_hour_us(edge_us: int, gaps: Gaps) -> int:
+    """Return the end of the last whole hour that is two hours old and before any open incident."""
+    return min(edge_us - FINE_RETENTION_US, frozen_us(gaps, edge_us)) // HOUR_US * HOUR_US
 
 
-def _trailing_hours(name: str, feature: FeatureState, edge_us: int, since_us: int) -> tuple[int, int]:
+def _trailing_hours(name: str, edge_us: int, since_us: int, gaps: Gaps) -> tuple[int, int]:
     """Return [start, end) of a trailing reference, in whole hours."""
-    end_us = _last_hour_us(feature, edge_us)
+    end_us = _last_hour_us(edge_us, gaps)
     return max(since_us, end_us - _length_us(name)), end_us
 
 
-def _young_end_us(feature: FeatureState, edge_us: int, window_us: int) -> int:
+def _young_end_us(edge_us: int, window_us: int, gaps: Gaps) -> int:
     """Return the end of a young reference: before the window, and a lag before the edge."""
-    return min(edge_us - max(window_us, YOUNG_LAG_US), frozen_us(feature, edge_us))
+    return min(edge_us - max(window_us, YOUNG_LAG_US), frozen_us(gaps, edge_us))
 
 
 def _cached_hours(
@@ -172,12 +184,13 @@ def _cached_hours(
     start_us: int,
     end_us: int,
     since_us: int,
+    gaps: Gaps,
 ) -> Reference | None:
-    key = (segment_key, start_us, end_us, name, since_us)
+    key = (segment_key, start_us, end_us, name, since_us, gaps)
     if key not in feature.reference_cache:
         feature.references_until_us = max(feature.references_until_us, end_us)
         feature.reference_cache[key] = hourly_reference(
-            name, feature, segment_key, start_us, end_us, since_us
+            name, feature, segment_key, start_us, end_us, since_us, gaps
         )
     reference: Reference | None = feature.reference_cache[key]
     return reference
@@ -190,14 +203,16 @@ def _cached_texts(
     start_us: int,
     end_us: int,
     statistic: str,
+    since_us: int,
+    gaps: Gaps,
     *,
     coarse: bool,
 ) -> TextReference | None:
-    key = (segment_key, start_us, end_us, name, statistic, coarse)
+    key = (segment_key, start_us, end_us, name, statistic, coarse, since_us, gaps)
     if key not in feature.reference_cache:
         feature.references_until_us = max(feature.references_until_us, end_us)
         feature.reference_cache[key] = text_reference(
-            feature, segment_key, start_us, end_us, statistic, coarse=coarse
+            feature, segment_key, start_us, end_us, statistic, since_us, gaps, coarse=coarse
         )
     reference: TextReference | None = feature.reference_cache[key]
     return reference
@@ -210,19 +225,20 @@ def _grow(
     since_us: int,
     end_us: int,
     cache_id: int,
+    gaps: Gaps,
 ) -> Reference | None:
     """Return all panes from ``since_us`` to an end that moves on; continue from the result for the last end.
 
     ``cache_id``: tells apart the references that grow by different steps.
     """
-    key = (segment_key, since_us, cache_id)
+    key = (segment_key, since_us, cache_id, gaps)
     young: _YoungReference | None = feature.reference_cache.get(key)
     if young is None or young.until_us > end_us:
         young = _YoungReference({}, None, since_us, None)
     if young.until_us < end_us:
         feature.references_until_us = max(feature.references_until_us, end_us)
         blocks, whole = dict(young.blocks), young.whole
-        added = panes_by_block(feature, segment_key, young.until_us, end_us, since_us, coarse=False)
+        added = panes_by_block(feature, segment_key, young.until_us, end_us, since_us, gaps, coarse=False)
         for number, panes in added.items():
             blocks[number] = merge_block([blocks[number], *panes] if number in blocks else panes)
         new = [pane for panes in added.values() for pane in panes]

@@ -18,6 +18,7 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 from monitor.references.finder import ReferenceFinder
+from monitor.references.gaps import Gaps
 from monitor.references.pinned import PinnedReferences
 from monitor.references.reference import TextReference
 from monitor.rules import text_drift
@@ -73,6 +74,7 @@ class DriftReader:
         gating: Collection[str],
         changed: Mapping[str, int],
         cleared_us: int = 0,
+        gaps: Gaps = (),
     ) -> Reading:
         """Read a rule on a series at a pane edge.
 
@@ -89,9 +91,10 @@ class DriftReader:
                 panes hold another statistic.
             cleared_us: the edge at which the rule was last good again here. No window begins before it: what
                 is over would be found again.
+            gaps: when incidents of the rule on this series were open.
         """
         alpha = _alpha(rule.confidence)
-        scope = Scope(rule, feature, segment_key, edge_us, since_us, cleared_us, gating, changed, alpha)
+        scope = Scope(rule, feature, segment_key, edge_us, since_us, cleared_us, gating, changed, alpha, gaps)
         views = [
             view
             for window_us in self._windows(rule, edge_us, firing_window_s)
@@ -134,6 +137,7 @@ class DriftReader:
             scope.edge_us,
             window_us,
             scope.since_us,
+            scope.gaps,
         )
         if reference is None:
             return None
@@ -159,6 +163,7 @@ class DriftReader:
                 scope.since_us,
                 name,
                 scope.cleared_us,
+                scope.gaps,
             )
             if read is not None:
                 result, reference = read

@@ -16,7 +16,7 @@ from monitor.windows.pane import Pane
 Z = 1.959963984540054  # of the intervals that people see
 NEVER_SEEN = "never_seen"
 """The test of a model that the reference never saw, by its name in evidence."""
-_READINGS = ("p50", "p90", "p99", "mean")
+READINGS = ("p50", "p90", "p99", "mean")
 _LEAST_BEYOND = 5  # events that must lie beyond a quantile
 _BUCKETS = 2.1  # a quantile moved if it is more than a bucket away, which is twice as wide as the error
 _TEXT_CATEGORIES = frozenset(category.name for category in TEXT_CATEGORIES)
@@ -140,7 +140,7 @@ def _number(name: str, current: Pane, reference: Pane) -> MovedReading | None:
         return None
     width = _BUCKETS * max(current.numbers[name].error, reference.numbers[name].error)
     best: tuple[float, MovedReading] | None = None
-    for reading in _READINGS:
+    for reading in READINGS:
         q = QUANTILES.get(reading, 0.5)
         metric = f"{name}.{reading}"
         now, then = (

@@ -10,6 +10,7 @@ from monitor.drift.category_tests import g_upper_bound
 from monitor.drift.histogram_distance import HistogramShape, PooledNumber, histogram_distance
 from monitor.drift.interface import Distribution
 from monitor.references.daily_cycle import no_interval
+from monitor.references.gaps import Gaps
 from monitor.references.reference import MIN_REFERENCE_EVENTS, Reference
 from monitor.rules.drift_evidence import NEVER_SEEN, DriftResult, shares
 from monitor.rules.threshold import z_of
@@ -54,6 +55,7 @@ class Scope(NamedTuple):
     gating: Collection[str]
     changed: Mapping[str, int]
     alpha: float
+    gaps: Gaps
 
     @property
     def series(self) -> FeatureState | SegmentSeries:

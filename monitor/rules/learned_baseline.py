@@ -78,7 +78,8 @@ class Baseline:
         the statistic is calm, so that an outage in which failures are sampled differently does not discard
         the reference.
 
-        ``frozen``: an incident is open, so these counts do not become part of the baseline. ``tolerance``: as
+        ``frozen``: an incident of its rule is open, so these counts do not become part of the baseline if it
+        has enough events already. ``tolerance``: as
         in ``monitor.references.daily_cycle``. ``known``: the heaviest weights of the series.
         """
         if not rate.events:
@@ -92,9 +93,8 @@ class Baseline:
         self._change_units(Units(units.any, self.units.failed or units.failed))
         n, failures, weight_classes = _count_units(rate, self.units)
         if edge_us - self.begun_us < LEARNT_US:
-            if not frozen:
-                self.detector.learn(n, failures)
-                self._change_units(units)
+            self.detector.learn(n, failures)
+            self._change_units(units)
             return
         alarm = self.detector.step(
             n,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from monitor.drift.mmd import mmd
 from monitor.references.finder import ReferenceFinder
+from monitor.references.gaps import Gaps
 from monitor.references.reference import TextReference
 from monitor.rules.drift_evidence import DriftResult
 from monitor.rules.evidence import TextFinding
@@ -33,6 +34,7 @@ class TextReader:
         since_us: int,
         name: str,
         cleared_us: int,
+        gaps: Gaps = (),
     ) -> tuple[DriftResult, TextReference] | None:
         """Test the texts of one of ``TEXT_NAMES`` at a pane edge; None where there are too few, or no block
         ends.
@@ -47,7 +49,9 @@ class TextReader:
                 break
         else:
             return None
-        before = self._references.texts(reference, feature, segment_key, edge_us, window_us, since_us, name)
+        before = self._references.texts(
+            reference, feature, segment_key, edge_us, window_us, since_us, name, gaps
+        )
         if before is None:
             return None
         result = mmd(before.sketch, current)

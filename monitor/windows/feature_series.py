@@ -36,7 +36,9 @@ class FeatureState:
         resolved_edges: rule and segment -> the edge at which its last incident ended.
         verdicts, evaluator_errors: evaluator -> responses that it passed or failed, or raised an error for.
         skipped: evaluator -> reason -> responses that it did not judge.
-        incident_spans: [start, end) of the last incidents, end 0 while they last; they are no reference.
+        incident_spans: [start, end) of the last episodes, end 0 while they last.
+        reference_gaps: rule and segment -> [start, end) of its last incidents, end 0 while they last; they
+            are no reference of that rule on that segment (``monitor.references.gaps``).
         accepted_since: rule and segment -> since when the changed state counts as normal.
         weights: segment (None: the whole feature) -> rate -> the heaviest weights of its events.
         reference_cache: results of ``monitor.references.finder``, computed from panes that start before
@@ -63,6 +65,7 @@ class FeatureState:
         self.verdicts: dict[str, int] = {}
         self.skipped: dict[str, dict[str, int]] = {}
         self.incident_spans: list[list[int]] = []
+        self.reference_gaps: dict[str, list[list[int]]] = {}
         self.accepted_since: dict[str, int] = {}
         self.weights: dict[SegmentKey | None, dict[str, WeightMemory]] = {}
         self.reference_cache: dict[Any, Any] = {}
@@ -243,6 +246,7 @@ class FeatureState:
             self.incident_spans,
             self.accepted_since,
             self.longest_pauses,
+            self.reference_gaps,
         ]
 
     def restore_state(self, state: list[Any]) -> None:
@@ -266,6 +270,7 @@ class FeatureState:
             self.incident_spans,
             self.accepted_since,
             self.longest_pauses,
+            self.reference_gaps,
         ) = state
         self.healthy_rules = set(healthy_rules)
         self.producers = ProducerTracker.from_state(*producers)

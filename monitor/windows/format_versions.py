@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
-LAYOUT = 4
+LAYOUT = 5
 MARK = 0xC1
 
 _Counts = dict[str, int]
@@ -48,6 +48,7 @@ _FeatureRecord = tuple[
     list[list[int]],  # incident_spans
     _Counts,  # accepted_since
     dict[int, list[int]],  # longest_pauses
+    dict[str, list[list[int]]],  # reference_gaps
     dict[str, tuple[str, int]],  # evaluator -> identity, and from which pane on it counts
 ]
 _IncidentRecord = tuple[
@@ -61,6 +62,7 @@ _IncidentRecord = tuple[
     Literal["", "breach", "good", "between"],
     int,
     int,
+    list[str],  # reported statistics
     dict[str, Any],
 ]
 _BaselineState = tuple[
@@ -113,10 +115,23 @@ def _migrate_baselines_3(baselines: dict[str, list[Any]]) -> dict[str, list[Any]
     return {name: [*state, [0.0, 0.0]] for name, state in baselines.items()}
 
 
+def _migrate_feature_4(values: list[Any]) -> list[Any]:
+    """Add gaps of references: until layout 4 each episode was a gap of all rules and series."""
+    return [*values[:18], {"": values[15]} if values[15] else {}, *values[18:]]
+
+
+def _migrate_incident_4(values: list[Any]) -> list[Any]:
+    """Add the reported statistics: those of the evidence."""
+    *progress, evidence = values
+    findings = evidence.get("findings") or [evidence]
+    return [*progress, [finding["metric"] for finding in findings], evidence]
+
+
 MIGRATIONS: Mapping[int, Mapping[str, Callable[[Any], Any]]] = {
     1: {"clock": _migrate_clock_1, "feature": _migrate_feature_1, "pane": _migrate_pane_1},
     2: {},  # names of metrics became numbers; names are still read (``monitor.windows.metric_ids``)
     3: {"baselines": _migrate_baselines_3},
+    4: {"feature": _migrate_feature_4, "incident": _migrate_incident_4},
 }
 """Layout -> kind -> function from its values to those of the next layout. Kinds without one are unchanged."""
 
@@ -138,7 +153,7 @@ def record_layout(value: bytes) -> int:
     """Return the layout that a record states, even if this release does not know it.
 
     >>> record_layout(encode_record(["b1", 0])), record_layout(bytes([0x90]))
-    (4, 1)
+    (5, 1)
     """
     if value[:2] == _PREFIX:  # in nearly all cases
         return LAYOUT

@@ -54,8 +54,8 @@ def test_an_incident_of_yesterday_is_no_cycle() -> None:
         )
     assert ReferenceFinder().cycle(feature, None, EDGE_US).tolerance("error_rate") > 1.5
     feature.clear_references()
-    feature.incident_spans = [[EDGE_US - 14 * HOUR_US, EDGE_US - 10 * HOUR_US]]
-    assert ReferenceFinder().cycle(feature, None, EDGE_US).tolerance("error_rate") == 1
+    gaps = ((EDGE_US - 14 * HOUR_US, EDGE_US - 10 * HOUR_US),)
+    assert ReferenceFinder().cycle(feature, None, EDGE_US, gaps).tolerance("error_rate") == 1
 
 
 def test_the_detector_of_a_series_receives_its_cycle() -> None:

@@ -7,6 +7,15 @@ from typing import Any
 import pytest
 
 from monitor.references.finder import WEEK_US, YOUNG_LAG_US, ReferenceFinder
+from monitor.references.gaps import (
+    EVERY_SERIES,
+    MAX_GAPS,
+    MAX_SERIES,
+    close_gap,
+    forget_gaps,
+    gaps_of,
+    open_gap,
+)
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import UNLABELLED, FeatureKey, SegmentKey
@@ -16,6 +25,7 @@ MINUTE_US = 60_000_000
 LAG = YOUNG_LAG_US // MINUTE_US
 KEY = FeatureKey("bot", "answer", "production")
 M = SegmentKey("m")
+RULE = "drift on m"
 T = 100 * DAY_US  # an edge: a full hour, and a full day
 
 
@@ -34,7 +44,8 @@ def state(
             pane.events = events
             pane.rate("error_rate").add(1_000_000, events, 0)
             segment.active_us = max(segment.active_us, start_us)
-    feature.incident_spans = [list(span) for span in spans] or feature.incident_spans
+    if spans:
+        feature.reference_gaps = {RULE: [list(span) for span in spans]}
     return feature
 
 
@@ -53,7 +64,8 @@ def find(
     window_us: int = MINUTE_US,
     since_us: int = 0,
 ) -> Any:
-    return ReferenceFinder().find(name, feature, segment_key, edge_us, window_us, since_us)
+    gaps = gaps_of(feature, RULE)
+    return ReferenceFinder().find(name, feature, segment_key, edge_us, window_us, since_us, gaps)
 
 
 def test_a_trailing_reference_is_the_full_hours_before_the_last_two_hours() -> None:
@@ -193,3 +205,34 @@ def test_an_incrementally_extended_reference_equals_a_rebuilt_one() -> None:
             )
             assert [pane.state() for pane in grown.blocks] == [pane.state() for pane in made.blocks]
     assert FINE_RETENTION_US > 110 * MINUTE_US  # so that nothing was rolled up meanwhile
+
+
+def test_an_incident_of_another_rule_or_series_leaves_no_gap() -> None:
+    feature = state(hours(40, 0), spans=[[T - 5 * HOUR_US, 0]])
+    feature.reference_gaps = {"another rule on m": feature.reference_gaps[RULE]}
+    assert find(feature).pane.events == 2400
+    feature.reference_gaps = {EVERY_SERIES: feature.reference_gaps["another rule on m"]}
+    assert find(feature).end_us == T - 5 * HOUR_US  # of a release whose gaps had no names
+
+
+def test_gaps_open_once_close_at_the_end_and_are_forgotten() -> None:
+    feature = FeatureState(KEY)
+    for edge_us in (T, T + HOUR_US):
+        open_gap(feature, RULE, edge_us)
+    assert gaps_of(feature, RULE) == ((T - 5 * MINUTE_US, 0),)
+    close_gap(feature, RULE, T + 2 * HOUR_US)
+    assert gaps_of(feature, RULE) == ((T - 5 * MINUTE_US, T + 2 * HOUR_US),)
+    assert gaps_of(feature, "another") == ()
+    forget_gaps(feature, T + 3 * HOUR_US)
+    assert feature.reference_gaps == {}
+
+
+def test_the_number_of_gaps_is_bounded() -> None:
+    feature = FeatureState(KEY)
+    for nth in range(MAX_GAPS + 5):
+        open_gap(feature, RULE, T + nth * HOUR_US)
+        close_gap(feature, RULE, T + nth * HOUR_US + MINUTE_US)
+    assert len(gaps_of(feature, RULE)) == MAX_GAPS
+    for nth in range(MAX_SERIES + 5):
+        open_gap(feature, f"{nth}", T)
+    assert len(feature.reference_gaps) == MAX_SERIES
