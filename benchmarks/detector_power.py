@@ -33,6 +33,7 @@ PER_FALSE_ALARM = 100_000  # events
 BLOCK = 10
 SEED = 0  # `--seed` replaces it
 SHORT = 550  # events of reference, which in blocks of ten are worth a little over 500
+LAG, YOUNG = 5, 30  # blocks of a minute that a bucket lasts; until which a baseline is young
 DROPS = ((0.03, 0.05), (0.03, 0.07), (0.03, 0.10), (0.01, 0.03))
 
 
@@ -43,7 +44,10 @@ class Bank:
         from monitor.drift import block_correlation, likelihood_ratios
         from monitor.drift import shiryaev_roberts as law
 
+        from monitor.rules.learned_baseline import YOUNG_CORRELATION
+
         self.ratios, self.correlation = likelihood_ratios, block_correlation
+        self.young_correlation, self.lag = YOUNG_CORRELATION, LAG
         self.law, self.bound, self.horizon = law, run_length, horizon or law.HORIZON_EVENTS
         self.odds, self.weights = (
             np.array(likelihood_ratios.ODDS)[:, None],
@@ -52,6 +56,7 @@ class Bank:
         self.n, self.f, self.held_n, self.held_f, self.recent_n, self.recent_f = np.zeros((6, streams))
         self.rho = np.full(streams, block_correlation.CORRELATION[0])
         self.logs = np.zeros((len(self.odds), streams))
+        self.age, self.since = YOUNG, np.zeros(streams)  # blocks seen; blocks in the newest bucket
         self.refresh()
 
     def refresh(self) -> None:
@@ -74,8 +79,11 @@ class Bank:
 
     def step(self, n: np.ndarray | float, failures: np.ndarray, learn: bool = False) -> np.ndarray:
         law, n = self.law, np.broadcast_to(np.asarray(n, float), self.n.shape)
-        worth = 1 / (1 + np.maximum(n - 1, 0) * self.rho * self.correlation.CAUTION)
+        rho = np.maximum(self.rho, self.young_correlation if self.age < YOUNG else 0)
+        worth = 1 / (1 + np.maximum(n - 1, 0) * rho * self.correlation.CAUTION)
+        self.age += 1
         events, failed = n * worth, failures * worth
+        known = 1 / (1 + np.maximum(n - 1, 0) * self.rho * self.correlation.CAUTION)
         new = np.ones(len(n), bool) if learn else self.n < law.MIN_REFERENCE_EVENTS
         ratio = np.minimum(
             self.log_ratio(events, failed, worth), np.log(self.bound / self.ratios.WEIGHTS[-1]) / 2
@@ -89,18 +97,21 @@ class Bank:
             ),
         )
         self.disperse(n, failures, statistic < law.DOUBT)
+        events, failed = n * known, failures * known  # the reference
         self.take(events, failed, new)
         self.recent_n, self.recent_f = (
             np.where(new, 0, self.recent_n + events),
             np.where(new, 0, self.recent_f + failed),
         )
-        full = self.recent_n >= law.MIN_REFERENCE_EVENTS
+        self.since = np.where(new, 0, self.since + 1)
+        full = (self.recent_n >= np.clip(self.n / 2, *law.BUCKET_EVENTS)) & (self.since > self.lag)
         if full.any() or new.any():
             enter = full & ((statistic < np.sqrt(self.bound)) | (self.n < law.HOLD_BACK_EVENTS))
             self.take(self.held_n, self.held_f, enter)
             self.held_n, self.held_f = np.where(enter, 0, self.held_n), np.where(enter, 0, self.held_f)
             self.held_n, self.held_f = self.held_n + full * self.recent_n, self.held_f + full * self.recent_f
             self.recent_n, self.recent_f = np.where(full, 0, self.recent_n), np.where(full, 0, self.recent_f)
+            self.since = np.where(full, 0, self.since)
             self.refresh()
         return statistic >= self.bound
 
@@ -134,7 +145,7 @@ def same(blocks: int = 400) -> None:
         n = int(rng.integers(1, 200))
         f = rng.binomial(n, 0.03 if index < 300 else 0.08)
         bank.step(n, np.array([float(f)]))
-        one.step(n, f, index)
+        one.step(n, f, index, lag=LAG)
     state = one.state()
     assert np.allclose(
         [bank.n[0], bank.f[0], bank.held_n[0], bank.recent_n[0], bank.rho[0], *bank.logs[:, 0]],
@@ -416,6 +427,7 @@ def rare(p: float, reference: int, block: int, blocks: int = 1440, streams: int 
     later = 1 - np.cumsum(starts)
     bank = Bank(streams, DEFAULT_RUN)
     bank.n[:], bank.f[:] = reference, rng.binomial(reference, p * lower[chosen])
+    bank.age = LAG if reference < SHORT else YOUNG
     bank.refresh()
     ratio = (lower * p)[:, None]
     of_reference = np.exp(

@@ -20,8 +20,10 @@ from monitor.drift.likelihood_ratios import (
 )
 from monitor.stats.share_intervals import shift_odds
 
-MIN_REFERENCE_EVENTS = 500.0
-"""Events of reference before anything is weighed; also the length of a bucket by which the reference lags."""
+MIN_REFERENCE_EVENTS = 100.0
+"""Events of reference before anything is weighed."""
+BUCKET_EVENTS = 50.0, 500.0
+"""Least and largest length of a bucket, by one or two of which the reference lags: half of its events."""
 HOLD_BACK_EVENTS = 1000.0
 """Events of reference from which learning pauses in doubt. A smaller one learns on: it may be wrong."""
 HORIZON_EVENTS = 1_000_000.0
@@ -36,7 +38,7 @@ class DetectorReading(NamedTuple):
     """The state of a detector after a block. It alarms if ``statistic`` has reached ``bound``.
 
     Attributes:
-        rate: of the reference, None before it has 500 events; ``n``: its effective events.
+        rate: of the reference, None before it has 100 events; ``n``: its effective events.
         edge: since when (in the edges of the caller) twice the odds of failure are more likely than those of
             the reference. Without an alarm it means little, as do ``since`` and ``events``.
         since: the rate since then, None without evidence for a rise; ``events``: its effective events.
@@ -54,7 +56,7 @@ class DetectorReading(NamedTuple):
 class ShiryaevRoberts:
     """Detects a rise of one rate of one series, from one block of events at a time.
 
-    The state is 16 numbers. For each of ``ODDS``, R <- (1 + R) LR; the statistic is their weighted mean. If
+    The state is 17 numbers. For each of ``ODDS``, R <- (1 + R) LR; the statistic is their weighted mean. If
     the rate p of the reference were known, the statistic less the number of blocks would be a martingale, and
     the mean number of blocks to a false alarm at least the bound. But p is learned. So LR compares the risen
     rate p' with a rate between p and p', which is nearer to p' the less is known of p over the events that an
@@ -65,11 +67,11 @@ class ShiryaevRoberts:
     ``weight_classes``). The share of failures is then that of the sample. A rise of the odds by a factor is
     the same factor in both.
 
-    The reference lags by 500 to 1,000 events, and learns nothing while the statistic is above the root of its
-    bound. A block of n events counts as n / (1 + (n - 1) rho); rho, the correlation of outcomes within a
+    The reference lags by one or two buckets of half of its events (50 to 500) that last for ``lag`` at least,
+    and learns nothing while the statistic is above the root of its bound. A block of n events counts as n / (1 + (n - 1) rho); rho, the correlation of outcomes within a
     block, is learned from Pearson residuals and at least 0.005. No block alarms alone.
 
-    Null: the rate does not rise by more than a twentieth. Needs 500 events of reference. Measured false
+    Null: the rate does not rise by more than a twentieth. Needs 100 events of reference. Measured false
     alarms, power and limits: docs/statistics.md.
 
     Args:
@@ -105,6 +107,7 @@ class ShiryaevRoberts:
         "n",
         "pending",
         "recent",
+        "recent_edge",
         "rho",
         "since",
     )
@@ -115,6 +118,7 @@ class ShiryaevRoberts:
         self.bound = float(run_length)
         self.n = self.failures = 0.0
         self.pending = self.recent = (0.0, 0.0)
+        self.recent_edge = 0.0  # end of the first block of `recent`
         self.rho = CORRELATION[0]
         self.logs = [0.0] * len(ODDS)  # ln(1 + R)
         self.edge = 0.0
@@ -148,6 +152,8 @@ class ShiryaevRoberts:
         tolerance: float = TOLERANCE,
         odds_factor: float = 1.0,
         weight_classes: Sequence[WeightClass] | None = None,
+        lag: float = 0.0,
+        least_correlation: float = 0.0,
     ) -> DetectorReading:
         """Weigh a block, then learn from it.
 
@@ -160,6 +166,8 @@ class ShiryaevRoberts:
             tolerance: factor by which the rate may exceed the reference, at least ``TOLERANCE``.
             odds_factor: true odds of failure divided by those of the sample, c_f/c_s.
             weight_classes: the block by weight; None if each event is one unit.
+            lag: least length of a bucket, in the unit of ``edge``.
+            least_correlation: assumed when the block is weighed, while too few blocks have shown it.
 
         Raises:
             ValueError: impossible counts.
@@ -173,16 +181,19 @@ class ShiryaevRoberts:
             self.edge, self.since = float(edge), (0.0, 0.0)
             self.learn(n, failures)
             return self._reading(0.0)
-        weight = event_weight(n, self.rho)
-        events, failed = round(n * weight, 4), round(failures * weight, 4)
-        statistic = self._weigh(events, failed, edge, weight, weight_classes)
+        weight = event_weight(n, max(self.rho, least_correlation))
+        statistic = self._weigh(
+            round(n * weight, 4), round(failures * weight, 4), edge, weight, weight_classes
+        )
         reading = self._reading(statistic)
         if frozen:
             self.pending = self.recent = (0.0, 0.0)
             return reading
+        weight = event_weight(n, self.rho)
+        events, failed = round(n * weight, 4), round(failures * weight, 4)
         if statistic < DOUBT:
             self._learn_correlation(n, failures)
-        self._queue(events, failed, calm=statistic < math.sqrt(self.bound))
+        self._queue(events, failed, edge, lag, calm=statistic < math.sqrt(self.bound))
         return reading
 
     def reset_evidence(self) -> None:
@@ -215,7 +226,7 @@ class ShiryaevRoberts:
         self._usual_rate = self._log_ratios = None
 
     def state(self) -> list[float]:
-        """Return sixteen plain numbers."""
+        """Return seventeen plain numbers."""
         return [
             self.n,
             self.failures,
@@ -225,6 +236,7 @@ class ShiryaevRoberts:
             *self.logs,
             self.edge,
             *self.since,
+            self.recent_edge,
         ]
 
     @classmethod
@@ -234,7 +246,7 @@ class ShiryaevRoberts:
         detector.n, detector.failures = state[0], state[1]
         detector.pending, detector.recent = (state[2], state[3]), (state[4], state[5])
         detector.rho, detector.logs, detector.edge = state[6], list(state[7:13]), state[13]
-        detector.since = (state[14], state[15])
+        detector.since, detector.recent_edge = (state[14], state[15]), state[16]
         return detector
 
     def _evidence(self) -> float:
@@ -293,9 +305,16 @@ class ShiryaevRoberts:
         if n > 1 and self.n > 0:
             self.rho = updated_correlation(self.rho, self.n, self._rate(), n, failures)
 
-    def _queue(self, events: float, failed: float, *, calm: bool) -> None:
+    def _queue(self, events: float, failed: float, edge: float, lag: float, *, calm: bool) -> None:
+        """Add a block to the newest bucket. A bucket that is full becomes pending, and a pending one becomes
+        reference.
+        """
+        if not self.recent[0]:
+            self.recent_edge = float(edge)
         self.recent = round(self.recent[0] + events, 4), round(self.recent[1] + failed, 4)
-        if self.recent[0] < MIN_REFERENCE_EVENTS:
+        least, largest = BUCKET_EVENTS
+        is_full = self.recent[0] >= min(max(self.n / 2, least), largest)
+        if not is_full or edge - self.recent_edge < lag:
             return
         if calm or self.n < HOLD_BACK_EVENTS:
             self._learn(*self.pending)

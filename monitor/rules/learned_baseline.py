@@ -22,7 +22,11 @@ RUN_LENGTH = 1.7e8
 series that are read each minute.
 """
 
-LEARNT_US = 30 * 60 * 1_000_000  # least time that a baseline is learnt
+LEARNT_US = 5 * 60 * 1_000_000  # least time that a baseline is learnt
+LAG_US = 5 * 60 * 1_000_000  # a bucket of events by which the reference lags lasts this long
+YOUNG_US = 30 * 60 * 1_000_000  # age from which the correlation of outcomes is known from enough blocks
+YOUNG_CORRELATION = 0.02
+"""Correlation of outcomes within a block that is assumed before."""
 BACK = math.log(1000)  # ln of the odds for being back at the baseline, against staying at the raised rate
 LEAST_ODDS = 1.5  # ratio of the odds of the raised rate to those of the baseline
 
@@ -104,6 +108,8 @@ class Baseline:
             tolerance=tolerance,
             odds_factor=self._odds_factor,
             weight_classes=weight_classes,
+            lag=LAG_US / pane_us,
+            least_correlation=YOUNG_CORRELATION if edge_us - self.begun_us < YOUNG_US else 0.0,
         )
         if alarm.statistic < alarm.bound or alarm.rate is None or alarm.since is None:
             if self.detector.is_calm and not frozen:

@@ -115,6 +115,13 @@ def _migrate_baselines_3(baselines: dict[str, list[Any]]) -> dict[str, list[Any]
     return {name: [*state, [0.0, 0.0]] for name, state in baselines.items()}
 
 
+def _migrate_baselines_4(baselines: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Add the end of the first block of the newest bucket, which layout 4 does not have: long ago."""
+    return {
+        name: [begun_us, [*detector, 0.0], *rest] for name, (begun_us, detector, *rest) in baselines.items()
+    }
+
+
 def _migrate_feature_4(values: list[Any]) -> list[Any]:
     """Add gaps of references: until layout 4 each episode was a gap of all rules and series."""
     return [*values[:18], {"": values[15]} if values[15] else {}, *values[18:]]
@@ -131,7 +138,11 @@ MIGRATIONS: Mapping[int, Mapping[str, Callable[[Any], Any]]] = {
     1: {"clock": _migrate_clock_1, "feature": _migrate_feature_1, "pane": _migrate_pane_1},
     2: {},  # names of metrics became numbers; names are still read (``monitor.windows.metric_ids``)
     3: {"baselines": _migrate_baselines_3},
-    4: {"feature": _migrate_feature_4, "incident": _migrate_incident_4},
+    4: {
+        "baselines": _migrate_baselines_4,
+        "feature": _migrate_feature_4,
+        "incident": _migrate_incident_4,
+    },
 }
 """Layout -> kind -> function from its values to those of the next layout. Kinds without one are unchanged."""
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.drift.block_correlation import CORRELATION
+from monitor.drift.block_correlation import CORRELATION, event_weight
 from monitor.drift.likelihood_ratios import ODDS, WEIGHTS
 from monitor.drift.shiryaev_roberts import HORIZON_EVENTS, MIN_REFERENCE_EVENTS, ShiryaevRoberts
 from tests.tiers import examples
@@ -125,11 +125,48 @@ def test_no_single_block_alarms_at_any_size():
     )
 
 
-def test_below_500_events_there_is_no_statistic():
+def test_below_100_events_there_is_no_statistic():
     detector = ShiryaevRoberts(10)
     readings = [detector.step(1, edge % 2, edge) for edge in range(int(MIN_REFERENCE_EVENTS))]
     assert {(reading.statistic, reading.rate) for reading in readings[:-1]} == {(0.0, None)}
-    assert detector.step(1, 0, 500).rate == pytest.approx(0.5)
+    assert detector.step(1, 0, MIN_REFERENCE_EVENTS).rate == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("events", "lag"), [(400, 0), (4000, 0), (4000, 30)])
+def test_the_reference_lags_in_events_and_in_time(events, lag):
+    """It lags by one or two buckets: half of its events, 500 at most, and 30 edges of 25 or more."""
+    detector, total = ShiryaevRoberts(RUN_LENGTH), 0.0
+    while total < 2 * events:
+        total += 30 * event_weight(30, detector.rho)
+        detector.step(30, 3, total / 25, lag=lag)
+        bucket = max(min(detector.n / 2, 500), 25 * lag)
+        assert total < events or 0.6 * bucket <= total - detector.n <= 2 * bucket + 60
+
+
+def test_an_outage_that_begins_after_100_events_is_compared_with_the_events_before_it():
+    detector = ShiryaevRoberts(RUN_LENGTH)
+    for edge in range(130):
+        detector.step(1, 0, edge)
+    readings = [detector.step(1, 1, 130 + nth) for nth in range(40)]
+    alarmed = [nth for nth, reading in enumerate(readings) if reading.statistic >= reading.bound]
+    assert 3 <= alarmed[0] <= 9
+    assert readings[-1].rate < 0.01
+
+
+@pytest.mark.parametrize(("size", "p"), [(1, 0.1), (10, 0.03), (40, 0.02)])
+def test_a_reference_of_100_events_does_not_alarm_without_a_change(size, p):
+    for seed in range(20):
+        detector, rng = ShiryaevRoberts(1e6), np.random.default_rng(seed)
+        assert fed(detector, rng, p, 400, size=size) is None
+
+
+def test_a_correlation_that_is_assumed_makes_a_block_weigh_less_and_the_reference_not_smaller():
+    plain, careful = ShiryaevRoberts(RUN_LENGTH), ShiryaevRoberts(RUN_LENGTH)
+    for edge in range(10):
+        plain.step(100, 2, edge)
+        careful.step(100, 2, edge, least_correlation=0.02)
+    assert careful.n == plain.n
+    assert careful.step(100, 10, 10, least_correlation=0.02).statistic < plain.step(100, 10, 10).statistic
 
 
 def test_a_step_change_does_not_enter_the_reference_while_it_is_undecided():
@@ -188,14 +225,14 @@ def test_a_restored_snapshot_is_identical_and_every_number_stays_finite(given_bl
         assert np.isfinite([reading.statistic, reading.edge, reading.events, *through.state()]).all()
         assert reading.since is None or 0 <= reading.since <= 1 + 1e-6
     assert stopped.state() == through.state()
-    assert len(through.state()) == 16
+    assert len(through.state()) == 17
 
 
 def test_a_snapshot_is_short():
     rng = np.random.default_rng(9)
     detector = ShiryaevRoberts(RUN_LENGTH)
     fed(detector, rng, 0.03, 500)
-    assert len(json.dumps(detector.state(), separators=(",", ":"))) < 160
+    assert len(json.dumps(detector.state(), separators=(",", ":"))) < 170
 
 
 def test_weights_are_shares_one_per_multiplier():
