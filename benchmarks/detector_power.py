@@ -43,7 +43,6 @@ class Bank:
     def __init__(self, streams: int, run_length: float, horizon: float | None = None) -> None:
         from monitor.drift import block_correlation, likelihood_ratios
         from monitor.drift import shiryaev_roberts as law
-
         from monitor.rules.learned_baseline import YOUNG_CORRELATION
 
         self.ratios, self.correlation = likelihood_ratios, block_correlation

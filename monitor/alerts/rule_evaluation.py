@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from monitor.alerts.baseline_store import BaselineStore
 from monitor.alerts.evaluator_versions import EvaluatorVersions, evaluator_of
 from monitor.alerts.page_policy import series_name
@@ -11,6 +13,7 @@ from monitor.references.pinned import PinnedReferences
 from monitor.rules import burn_rate, no_data, threshold
 from monitor.rules.drift import DriftReader
 from monitor.rules.reading import Reading
+from monitor.rules.threshold import RateHistory
 from monitor.rules.threshold_resolution import ThresholdResolver
 from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import FeatureState
@@ -68,7 +71,7 @@ class RuleReader:
         if rule is self.silence:
             return no_data.read(self._config.no_data, feature, edge_us, self._partition_state.pane_us)
         if isinstance(rule, Rule):
-            return self._read_threshold(rule, feature, segment_key, edge_us)
+            return self._read_threshold(rule, feature, segment_key, edge_us, incident)
         if isinstance(rule, Drift):
             return self._read_drift(rule, feature, segment_key, edge_us, incident)
         assert isinstance(rule, Burning)
@@ -78,7 +81,12 @@ class RuleReader:
         return burn_rate.read(rule, series, edge_us, since_us, known)
 
     def _read_threshold(
-        self, rule: Rule, feature: FeatureState, segment_key: SegmentKey | None, edge_us: int
+        self,
+        rule: Rule,
+        feature: FeatureState,
+        segment_key: SegmentKey | None,
+        edge_us: int,
+        incident: Incident | None,
     ) -> Reading:
         if rule.is_learnt:
             return self.baselines.read(rule, feature, segment_key, edge_us)
@@ -95,6 +103,8 @@ class RuleReader:
             edge_us,
             self.versions.cleared_us(feature.key, rule, cleared_us),
             feature.known_units(segment_key, rule.on),
+            RateHistory(feature.first_us, partial(feature.rate_of_hours, segment_key, rule.on)),
+            incident.evidence.value if incident is not None and incident.state == "firing" else None,
         )
 
     def _read_drift(

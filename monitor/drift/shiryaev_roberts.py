@@ -68,8 +68,9 @@ class ShiryaevRoberts:
     the same factor in both.
 
     The reference lags by one or two buckets of half of its events (50 to 500) that last for ``lag`` at least,
-    and learns nothing while the statistic is above the root of its bound. A block of n events counts as n / (1 + (n - 1) rho); rho, the correlation of outcomes within a
-    block, is learned from Pearson residuals and at least 0.005. No block alarms alone.
+    and learns nothing while the statistic is above the root of its bound. A block of n events counts as
+    n / (1 + (n - 1) rho); rho, the correlation of outcomes within a block, is learned from Pearson residuals
+    and at least 0.005. No block alarms alone.
 
     Null: the rate does not rise by more than a twentieth. Needs 100 events of reference. Measured false
     alarms, power and limits: docs/statistics.md.

@@ -38,10 +38,11 @@ def read(rule: Burning, series: Series, edge_us: int, since_us: int, known: Unit
     long = long_reader.estimate(z, clopper_pearson_interval, known)
     short = short_reader.estimate(z, known=known)
     evidence = _evidence(rule, long, weighted_sample_of(long_reader, rule.window, known))
-    if long.value is None or long.n < rule.min_events * WHOLE_EVENTS:
+    if long.value is None:
         return Reading("unknown", evidence)
+    has_enough = long.n >= rule.min_events * WHOLE_EVENTS
     if short.value is None:
-        return Reading("good", evidence)
+        return Reading("good" if has_enough else "unknown", evidence)
     least_bad = 1 - long.high if rule.on in SUCCESS_RATES and long.high is not None else long.low
     clearing = short_reader.clearing_value()
     bad_now, bad_to_clear = (
@@ -49,9 +50,10 @@ def read(rule: Burning, series: Series, edge_us: int, since_us: int, known: Unit
         for value in (short.value, short.value if clearing is None else clearing)
     )
     if max(bad_now, bad_to_clear) <= rule.failing:
-        return Reading("good", evidence)
+        return Reading("good" if has_enough else "unknown", evidence)
     burns = bad_now > rule.failing and least_bad is not None and least_bad > rule.failing
-    return Reading("breach" if burns else "between", evidence)
+    # an exact interval decides at any n
+    return Reading("breach" if burns else "between" if has_enough else "unknown", evidence)
 
 
 def _evidence(rule: Burning, estimate: Estimate, sample: WeightedSample | None) -> BurnRateEvidence:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from statistics import NormalDist
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from monitor.rules.evidence import ThresholdEvidence, no_evidence, rounded
+from monitor.rules.evidence import ThresholdEvidence, WeightedSample, no_evidence, rounded
 from monitor.rules.reading import Reading, State
 from monitor.rules.weighted_sample import weighted_sample_of
 from monitor.stats.estimate import NO_ESTIMATE, Estimate
+from monitor.stats.rate import Rate
 from monitor.stats.sampling_weights import NO_UNITS, Units
 from monitor.stats.share_intervals import clopper_pearson_interval
 from monitor.windows.metric_reader import MetricReader
@@ -18,8 +20,12 @@ from monitor.windows.pane import Pane
 from monitor.windows.segment_series import FINE_RETENTION_US, HOUR_US
 from schemas.config.rules import FixedThreshold, Rule
 
-LADDER_S = (300, 1800, 7200, 21_600, 86_400)
-"""Windows to try in turn where there are too few events: 5 m, 30 m, 2 h, 6 h, 1 d."""
+LADDER_S = (300, 1800, 7200, 21_600, 86_400, 259_200, 604_800)
+"""Windows to try in turn where there are too few events: 5 m, 30 m, 2 h, 6 h, 1 d; of rates also 3 d, 7 d."""
+DAY_S, WEEK_S = 86_400, 604_800
+BUSY_S = 7200
+"""Window in which a busy series has enough events. A rate that needs a longer one clears by likelihood."""
+BACK = math.log(1000)  # ln of the odds for being back at the threshold
 
 BUDGET_Z = 4.8
 """At most one false page in 1,000 feature-days over all default rules, levels and segments, for windows that
@@ -37,6 +43,29 @@ class Series(Protocol):
         """Return the panes that overlap [start, end)."""
 
 
+class RateHistory(NamedTuple):
+    """The past of a rate of one series.
+
+    Attributes:
+        born_us: start of the first pane, microseconds since 1970.
+        hours: start and end of whole hours -> the rate over their panes.
+    """
+
+    born_us: int
+    hours: Callable[[int, int], Rate]
+
+
+class _View(NamedTuple):
+    """A metric over one window. ``clearing``: a value that must be good as well before an incident ends, if
+    there is one.
+    """
+
+    window_s: float
+    estimate: Estimate
+    clearing: float | None
+    sample: WeightedSample | None
+
+
 def read(
     rule: Rule,
     threshold: FixedThreshold | None,
@@ -44,8 +73,13 @@ def read(
     edge_us: int,
     cleared_us: int | None = None,
     known: Units = NO_UNITS,
+    history: RateHistory | None = None,
+    firing_value: float | None = None,
 ) -> Reading:
     """Read a rule at a pane edge, over the shortest window that has enough events.
+
+    A rate also breaches over a shorter window, if its whole interval is beyond the threshold: an exact
+    interval decides at any n.
 
     Args:
         rule: what is measured, and how.
@@ -56,52 +90,76 @@ def read(
         cleared_us: the edge at which the rule was last good again here. No window begins before the one that
             showed it: an outage that is over would be found again when traffic becomes thin and windows grow.
         known: the heaviest weights of the series, if the metric is a rate.
+        history: of the rate; without it no window is longer than a day.
+        firing_value: the value of the incident that fires, None if none does.
     """
     if threshold is None:
         return Reading("unknown", no_evidence(rule.on, rule.window))
     oldest_us = -(2**62) if cleared_us is None else cleared_us - round(rule.window * 1e6)
     if edge_us - oldest_us > FINE_RETENTION_US:
         oldest_us = -(-oldest_us // HOUR_US) * HOUR_US  # inwards: the hour around it may hold what is over
-    reader, estimate, window_s = _estimate(rule, series, edge_us, oldest_us, known)
-    evidence = ThresholdEvidence(
-        metric=rule.on,
-        value=rounded(estimate.value),
-        n=float(f"{estimate.n:.6g}"),
-        low=rounded(estimate.low),
-        high=rounded(estimate.high),
-        above=threshold.value if threshold.side == "above" else None,
-        below=threshold.value if threshold.side == "below" else None,
-        window_s=window_s,
-        weighted_sample=weighted_sample_of(reader, window_s, known),
-    )
-    return Reading(_state(rule, threshold, estimate, reader.clearing_value()), evidence)
+    state: State = "unknown"
+    view, recovered = _View(rule.window, NO_ESTIMATE, None, None), None
+    for view in _views(rule, series, edge_us, oldest_us, known, history):
+        has_enough = view.estimate.n >= rule.min_events * WHOLE_EVENTS
+        if has_enough or (rule.is_rate and _state(rule, threshold, view) == "breach"):
+            state = _state(rule, threshold, view)
+            break
+        if recovered is None and firing_value is not None and _is_back(rule, threshold, view, firing_value):
+            recovered = view
+    else:
+        # few events are all that comes in a week; of a younger series it is not known what is usual
+        if rule.is_rate and history is not None and history.born_us <= edge_us - round(WEEK_S * 1e6):
+            state = _state(rule, threshold, view)
+    if recovered is not None and view.window_s > BUSY_S:
+        state, view = "good", recovered
+    return Reading(state, _evidence(rule, threshold, view))
 
 
-def _estimate(
-    rule: Rule, series: Series, edge_us: int, oldest_us: int, known: Units
-) -> tuple[MetricReader, Estimate, float]:
-    """Estimate the metric over the shortest window with enough events; also return the reader of that window,
-    and its length, seconds.
-    """
-    estimate, window_s = NO_ESTIMATE, rule.window
-    z, reader, until_us = z_of(rule.confidence), MetricReader(rule.on), edge_us
-    for window_s in (rule.window, *(step for step in LADDER_S if step > rule.window)):
+def _views(
+    rule: Rule,
+    series: Series,
+    edge_us: int,
+    oldest_us: int,
+    known: Units,
+    history: RateHistory | None,
+) -> Iterator[_View]:
+    """Yield the metric over longer and longer windows."""
+    z, reader, until_us, estimate = z_of(rule.confidence), MetricReader(rule.on), edge_us, NO_ESTIMATE
+    longest_s = WEEK_S if history is not None and rule.is_rate else DAY_S
+    for window_s in (rule.window, *(step for step in LADDER_S if rule.window < step <= longest_s)):
         since_us = max(oldest_us, edge_us - round(window_s * 1e6))
         # each window contains the one before it: only the panes that it adds are read
         if since_us < until_us:
-            reader.add(series.window(since_us, until_us))
+            if window_s > max(DAY_S, rule.window) and history is not None:
+                first_us, last_us = since_us // HOUR_US * HOUR_US, until_us // HOUR_US * HOUR_US
+                reader.add_rate(history.hours(max(oldest_us, first_us), last_us))
+            else:
+                reader.add(series.window(since_us, until_us))
             estimate = reader.estimate(z, clopper_pearson_interval, known)
             until_us = since_us
-        if estimate.n >= rule.min_events * WHOLE_EVENTS:
-            break
-    return reader, estimate, window_s
+        yield _View(window_s, estimate, reader.clearing_value(), weighted_sample_of(reader, window_s, known))
 
 
-def _state(rule: Rule, threshold: FixedThreshold, estimate: Estimate, clearing: float | None) -> State:
-    """Return the state of a rule. ``clearing``: a value that must be good as well, if there is one."""
-    if estimate.n < rule.min_events * WHOLE_EVENTS or estimate.value is None:
+def _evidence(rule: Rule, threshold: FixedThreshold, view: _View) -> ThresholdEvidence:
+    return ThresholdEvidence(
+        metric=rule.on,
+        value=rounded(view.estimate.value),
+        n=float(f"{view.estimate.n:.6g}"),
+        low=rounded(view.estimate.low),
+        high=rounded(view.estimate.high),
+        above=threshold.value if threshold.side == "above" else None,
+        below=threshold.value if threshold.side == "below" else None,
+        window_s=view.window_s,
+        weighted_sample=view.sample,
+    )
+
+
+def _state(rule: Rule, threshold: FixedThreshold, view: _View) -> State:
+    estimate = view.estimate
+    if estimate.value is None:
         return "unknown"
-    clearing = estimate.value if clearing is None else clearing
+    clearing = estimate.value if view.clearing is None else view.clearing
     clear = threshold.value if rule.clear is None else rule.clear
     if threshold.side == "above":
         if estimate.low is not None and estimate.low > threshold.value:
@@ -110,6 +168,28 @@ def _state(rule: Rule, threshold: FixedThreshold, estimate: Estimate, clearing: 
     if estimate.high is not None and estimate.high < threshold.value:
         return "breach"
     return "good" if min(estimate.value, clearing) >= clear else "between"
+
+
+def _is_back(rule: Rule, threshold: FixedThreshold, view: _View, firing_value: float) -> bool:
+    """Return whether a window with too few events for a point estimate shows that a rate is back: the odds
+    for the threshold, against the value that fires, are 1,000 to 1.
+
+    Source: Wald, Ann. Math. Statist. 16 (1945), the likelihood ratio of two rates.
+    """
+    n = view.estimate.n
+    if not rule.is_rate or _state(rule, threshold, view) != "good" or n <= 0:
+        return False
+    value = view.estimate.value if view.clearing is None else view.clearing
+    clear = threshold.value if rule.clear is None else rule.clear
+    share, usual, raised = (
+        rate if threshold.side == "above" else 1 - rate for rate in (value or 0.0, clear, firing_value)
+    )
+    # a few events that all failed do not rule out a lower rate
+    usual, raised = max(usual, 1e-6), min(raised, 1 - 0.5 / (n + 1))
+    if raised <= usual:
+        return False
+    gain = share * math.log(usual / raised) + (1 - share) * math.log((1 - usual) / (1 - raised))
+    return n * gain >= BACK
 
 
 @cache

@@ -206,6 +206,26 @@ class FeatureState:
                     if pane_us < end_us and pane_us + length_us > start_us
                 )
 
+    def rate_of_hours(self, segment_key: SegmentKey | None, metric: str, start_us: int, end_us: int) -> Rate:
+        """Return a rate over the panes of whole hours in [start, end); ``segment_key`` None: of all segments.
+
+        It is cached, since rules read it at each edge, and leaves the panes packed.
+        """
+        key = ("hours", segment_key, metric, start_us, end_us)
+        rate: Rate | None = self.reference_cache.get(key)
+        if rate is None:
+            self.references_until_us = max(self.references_until_us, end_us)
+            segments = self.segments.values() if segment_key is None else (self.segments[segment_key],)
+            panes = [
+                pane.unpacked()
+                for segment in segments
+                for pane_us, pane in segment.panes_by_resolution[HOUR].items()
+                if start_us <= pane_us < end_us
+            ]
+            rate = self.reference_cache[key] = Rate()
+            rate.merge_all([pane.rates[metric] for pane in panes if metric in pane.rates])
+        return rate
+
     def least_active(self) -> SegmentSeries:
         """Return the segment that is merged into ``other`` first when there are too many."""
         return min(

@@ -52,6 +52,11 @@ class MetricReader:
                     self._number.merge(number)
         return self
 
+    def add_rate(self, rate: Rate) -> None:
+        """Add what was counted in other panes, if the metric is a rate."""
+        if self._rate is not None:
+            self._rate.merge(rate)
+
     def estimate(
         self, z: float, interval: IntervalMethod = wilson_interval, known: Units = NO_UNITS
     ) -> Estimate:

@@ -148,8 +148,14 @@ def test_the_whole_interval_of_the_long_window_must_burn(share: float, state: st
     )
 
 
-def test_too_few_events_are_unknown() -> None:
-    assert burn_rate.read(rule(), series(lambda _: 1.0, 10, 2), 10 * MINUTE_US, 0).state == "unknown"
+@pytest.mark.parametrize(
+    ("share", "a_minute", "state"), [(1.0, 2, "breach"), (0.5, 1, "unknown"), (0.0, 2, "unknown")]
+)
+def test_few_events_are_unknown_unless_the_whole_interval_burns(
+    share: float, a_minute: int, state: str
+) -> None:
+    few = series(lambda _: share, 10, a_minute)
+    assert burn_rate.read(rule(), few, 10 * MINUTE_US, 0).state == state
 
 
 def test_bad_event_rates_and_good_event_rates_burn_alike() -> None:
