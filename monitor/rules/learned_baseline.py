@@ -27,13 +27,27 @@ LAG_US = 5 * 60 * 1_000_000  # a bucket of events by which the reference lags la
 YOUNG_US = 30 * 60 * 1_000_000  # age from which the correlation of outcomes is known from enough blocks
 YOUNG_CORRELATION = 0.02
 """Correlation of outcomes within a block that is assumed before."""
-BACK = math.log(1000)  # ln of the odds for being back at the baseline, against staying at the raised rate
+BACK = math.log(1e5)
+"""ln of the odds for being back at the baseline, against staying at the raised rate. The mean number of edges to
+a false end is at least as large: a page that lasts for a day ends falsely once in 70 days.
+Source: Lorden, Ann. Math. Statist. 42 (1971).
+"""
 LEAST_ODDS = 1.5  # ratio of the odds of the raised rate to those of the baseline
+
+LEAST_RAISED = 1.2  # ratio of the odds from which a rate that rose counts as still raised
 
 
 class Risen(NamedTuple):
-    """A rate that left its baseline: failure rate before (with its effective events) and after, the edge at
-    which it left, effective events since then, and ln of the odds that it is back.
+    """A rate that left its baseline.
+
+    Attributes:
+        before: failure rate of the baseline; ``before_n``: its effective events.
+        after: failure rate since, when it was found; ``events``: effective events until then.
+        edge: the edge at which it left.
+        back: ln of the odds that it is back.
+        raised: events since it left and failures among them, in units; none if they were counted in other
+            units before. ``returning``: those of the run for which it may be back, which are not in
+            ``raised``.
     """
 
     before: float
@@ -42,6 +56,8 @@ class Risen(NamedTuple):
     edge: float
     events: float
     back: float = 0.0
+    raised: tuple[float, float] = (0.0, 0.0)
+    returning: tuple[float, float] = (0.0, 0.0)
 
 
 class Baseline:
@@ -91,6 +107,8 @@ class Baseline:
         units = rate.units(known)
         self._forget_unweighted(rate, units, edge_us)
         if self.risen is not None:
+            if units != self.units:
+                self.risen = self.risen._replace(raised=(0.0, 0.0), returning=(0.0, 0.0))
             self._change_units(units)
             self._recover(*_count_units(rate, units)[:2])
             return
@@ -121,7 +139,8 @@ class Baseline:
         )
         after = 1.0 if math.isinf(odds) else odds / (1 + odds)
         before, after = (shift_odds(share, self._odds_factor) for share in (alarm.rate, after))
-        self.risen = Risen(before, alarm.n, after, alarm.edge, alarm.events)
+        raised = (alarm.events, alarm.since * alarm.events)
+        self.risen = Risen(before, alarm.n, after, alarm.edge, alarm.events, raised=raised)
 
     @property
     def _odds_factor(self) -> float:
@@ -150,20 +169,38 @@ class Baseline:
         self.units = units
 
     def _recover(self, n: float, failures: float) -> None:
-        """Weigh the baseline against the raised rate; end the rise when the odds say that it is back."""
+        """Weigh the baseline against the raised rate; end the rise when the odds say that it is back.
+
+        The raised rate is that of all events since the rise, without the run in which it may be back. The
+        estimate at the alarm is often too high, and against it a rate that stays between the two would count
+        as back.
+        """
         risen = self.risen
         assert risen is not None
-        before, after = risen.before, risen.after
-        if not self.has_equal_weights:
-            before, after = (shift_odds(rate, 1 / self._odds_factor) for rate in (before, after))
-            # a few units that all failed do not rule out a lower rate; one heavy event must not end the rise
-            after = max(before, min(after, 1 - 0.5 / (risen.events + 1)))
-        before, after = (min(1 - 1e-6, max(1e-6, rate)) for rate in (before, after))
+        before, after = self._rates_of_sample(risen)
         gain = failures * math.log(before / after) + (n - failures) * math.log((1 - before) / (1 - after))
         back = max(0.0, risen.back + gain)
-        self.risen = None if back >= BACK else risen._replace(back=back)
-        if self.risen is None:
+        if back >= BACK:
+            self.risen = None
             self.detector.reset_evidence()
+            return
+        returning = _added(risen.returning, (n, failures))
+        raised = risen.raised
+        if not back:
+            raised, returning = _added(raised, returning), (0.0, 0.0)
+        self.risen = risen._replace(back=back, raised=raised, returning=returning)
+
+    def _rates_of_sample(self, risen: Risen) -> tuple[float, float]:
+        """Return the usual and the raised rate as the sample shows them."""
+        before, after = (shift_odds(rate, 1 / self._odds_factor) for rate in (risen.before, risen.after))
+        n, failures = risen.raised
+        if n:
+            least = shift_odds(risen.before, LEAST_RAISED / self._odds_factor)
+            after = max(least, failures / n)
+        # a few events that all failed do not rule out a lower rate; a single event must not end the rise
+        after = max(before, min(after, 1 - 0.5 / (max(n, risen.events) + 1)))
+        before, after = (min(1 - 1e-6, max(1e-6, rate)) for rate in (before, after))
+        return before, after
 
     def finding(self, metric: str, edge_us: int, pane_us: int) -> RateFinding:
         """Return the rise as a finding; only of a baseline that is risen."""
@@ -201,7 +238,9 @@ class Baseline:
         return [
             self.begun_us,
             self.detector.state(),
-            None if self.risen is None else list(self.risen),
+            None
+            if self.risen is None
+            else [*self.risen[:6], list(self.risen.raised), list(self.risen.returning)],
             list(self.units),
         ]
 
@@ -212,9 +251,13 @@ class Baseline:
         return cls(
             begun_us,
             ShiryaevRoberts.from_state(detector, RUN_LENGTH),
-            None if risen is None else Risen(*risen),
+            None if risen is None else Risen(*risen[:6], *map(tuple, risen[6:])),
             Units(*units),
         )
+
+
+def _added(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    return round(one[0] + other[0], 4), round(one[1] + other[1], 4)
 
 
 def _count_units(rate: Rate, units: Units) -> tuple[float, float, list[WeightClass] | None]:

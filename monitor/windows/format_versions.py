@@ -65,10 +65,13 @@ _IncidentRecord = tuple[
     list[str],  # reported statistics
     dict[str, Any],
 ]
+_RisenState = tuple[
+    float, float, float, float, float, float, tuple[float, float], tuple[float, float]
+]  # Risen
 _BaselineState = tuple[
     int,  # begun_us
     list[float],  # ShiryaevRoberts.state()
-    tuple[float, float, float, float, float, float] | None,  # Risen
+    _RisenState | None,
     tuple[float, float],  # Units
 ]
 _WeightState = tuple[float, float, float, float, float, float, float]
@@ -116,9 +119,11 @@ def _migrate_baselines_3(baselines: dict[str, list[Any]]) -> dict[str, list[Any]
 
 
 def _migrate_baselines_4(baselines: dict[str, list[Any]]) -> dict[str, list[Any]]:
-    """Add the end of the first block of the newest bucket, which layout 4 does not have: long ago."""
+    """Add the end of the first block of the newest bucket (long ago), and the events since a rise (none)."""
+    none = [0.0, 0.0]
     return {
-        name: [begun_us, [*detector, 0.0], *rest] for name, (begun_us, detector, *rest) in baselines.items()
+        name: [begun_us, [*detector, 0.0], None if risen is None else [*risen, none, none], units]
+        for name, (begun_us, detector, risen, units) in baselines.items()
     }
 
 

@@ -164,9 +164,9 @@ def test_the_pass_rate_floor_pages_when_most_answers_fail_any_evaluator() -> Non
     records = run(values)
     assert transitions(records, "pass-rate-floor")[1][0] == "firing"
     states = [(record["state"], record["urgency"]) for record in episodes(records)]
-    assert states.count(("opened", "low")) == 1  # a ticket first: what answers look like has changed
-    assert states.count(("escalated", "high")) == 1
-    paged = next(record for record in episodes(records) if record["state"] == "escalated")
+    assert states.count(("opened", "high")) == 1  # by the baseline of the first 20 minutes
+    assert {urgency for _, urgency in states} == {"high"}
+    paged = next(record for record in episodes(records) if record["state"] == "opened")
     assert {example["evaluator"] for example in paged["examples"]} == {"refusal"}
     assert 1 <= len(paged["examples"]) <= 3
 
@@ -191,8 +191,9 @@ def test_too_few_events_extend_the_window_and_the_record_states_it() -> None:
     rule = {"name": "e", "on": "error_rate", "above": 0.2, "window": "5m", "min_events": 50}
     records = run(traffic(240, failing=(0, 240), a_minute=1), config(rules=[rule], default_rules=False))
     (first, *_) = [record for record in records if record["record"] == "transition"]
-    assert first["evidence"]["window_s"] == 7200
-    assert first["evidence"]["n"] >= 50
+    assert first["evidence"]["window_s"] == 1800
+    assert first["evidence"]["n"] < 50  # the whole interval is beyond the threshold before there are 50
+    assert first["evidence"]["low"] > 0.2
 
 
 def test_an_unknown_reading_neither_fires_nor_clears_until_the_feature_was_silent_for_a_day() -> None:
@@ -204,7 +205,7 @@ def test_an_unknown_reading_neither_fires_nor_clears_until_the_feature_was_silen
         "min_events": 50,
         "keep_firing_for": 0,
     }
-    few = run(traffic(40, failing=(0, 40), a_minute=1), config(rules=[rule], default_rules=False))
+    few = run(traffic(6, failing=(0, 6), a_minute=1), config(rules=[rule], default_rules=False))
     assert few == []
     # the outage ends with the traffic: nothing is known of it any more, so nothing is said to be well, but it
     # is not told for ever
