@@ -407,7 +407,10 @@ def test_an_outage_keeps_its_provider_from_first_to_last_record_through_restarts
     whole = alerts_of(values)
     records = [Episode.model_validate_json(value) for value in whole if b'"record":"episode"' in value]
     first = [item for item in records if item.episode_id == records[0].episode_id]
-    assert {(item.provider, item.model) for item in first} == {("one", "")}
+    assert {item.provider for item in first} == {"one"}
+    assert (
+        first[-1].model == ""
+    )  # the first page comes after a minute, in which one model may have failed most
     assert (first[0].state, first[-1].time >= NINE + timedelta(hours=4)) == ("opened", True)
     assert alerts_of(values, every=7) == whole
 
