@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
+from monitor.backtest.file_clock import FileClock
 from monitor.protocol.messages import FileRecord, Record
 from schemas.event_decoder import InvalidEvent, decode
 from schemas.times import microseconds
@@ -60,15 +61,20 @@ class Files:
     def records(self) -> Iterator[FileRecord]:
         """Return the records of each file in its own order; several files are merged by time.
 
+        A record whose time lies ahead of its neighbours has a timestamp: the time that its file had reached.
+
         Raises:
             UnreadableInput: a file cannot be read to its end.
         """
         if len(self.paths) == 1:
-            return self._lines(0)
+            return self._clocked(0)
         return (
             record
-            for *_, record in heapq.merge(*(timed(self._lines(nth), nth) for nth in range(len(self.paths))))
+            for *_, record in heapq.merge(*(timed(self._clocked(nth), nth) for nth in range(len(self.paths))))
         )
+
+    def _clocked(self, nth: int) -> Iterator[FileRecord]:
+        return FileClock().mark(self._lines(nth))
 
     def _lines(self, nth: int) -> Iterator[FileRecord]:
         path, number = self.paths[nth], 0

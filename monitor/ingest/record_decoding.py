@@ -34,8 +34,8 @@ def decode_record(record: Record) -> tuple[Any, int, int]:
         ahead_s = (time_us - append_us) / 1e6
         raise RejectedRecord(
             "future",
-            f"time: lies {ahead_s:.0f} s ahead of the broker's clock (at most 300 s); set the producer's"
-            " clock",
+            f"time: lies {ahead_s:.0f} s ahead of the broker's clock, or in a file of the events around it"
+            " (at most 300 s); set the producer's clock",
             "time",
         )
     return event, time_us, append_us
