@@ -42,6 +42,7 @@ class Feature:
         self.whole = Series(pane_us)
         self.segments: dict[At, Series] = {}
         self.active_us = 0  # latest pane with a response
+        self.born_us: int | None = None  # first pane
         self.segment_active_us: dict[At, int] = {}  # latest pane with any event
         self.incidents: dict[tuple[At | None, str], Incident] = {}
         self.episode: Episode | None = None
@@ -109,6 +110,10 @@ class Desk:
             rolled_us,
             feature.cleared.get((segment_key, rule.name)),
             feature.weights.units(segment_key, rule.on),
+            feature.born_us or 0,
+            opened_incident.evidence.get("value")
+            if opened_incident is not None and opened_incident.state == "firing"
+            else None,
         )
         if state == "good" and (segment_key is None or rule.level == "segment"):
             feature.clear_rules.add(rule.name)

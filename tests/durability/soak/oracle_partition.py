@@ -115,6 +115,7 @@ class Partition:
         if pane is None:
             pane = self.panes[key, segment_key][start_us] = Pane(start_us)
         self._unwritten.setdefault(start_us, set()).add((key, segment_key))
+        feature.born_us = start_us if feature.born_us is None else min(feature.born_us, start_us)
         series = feature.series(segment_key)
         feature.segment_active_us[segment_key] = max(feature.segment_active_us.get(segment_key, 0), start_us)
         if event["kind"] == "response":

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 import oracle_figures as figures
 from oracle_windows import Series
 
-LADDER_S = (300, 1800, 7200, 21_600, 86_400)
+WEEK_S = 604_800
+LADDER_S = (300, 1800, 7200, 21_600, 86_400, 259_200, WEEK_S)
 BUDGET_Z = 4.8
 HOUR_US = 3_600_000_000
 FINE_US = 2 * HOUR_US  # what is older lies in hours: windows snap outwards to them
@@ -95,6 +97,8 @@ def reading(
     rolled_us: int,
     cleared_us: int | None,
     units: figures.Units,
+    born_us: int,
+    firing: float | None,
 ) -> tuple[str, dict[str, Any]]:
     """``breach``, ``good``, ``between`` or ``unknown``, with the evidence.
 
@@ -102,12 +106,15 @@ def reading(
         rolled_us: panes before this lie in hours.
         cleared_us: the edge at which the last incident of this rule and series ended: no window begins before
             the one that showed it well.
-        known: heaviest weights of the series.
+        units: heaviest weights of the series.
+        born_us: first pane of the feature.
+        firing: the value of the incident that fires.
     """
     oldest_us = None if cleared_us is None else cleared_us - round(rule.window_s * 1e6)
     if oldest_us is not None and edge_us - oldest_us > FINE_US:
         oldest_us = -(-oldest_us // HOUR_US) * HOUR_US
-    reading, counted, classes = figures.NOTHING, 0, {}
+    shown, counted, state, back = figures.NOTHING, 0, "unknown", None
+    evidence: dict[str, Any] = {}
     for window_s in (rule.window_s, *(step for step in LADDER_S if step > rule.window_s)):
         start_us = edge_us - round(window_s * 1e6)
         start_us = start_us if oldest_us is None else max(oldest_us, start_us)
@@ -116,47 +123,65 @@ def reading(
         classes = series.sum(rule.on, window_s, start_us, edge_us)
         # a longer window without more events says the same
         if (more := sum(n for n, _ in classes.values())) > counted:
-            counted, reading = (
+            counted, shown = (
                 more,
                 figures.decided(figures.coarse_rate(classes), rule.z, rule.on in figures.SUCCESSES, units),
             )
-        if reading.n >= rule.min_events - 1e-6:
+        state = _state(rule, shown, classes)
+        evidence = _evidence(rule, shown, classes, window_s, units)
+        if state == "breach" or shown.n >= rule.min_events - 1e-6:
             break
-    shown = {
-        name: None if value is None else float(f"{value:.6g}") for name, value in reading._asdict().items()
-    }
-    evidence = {"metric": rule.on, **shown, "above": rule.above, "below": rule.below, "window_s": window_s}
-    evidence |= _sample(rule, figures.coarse_rate(classes), window_s, units)
-    if (
-        reading.value is None
-        or reading.low is None
-        or reading.high is None
-        or reading.n < rule.min_events - 1e-6
-    ):
-        return "unknown", evidence
-    clearing = figures.without_heaviest(figures.coarse_rate(classes))
-    if rule.on in figures.SUCCESSES:
-        clearing = 1 - clearing
-    if rule.above is not None:
-        clear = rule.above if rule.clear is None else rule.clear
-        state = (
-            "breach"
-            if reading.low > rule.above
-            else "good"
-            if max(reading.value, clearing) <= clear
-            else "between"
-        )
-    else:
-        assert rule.below is not None
-        clear = rule.below if rule.clear is None else rule.clear
-        state = (
-            "breach"
-            if reading.high < rule.below
-            else "good"
-            if min(reading.value, clearing) >= clear
-            else "between"
-        )
+        if back is None and state == "good" and firing is not None and _odds(rule, shown, classes, firing):
+            back = evidence
+        if window_s < WEEK_S or born_us > edge_us - round(WEEK_S * 1e6):
+            state = "unknown"
+    if back is not None and evidence["window_s"] > 7200:
+        return "good", back
     return state, evidence
+
+
+def _evidence(
+    rule: Rule, shown: figures.Shown, classes: figures.Classes, window_s: float, units: figures.Units
+) -> dict[str, Any]:
+    numbers = {
+        name: None if value is None else float(f"{value:.6g}") for name, value in shown._asdict().items()
+    }
+    evidence = {"metric": rule.on, **numbers, "above": rule.above, "below": rule.below, "window_s": window_s}
+    return evidence | _sample(rule, figures.coarse_rate(classes), window_s, units)
+
+
+def _clearing(rule: Rule, classes: figures.Classes) -> float:
+    share = figures.without_heaviest(figures.coarse_rate(classes))
+    return 1 - share if rule.on in figures.SUCCESSES else share
+
+
+def _state(rule: Rule, shown: figures.Shown, classes: figures.Classes) -> str:
+    if shown.value is None or shown.low is None or shown.high is None:
+        return "unknown"
+    clearing = _clearing(rule, classes)
+    if rule.above is not None:
+        if shown.low > rule.above:
+            return "breach"
+        clear = rule.above if rule.clear is None else rule.clear
+        return "good" if max(shown.value, clearing) <= clear else "between"
+    assert rule.below is not None
+    if shown.high < rule.below:
+        return "breach"
+    clear = rule.below if rule.clear is None else rule.clear
+    return "good" if min(shown.value, clearing) >= clear else "between"
+
+
+def _odds(rule: Rule, shown: figures.Shown, classes: figures.Classes, firing: float) -> bool:
+    """Whether the odds for the threshold, against the value that fires, are 1,000 to 1."""
+    limit = rule.above if rule.above is not None else rule.below
+    assert limit is not None
+    bad = [_clearing(rule, classes), limit if rule.clear is None else rule.clear, firing]
+    share, usual, raised = bad if rule.above is not None else (1 - value for value in bad)
+    usual, raised = max(usual, 1e-6), min(raised, 1 - 0.5 / (shown.n + 1))
+    if raised <= usual:
+        return False
+    each = share * math.log(usual / raised) + (1 - share) * math.log((1 - usual) / (1 - raised))
+    return shown.n * each >= math.log(1000)
 
 
 def _sample(
