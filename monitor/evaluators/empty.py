@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from monitor.evaluators.interface import Evaluator
+from monitor.evaluators.tool_turns import called_tools
 from monitor.evaluators.verdict import PASSED, SKIPPED_ERROR, Verdict, failed, skipped
 
 # White space and invisible characters: soft hyphen, zero width, direction marks, word joiner, BOM, Hangul
@@ -17,13 +18,13 @@ _INVISIBLE = re.compile(
 _UNKNOWN = skipped("neither output text nor its size")
 _EMPTY = failed("the output is empty")
 _BLANK = failed("the output has nothing visible")
-TOOL_CALL_REASONS = frozenset({"tool_calls", "tool_call", "tool_use", "function_call"})
 
 
 class EmptyEvaluator(Evaluator):
     """Fails when the output is empty or invisible and no tool was called.
 
-    Without text it uses ``output_chars``, else ``output_tokens`` minus ``reasoning_tokens``. With a size,
+    Without text it uses ``output_chars``, else ``output_tokens`` minus ``reasoning_tokens``, which are not
+    among them if they are more. With a size,
     every event has a verdict and weighs by its ``sample_probability`` alone. Without a size, only events with
     text have a verdict.
     """
@@ -49,7 +50,8 @@ class EmptyEvaluator(Evaluator):
         output = event.output
         if output:
             # the first character of nearly every answer is visible
-            if output[0].isalnum() or _INVISIBLE.fullmatch(output) is None:
+            # (some fillers are letters, but no ASCII letter is invisible)
+            if (output[0].isascii() and output[0].isalnum()) or _INVISIBLE.fullmatch(output) is None:
                 return PASSED
             return PASSED if called_tools(event) else _BLANK
         if output is None:
@@ -58,11 +60,8 @@ class EmptyEvaluator(Evaluator):
                 if event.output_tokens is None:
                     return _UNKNOWN
                 size = event.output_tokens - (event.reasoning_tokens or 0)
+                if size < 0:  # this provider counts thoughts beside the output
+                    size = event.output_tokens
             if size > 0:
                 return PASSED
         return PASSED if called_tools(event) else _EMPTY
-
-
-def called_tools(event: Any) -> bool:
-    """Return whether a response calls a tool, so that it needs no text."""
-    return bool(event.tool_calls) or event.finish_reason.lower() in TOOL_CALL_REASONS

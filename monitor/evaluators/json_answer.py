@@ -10,6 +10,7 @@ import msgspec
 from pydantic import Field
 
 from monitor.evaluators.interface import Evaluator, Parameters
+from monitor.evaluators.tool_turns import called_tools
 from monitor.evaluators.verdict import PASSED, SKIPPED_ERROR, SKIPPED_NO_TEXT, Verdict, failed
 
 _FENCED = re.compile(r"\s*```(?:json|JSON)?[ \t]*\r?\n(.*?)\r?\n?```\s*", re.DOTALL)
@@ -49,7 +50,7 @@ def parse(event: Any, fenced: bool) -> tuple[Verdict, Any]:
     if event.error_type:
         return SKIPPED_ERROR, None
     output = event.output
-    if output is None or (not output and (event.tool_calls or event.finish_reason == "tool_calls")):
+    if output is None or (not output and called_tools(event)):
         return SKIPPED_NO_TEXT, None
     if fenced and (match := _FENCED.fullmatch(output)):
         output = match[1]

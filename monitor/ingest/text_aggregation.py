@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from monitor.evaluators.empty import called_tools
+from monitor.evaluators.tool_turns import called_tools
 from monitor.ingest.batch import CountGroup
 from monitor.ingest.language_detection import detect_language
 from monitor.ingest.text_format import text_format
