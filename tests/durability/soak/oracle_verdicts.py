@@ -150,6 +150,7 @@ def _empty(event: dict[str, Any]) -> bool | None:
             if "output_tokens" not in event:
                 return None
             size = event["output_tokens"] - event.get("reasoning_tokens", 0)
+            size = event["output_tokens"] if size < 0 else size
         if size > 0:
             return False
     return not _tools(event)
