@@ -7,6 +7,7 @@ Prints the tables of docs/statistics.md:
     runs        run length at the default, by importance sampling
     dispersed   false alarms if rates are overdispersed or have a daily cycle
     numbers     latency and tokens: drift tests on histograms against KS on raw samples
+    young       baselines of a few minutes: run length, false alarms of clustered failures, delay
     forgetting  a reference that halves, beside one that does not
 
 Example: python benchmarks/detector_power.py delays --seed 100
@@ -34,6 +35,15 @@ BLOCK = 10
 SEED = 0  # `--seed` replaces it
 SHORT = 550  # events of reference, which in blocks of ten are worth a little over 500
 LAG, YOUNG = 5, 30  # blocks of a minute that a bucket lasts; until which a baseline is young
+RHOS = (0, 0.01, 0.02, 0.05)
+YOUNG_CHANGES = (
+    (40, 0.02, 0.35, 10),
+    (40, 0.02, 0.1, 10),
+    (40, 0.02, 0.1, 60),
+    (10, 0.02, 0.35, 15),
+    (12, 0.64, 0.89, 60),
+    (60, 0.64, 0.89, 17),
+)
 DROPS = ((0.03, 0.05), (0.03, 0.07), (0.03, 0.10), (0.01, 0.03))
 
 
@@ -470,6 +480,49 @@ def show_runs() -> None:
     table(["events a block", "failures", "500", "2,000", "5,000", "50,000"], rows)
 
 
+def grown(
+    rng: np.random.Generator, block: int, p: float, blocks: int, streams: int, rho: float = 0.0
+) -> tuple[Bank, int]:
+    """Baselines that began ``blocks`` minutes ago, as softfail begins them, and their false alarms."""
+    bank, alarms = Bank(streams, DEFAULT_RUN), 0
+    bank.age = 0
+    for index in range(blocks):
+        alarm = bank.step(block, drawn(rng, block, p, streams, rho), learn=index < LAG)
+        bank.logs[:, alarm] = 0
+        alarms += int(alarm.sum())
+    return bank, alarms
+
+
+def show_young() -> None:
+    rows = []
+    for block in (1, 10, 60):
+        for p in (0.01, 0.03, 0.1, 0.3):
+            row = [str(block), f"{p:g}"]
+            for reference in (100, 200):
+                run, error = rare(p, reference, block)
+                row.append(f"{run / DEFAULT_RUN:.2g} ± {error:.0%}" if run < 1e3 * DEFAULT_RUN else "> 1000")
+            rows.append(row)
+    table(["events a block", "failures", "100", "200"], rows)
+    rows = []
+    for block, p in ((10, 0.03), (60, 0.003), (60, 0.03), (1000, 0.003), (1000, 0.03)):
+        alarms = [grown(np.random.default_rng(17 + SEED), block, p, 90, 4000, rho)[1] for rho in RHOS]
+        rows.append([str(block), f"{p:g}", *map(str, alarms)])
+    table(["events a block", "failures", *(f"rho {rho:g}" for rho in RHOS)], rows)
+    rows = []
+    for block, p, risen, minutes in YOUNG_CHANGES:
+        rng, detected = np.random.default_rng(18 + SEED), np.full(1000, np.inf)
+        bank, _ = grown(rng, block, p, minutes, 1000)
+        for index in range(1, 121):
+            alarm = bank.step(block, drawn(rng, block, risen, 1000))
+            detected[alarm & np.isinf(detected)] = index
+        median = np.sort(detected)[500]
+        found = f"{median:.0f}" if np.isfinite(median) else "—"
+        rows.append(
+            [f"{p:g} → {risen:g}", str(block), str(minutes), found, f"{np.isinf(detected).mean():.0%}"]
+        )
+    table(["failures", "events a minute", "after minutes", "median minutes", "not found in 2 h"], rows)
+
+
 def wild(
     run_length: float, block: int, p: float, rho: float, cycle: float, streams: int, blocks: int
 ) -> tuple[float, float]:
@@ -640,6 +693,7 @@ SHOWN = {
     "dispersed": show_dispersed,
     "numbers": show_numbers,
     "forgetting": show_forgetting,
+    "young": show_young,
 }
 
 if __name__ == "__main__":
