@@ -22,7 +22,14 @@ class WeightedSample(Written):
     high: float
 
 
-_OPTIONAL = ("weighted_sample", "usual_label", "usual_share")
+_OPTIONAL = (
+    "weighted_sample",
+    "usual_label",
+    "usual_share",
+    "reference_from",
+    "reference_until",
+    "became_normal",
+)
 
 
 class Measured(Written):
@@ -61,6 +68,13 @@ class Moved(Measured):
     weighted_sample: WeightedSample | None = Field(
         None, description="Rates of events with different weights: the sample; absent for others"
     )
+    reference_from: Time | None = Field(
+        None, description="Start of the reference, or of the learning of a baseline"
+    )
+    reference_until: Time | None = Field(None, description="End of the reference of a distribution")
+    became_normal: Time | None = Field(
+        None, description="Since when a former difference counts as normal; absent if none does"
+    )
 
 
 class Evidence(Measured):
@@ -93,6 +107,13 @@ class Evidence(Measured):
     )
     weighted_sample: WeightedSample | None = Field(
         None, description="Rates of events with different weights: the sample; absent for others"
+    )
+    reference_from: Time | None = Field(
+        None, description="Start of the reference, or of the learning of a baseline"
+    )
+    reference_until: Time | None = Field(None, description="End of the reference of a distribution")
+    became_normal: Time | None = Field(
+        None, description="Since when a former difference counts as normal; absent if none does"
     )
     findings: list[Moved] = Field(
         [], description="All statistics that moved, at most five; the first is this evidence"

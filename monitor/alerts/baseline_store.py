@@ -24,6 +24,7 @@ from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, Segme
 from monitor.windows.segment_series import FINE_RETENTION_US
 from schemas.config.monitor_config import Config
 from schemas.config.rules import GATING, Rule
+from schemas.times import rfc3339
 
 SHOWN = 5  # findings of one rule
 
@@ -75,6 +76,9 @@ class BaselineStore:
         ]
         if not findings:
             return Reading("good" if names else "unknown", no_evidence(rule.on, rule.window))
+        if normal_us := feature.accepted_since.get(series_name(segment_key, rule.name)):
+            normal = rfc3339(normal_us)
+            findings = [msgspec.structs.replace(finding, became_normal=normal) for finding in findings]
         findings.sort(key=lambda finding: (-finding.effect, finding.metric))
         return Reading("breach", evidence_of(findings[0], "baseline", tuple(findings[:SHOWN])))
 

@@ -17,6 +17,8 @@ from functools import cache, partial
 from statistics import NormalDist
 from typing import NamedTuple
 
+import msgspec
+
 from monitor.references.finder import ReferenceFinder
 from monitor.references.gaps import Gaps
 from monitor.references.pinned import PinnedReferences
@@ -37,6 +39,8 @@ from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import SegmentKey
 from monitor.windows.text_blocks import TEXT_NAMES
 from schemas.config.rules import Drift
+from schemas.pin_file import pinned_name
+from schemas.times import rfc3339
 
 LADDER_US = (300_000_000, 1_800_000_000, 7_200_000_000)
 """Lengths of the windows that are read besides the rule's own, microseconds."""
@@ -108,6 +112,9 @@ class DriftReader:
         if not significant:
             return Reading("good" if candidates else "unknown", no_evidence("drift", 0.0))
         findings = tuple(candidate.finding() for candidate in significant[:MAX_FINDINGS])
+        if since_us and pinned_name(rule.reference) is None:
+            normal = rfc3339(since_us)
+            findings = tuple(msgspec.structs.replace(item, became_normal=normal) for item in findings)
         return Reading("breach", evidence_of(findings[0], rule.reference, findings))
 
     def _windows(self, rule: Drift, edge_us: int, firing_window_s: float | None) -> list[int]:

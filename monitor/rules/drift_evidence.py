@@ -12,6 +12,7 @@ from monitor.stats.sampling_weights import MILLION
 from monitor.windows.metric_definitions import CATEGORIES, QUANTILES, TEXT_CATEGORIES
 from monitor.windows.metric_reader import MetricReader
 from monitor.windows.pane import Pane
+from schemas.times import rfc3339
 
 Z = 1.959963984540054  # of the intervals that people see
 NEVER_SEEN = "never_seen"
@@ -63,6 +64,8 @@ class DriftResult(NamedTuple):
             window_s=self.window_s,
             usual_label=moved.usual_label,
             usual_share=_rounded(moved.usual_share),
+            reference_from=rfc3339(reference.start_us),
+            reference_until=rfc3339(reference.end_us),
         )
 
 

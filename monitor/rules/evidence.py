@@ -124,6 +124,8 @@ class StatisticFinding(Measurement, frozen=True, kw_only=True):
 
     ``reference_n``: effective events in the reference. ``effect``: in the test's own measure. ``usual_label``:
     of a language or format, the most frequent value in the reference; ``usual_share``: its share.
+    ``reference_from``, ``reference_until``: the time of the reference, RFC 3339. ``became_normal``: since when
+    a former difference counts as normal; empty if none does.
     """
 
     n: Number
@@ -137,6 +139,9 @@ class StatisticFinding(Measurement, frozen=True, kw_only=True):
     window_s: Number
     usual_label: str | None = None
     usual_share: Number | None = None
+    reference_from: str = ""
+    reference_until: str = ""
+    became_normal: str = ""
 
 
 class TextFinding(ReferenceMeasurement, frozen=True, kw_only=True):
@@ -146,13 +151,15 @@ class TextFinding(ReferenceMeasurement, frozen=True, kw_only=True):
     p_value: Number
     effect: Number
     window_s: Number
+    became_normal: str = ""
 
 
 class RateFinding(ReferenceMeasurement, frozen=True, kw_only=True):
     """A rate that left its learnt baseline.
 
     ``effect``: the ratio of the odds. ``began``: when it left, RFC 3339; empty in records of the first
-    releases.
+    releases. ``reference_from``: since when the baseline is learnt. ``became_normal``: as in
+    ``StatisticFinding``.
     """
 
     effect: Number
@@ -161,6 +168,8 @@ class RateFinding(ReferenceMeasurement, frozen=True, kw_only=True):
     window_s: Number
     began: str = ""
     weighted_sample: WeightedSample | None = None
+    reference_from: str = ""
+    became_normal: str = ""
 
 
 Finding = StatisticFinding | TextFinding | RateFinding

@@ -231,6 +231,7 @@ class Baseline:
             p_value=None,
             window_s=min(edge_us - began_us, FINE_RETENTION_US * 12) / 1e6,
             began=rfc3339(began_us),
+            reference_from=rfc3339(self.begun_us),
         )
 
     def state(self) -> list[Any]:

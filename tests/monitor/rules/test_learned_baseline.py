@@ -285,6 +285,10 @@ def test_after_a_day_the_new_rate_is_normal_and_a_further_decrease_is_detected()
         pytest.approx(0.8, abs=0.04),
     )
     assert 30 * 60 < minutes(records, "fell")[2][1] <= 30 * 60 + 20
+    # the evidence says which reference it is, and that it was a difference once
+    assert "became_normal" not in first
+    assert NINE <= datetime.fromisoformat(first["reference_from"]) < NINE + timedelta(minutes=10)
+    assert datetime.fromisoformat(second["became_normal"]) < datetime.fromisoformat(second["reference_from"])
 
 
 def feed_minutes(
