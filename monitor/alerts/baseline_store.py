@@ -137,6 +137,7 @@ class BaselineStore:
         rules = self._rules_of(feature.key)
         gaps = gaps_of(feature, *(series_name(segment_key, rule.name) for rule in rules))
         cycle = self._references.cycle(feature, segment_key, edge_us, gaps)
+        week = self._references.last_week(feature, segment_key, edge_us, gaps)
         frozen = self._frozen(feature.key, segment_key)
         for name in sorted(rates):
             since_us = changed.get(evaluator_of(name), 0)
@@ -144,12 +145,13 @@ class BaselineStore:
             if baseline is None or baseline.begun_us < since_us:  # a changed evaluator is another statistic
                 baseline = baselines[name] = Baseline(max(edge_us, since_us))
             if edge_us > since_us:
+                weekly = 1.0 if week is None else week.tolerance(name, baseline.usual_rate)
                 baseline.feed(
                     rates[name],
                     edge_us,
                     pane_us,
                     frozen=name in frozen,
-                    tolerance=cycle.tolerance(name),
+                    tolerance=max(cycle.tolerance(name), weekly),
                     known=feature.known_units(segment_key, name),
                 )
         self._partition_state.mark_baselines(feature.key, segment_key)

@@ -20,6 +20,7 @@ from monitor.incidents.incident import (
     opened,
 )
 from monitor.protocol.messages import Outputs
+from monitor.protocol.severity import PAGING
 from monitor.references.gaps import close_gap, open_gap
 from monitor.rules import no_data
 from monitor.rules.drift_evidence import NEVER_SEEN
@@ -44,7 +45,7 @@ class AlertEngine:
 
     def __init__(self, config: Config, partition_state: PartitionState) -> None:
         self.partition_state = partition_state
-        self._changes = ChangeDetector(partition_state)
+        self._changes, self._no_data = ChangeDetector(partition_state), config.no_data
         self._reader = RuleReader(config, partition_state)
         self._silence = self._reader.silence
         rules = (*self._reader.rules, *([self._silence] if self._silence else []))
@@ -171,7 +172,7 @@ class AlertEngine:
         if incident is None:
             if reading.state != "breach" or has_ended:
                 return []
-            severity = self._policy.severity(rule, feature)
+            severity = self._severity(rule, feature, edge_us)
             incident = opened(rule, feature.key, segment_key, edge_us, severity, reading.evidence)
             self.partition_state.incidents.setdefault(feature.key, {})[segment_key, rule.name] = incident
             if rule.for_:
@@ -195,6 +196,14 @@ class AlertEngine:
             if change.state == "resolved":
                 self._clear(rule, feature, segment_key, edge_us)
         return changes
+
+    def _severity(self, rule: Watched, feature: FeatureState, edge_us: int) -> str:
+        """Return the severity of a new incident."""
+        severity = self._policy.severity(rule, feature)
+        is_young_silence = rule is self._silence and not no_data.may_page(
+            self._no_data, feature, edge_us, self.partition_state.pane_us
+        )
+        return "warning" if severity in PAGING and is_young_silence else severity
 
     def _note_good(
         self, rule: Watched, feature: FeatureState, segment_key: SegmentKey | None, reading: Reading

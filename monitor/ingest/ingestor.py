@@ -246,7 +246,11 @@ class Ingestor:
         feature = self._totals_feature(event)
         counts = (event.seen, event.sampled, event.sent, event.dropped)
         feature.producers.apply_meter(
-            producer_name(feature, event), microseconds(event.time), microseconds(event.started_at), counts
+            producer_name(feature, event),
+            microseconds(event.time),
+            microseconds(event.started_at),
+            counts,
+            closing=event.closing,
         )
 
     def _failure_samples(self, chunk: Chunk, failures: Failures) -> list[tuple[int, SampleRecord]]:

@@ -16,6 +16,7 @@ from monitor.references.daily_cycle import DailyCycle
 from monitor.references.gaps import Gaps, frozen_us
 from monitor.references.pinned import PinnedReferences
 from monitor.references.reference import Reference, TextReference
+from monitor.references.weekly_cycle import KNOWN_AFTER_DAYS, SHORT_OUTAGE_US, SPAN_HOURS, WeeklyCycle
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import SegmentKey
@@ -135,6 +136,23 @@ class ReferenceFinder:
             hours = panes_by_block(feature, segment_key, end_us - DAY_US, end_us, 0, gaps, coarse=True)
             feature.reference_cache[key] = DailyCycle(hours.values())
         cycle: DailyCycle = feature.reference_cache[key]
+        return cycle
+
+    def last_week(
+        self, feature: FeatureState, segment_key: SegmentKey | None, edge_us: int, gaps: Gaps = ()
+    ) -> WeeklyCycle | None:
+        """Return the same hours of last week; None in the first eight days."""
+        if edge_us - feature.first_us < KNOWN_AFTER_DAYS * DAY_US:
+            return None
+        hour = (edge_us - WEEK_US - 1) // HOUR_US
+        gaps = tuple(gap for gap in gaps if gap[1] and gap[1] - gap[0] < SHORT_OUTAGE_US)
+        key = ("last week", segment_key, hour, gaps)
+        if key not in feature.reference_cache:
+            start_us, end_us = (hour - SPAN_HOURS) * HOUR_US, (hour + SPAN_HOURS + 1) * HOUR_US
+            feature.references_until_us = max(feature.references_until_us, end_us)
+            hours = panes_by_block(feature, segment_key, start_us, end_us, 0, gaps, coarse=True)
+            feature.reference_cache[key] = WeeklyCycle(hour, hours)
+        cycle: WeeklyCycle = feature.reference_cache[key]
         return cycle
 
     def _trailing(

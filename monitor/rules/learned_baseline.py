@@ -148,6 +148,12 @@ class Baseline:
         return self.units.failed / self.units.any if self.units.any else 1.0
 
     @property
+    def usual_rate(self) -> float:
+        """The failure rate of the reference."""
+        n, failures = self.detector.n, self.detector.failures
+        return shift_odds((failures + 1) / max(n + 1, failures + 1.5), self._odds_factor)
+
+    @property
     def has_equal_weights(self) -> bool:
         """Whether failures and other events count in the same unit."""
         return self._odds_factor == 1

@@ -9,6 +9,9 @@ silence, and at most what the last two of them lead on to, so that traffic that 
 no outage. Hours inside an outage teach nothing; a silence of over four hours is learnt as quiet, because
 nobody ended it.
 
+In a feature's first eight days its week is not known, so a silence is a ticket. It pages only if the feature
+stopped abruptly and without a closing meter (``may_page``).
+
 Traffic that comes in batches pauses by itself: a silence must be half as long again as the pauses of a day
 with as many events. A feature whose meters still come is idle, not silent.
 """
@@ -28,6 +31,10 @@ DAYS = 7
 STRETCHES = 6  # before the silence, from which the expectation of a first day is computed
 OUTAGE_US = 4 * HOUR_US
 PAUSES = 1.5  # times the usual pause
+FAMILIAR_US = 8 * DAY_US
+"""Age from which a feature's week is known, so that its silence pages."""
+ABRUPT_EVENTS = 60
+"""Events to be expected in the window, for the silence of a younger feature to page."""
 LEARNT_US = 30 * 60 * 1_000_000  # least history on a first day
 
 
@@ -53,7 +60,7 @@ def read(settings: NoData, feature: FeatureState, edge_us: int, pane_us: int) ->
     if silence_us <= 0:
         return Reading("good", _evidence(settings, silence_us, 1, None))
     window_us = settings.window * 1e6
-    is_idle = feature.producers.last_seen_us() >= edge_us - window_us
+    is_idle = feature.producers.is_alive(edge_us, round(window_us))
     if silence_us < window_us or not feature.first_us or is_idle:
         return Reading("unknown", _evidence(settings, silence_us, 0, None))
     expected = expectation(feature, max(silent_from, edge_us - DAY_US), edge_us)
@@ -61,6 +68,23 @@ def read(settings: NoData, feature: FeatureState, edge_us: int, pane_us: int) ->
         feature, silent_from, expected / silence_us * HOUR_US
     )
     return Reading("breach" if breached else "unknown", _evidence(settings, silence_us, 0, expected))
+
+
+def may_page(settings: NoData, feature: FeatureState, edge_us: int, pane_us: int) -> bool:
+    """Return whether a silence that begins to fire at this edge may page: the feature's week is known, or it
+    stopped abruptly and its producers did not say that they close.
+
+    A feature stopped abruptly if 60 events were to be expected in the first window of the silence, from the
+    half hour before it and, where there are some, from the same hours of the days before. Producers without
+    meters never say that they close.
+    """
+    if edge_us - feature.first_us >= FAMILIAR_US:
+        return True
+    silent_from, window_us = feature.active_us + pane_us, round(settings.window * 1e6)
+    expected = _expectation_of_first_day(feature, silent_from, window_us)
+    if silent_from - DAY_US >= feature.first_us:
+        expected = min(expected, expectation(feature, silent_from, silent_from + window_us))
+    return expected >= ABRUPT_EVENTS and not feature.producers.has_closed(silent_from - window_us)
 
 
 def usual_pause_us(feature: FeatureState, before_us: int, events_per_hour: float) -> int:

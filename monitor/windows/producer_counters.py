@@ -18,6 +18,10 @@ _NO_METER = -1
 _SEEN, _STARTED, _COUNTS, _FIRST, _HIGHEST, _RECEIVED = 0, 1, slice(2, 6), 6, 7, 8
 _UNMETERED = [_NO_METER, 0, 0, 0, 0]
 _UNNUMBERED = [0, 0, 0]
+_FIRST_METER, _LAST_METER, _METERS, _CLOSED = 9, 10, 11, 12
+_WITHOUT_METERS = [0, 0, 0, 0]
+MAX_INTERVAL_US = 3_600_000_000
+"""The longest time between two meters of a producer that is believed."""
 
 
 class ProducerTotals(NamedTuple):
@@ -47,9 +51,11 @@ class ProducerTracker:
 
     def __init__(self) -> None:
         self.entries: dict[str, list[int]] = {}
-        """Name -> [last seen, started, seen, sampled, sent, dropped, lowest, highest, received].
+        """Name -> [last seen, started, seen, sampled, sent, dropped, lowest, highest, received, first meter,
+        last meter, number of meters, closing meter].
 
-        Times are microseconds since 1970; lowest and highest are numbers of events that were received.
+        Times are microseconds since 1970, 0 if never; lowest and highest are numbers of events that were
+        received.
         """
         # Counts of evicted and restarted producers, less what an evicted one may report again.
         self._evicted = [0, 0, 0, 0]
@@ -71,12 +77,28 @@ class ProducerTracker:
             *map(sum, zip(self._evicted, *(entry[_COUNTS] for entry in self.entries.values()), strict=True))
         )
 
-    def last_seen_us(self) -> int:
-        """Return when any of them was last seen, microseconds since 1970; 0 if none was."""
-        return max((entry[_SEEN] for entry in self.entries.values()), default=0)
+    def is_alive(self, time_us: int, within_us: int) -> bool:
+        """Return whether any of them was seen within this time, or within twice the usual time between its
+        meters, and has not closed.
+        """
+        return any(
+            entry[_SEEN] >= time_us - max(within_us, 2 * _interval_us(entry)) and not _is_closed(entry)
+            for entry in self.entries.values()
+        )
+
+    def has_closed(self, since_us: int) -> bool:
+        """Return whether those that sent meters and were seen since then, at least one, have all closed."""
+        seen = [entry for entry in self.entries.values() if entry[_METERS] and entry[_SEEN] >= since_us]
+        return bool(seen) and all(map(_is_closed, seen))
 
     def apply_meter(
-        self, name: str, time_us: int, started_us: int, counts: tuple[int, int, int, int]
+        self,
+        name: str,
+        time_us: int,
+        started_us: int,
+        counts: tuple[int, int, int, int],
+        *,
+        closing: bool = False,
     ) -> None:
         """Apply a meter of a producer; a late one, or one of an earlier start, changes nothing.
 
@@ -85,9 +107,17 @@ class ProducerTracker:
             time_us: when it was written, microseconds since 1970.
             started_us: since when the producer counts; a later start adds to the totals.
             counts: seen, sampled, sent and dropped since then.
+            closing: it is the producer's last meter.
         """
         entry = self._entry(name, time_us)
-        if entry is None or started_us < entry[_STARTED]:
+        if entry is None:
+            return
+        entry[_FIRST_METER] = min(entry[_FIRST_METER] or time_us, time_us)
+        entry[_LAST_METER] = max(entry[_LAST_METER], time_us)
+        entry[_METERS] += 1
+        if closing:
+            entry[_CLOSED] = max(entry[_CLOSED], time_us)
+        if started_us < entry[_STARTED]:
             return
         if started_us == entry[_STARTED]:
             entry[_COUNTS] = map(max, entry[_COUNTS], counts)
@@ -127,9 +157,13 @@ class ProducerTracker:
     def from_state(
         cls, entries: dict[str, list[int]], evicted: list[int], evicted_missing: int, evicted_us: int
     ) -> ProducerTracker:
-        """Restore the producers from ``state``; shorten names that an older release stored in full."""
+        """Restore the producers from ``state``; shorten names that an older release stored in full, and add
+        the times that it did not have.
+        """
         producers = cls()
-        producers.entries = {_short(name): entry for name, entry in entries.items()}
+        producers.entries = {
+            _short(name): entry + [0] * (_CLOSED + 1 - len(entry)) for name, entry in entries.items()
+        }
         producers._evicted, producers._evicted_missing, producers._evicted_us = (
             evicted,
             evicted_missing,
@@ -142,7 +176,7 @@ class ProducerTracker:
         if entry is None:
             if len(self.entries) >= MAX_PRODUCERS and not self._evict_oldest(time_us - QUIET_US):
                 return None
-            entry = self.entries[name] = [0, *_UNMETERED, *_UNNUMBERED]
+            entry = self.entries[name] = [0, *_UNMETERED, *_UNNUMBERED, *_WITHOUT_METERS]
         entry[_SEEN] = max(entry[_SEEN], time_us)
         return entry
 
@@ -162,6 +196,17 @@ class ProducerTracker:
         self._evicted = _sum(self._evicted, entry[_COUNTS])
         self._evicted_missing += _missing(entry)
         self._evicted_us = max(self._evicted_us, entry[_SEEN])
+
+
+def _is_closed(entry: list[int]) -> bool:
+    return entry[_CLOSED] >= max(1, entry[_LAST_METER])
+
+
+def _interval_us(entry: list[int]) -> int:
+    """Return the mean time between the meters of a producer; 0 if there are not two."""
+    if entry[_METERS] < 2:
+        return 0
+    return min(MAX_INTERVAL_US, (entry[_LAST_METER] - entry[_FIRST_METER]) // (entry[_METERS] - 1))
 
 
 def _missing(entry: list[int]) -> int:

@@ -257,6 +257,9 @@ class Meter(Event):
     sampled: Total = Field(description="Of those, chosen to be sent")
     sent: Total = Field(description="Of those, acknowledged by Kafka")
     dropped: Total = Field(description="Of those, dropped: queue full, too late, too large")
+    closing: bool = Field(
+        False, description="The producer shuts down: it reports no further calls. No OTel attribute"
+    )
 
 
 KINDS: dict[str, type[Event]] = {

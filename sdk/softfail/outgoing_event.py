@@ -134,9 +134,10 @@ class MeterTimer:
         """Return the current meters.
 
         Args:
-            last: whether this is the last call; it always logs the problems.
+            last: whether this is the last call; it always logs the problems, and its meters say that the
+                producer closes.
         """
         if last or self._calls % self._intervals_per_minute == 0:
             self._counters.log_problems()
         self._calls += 1
-        return [OutgoingMeter(meter, self._counters) for meter in self._counters.meters()]
+        return [OutgoingMeter(meter, self._counters) for meter in self._counters.meters(closing=last)]

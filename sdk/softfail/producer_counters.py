@@ -124,8 +124,8 @@ class ProducerCounters:
                 ),
             )
 
-    def meters(self) -> list[Meter]:
-        """Return the current meter of each feature."""
+    def meters(self, *, closing: bool = False) -> list[Meter]:
+        """Return the current meter of each feature. ``closing``: they are the last ones."""
         now = datetime.now(UTC)
         with self._lock:
             return [
@@ -135,6 +135,7 @@ class ProducerCounters:
                     time=now,
                     producer_id=self.producer_id,
                     started_at=self.started_at,
+                    closing=closing,
                     **key._asdict(),
                     **asdict(counts),
                 )

@@ -408,6 +408,8 @@ def test_meters_are_cumulative_and_the_last_is_sent_at_close(client: Make, fake:
     assert (meters["f"].seen, meters["f"].sampled, meters["f"].sent, meters["f"].dropped) == (2, 2, 1, 1)
     assert (meters["g"].seen, meters["g"].sent, meters["g"].environment) == (1, 1, "staging")
     assert {meter.producer_id for meter in meters.values()} == {sf.producer_id}
+    assert all(meter.closing for meter in meters.values())
+    assert not Meter.model_validate(fake.events("meter")[0]).closing
     assert fake.closed
 
 
