@@ -277,4 +277,10 @@ class NoData(Part):
         le=10**6,
         description="Events that must have been expected in the silence, from the past",
     )
-    severity: Severity | None = Field("critical", description="Severity; null: no such rule")
+    severity: Severity | None = Field(
+        "critical",
+        description=(
+            "Severity (a warning in a feature's first eight days, unless it stopped abruptly); null: no such"
+            " rule"
+        ),
+    )
