@@ -218,7 +218,7 @@ class PaneCloser:
         feature.resolved_edges = {
             name: cleared_us
             for name, cleared_us in feature.resolved_edges.items()
-            if cleared_us > edge_us - 2 * DAY_US
+            if cleared_us > edge_us - HOUR_RETENTION_US  # no window reaches further back
         }
         forget_gaps(feature, edge_us - HOUR_RETENTION_US)
         self.partition_state.mark_feature(feature.key)

@@ -225,6 +225,17 @@ def test_three_events_an_hour_with_one_daily_failure_page_nobody(history: int) -
     )
 
 
+def test_an_outage_of_a_quiet_feature_pages_once_and_not_again_days_after_its_end() -> None:
+    values = [
+        event(nth * 7200.0, **({"error_type": "timeout"} if 130 <= nth < 150 else {})) for nth in range(280)
+    ]
+    records = run(values, {"time": {"pane": "30m"}, "no_data": {"severity": None}})
+    opened = {page["episode_id"] for page in pages(records)}
+    ended = [item["reason"] for item in transitions(records, "error-rate") if item["state"] == "resolved"]
+    assert len(opened) == 1
+    assert any(reason.startswith("well") for reason in ended)
+
+
 # ---- what is learnt
 # -----------------------------------------------------------------------------------------------------
 
