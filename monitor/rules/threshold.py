@@ -8,7 +8,7 @@ from functools import cache
 from statistics import NormalDist
 from typing import NamedTuple, Protocol
 
-from monitor.rules.evidence import ThresholdEvidence, WeightedSample, no_evidence, rounded
+from monitor.rules.evidence import ThresholdEvidence, no_evidence, rounded
 from monitor.rules.reading import Reading, State
 from monitor.rules.weighted_sample import weighted_sample_of
 from monitor.stats.estimate import NO_ESTIMATE, Estimate
@@ -56,14 +56,16 @@ class RateHistory(NamedTuple):
 
 
 class _View(NamedTuple):
-    """A metric over one window. ``clearing``: a value that must be good as well before an incident ends, if
-    there is one.
-    """
+    """A metric over one window. ``reader`` holds the window until the next view is taken."""
 
     window_s: float
     estimate: Estimate
-    clearing: float | None
-    sample: WeightedSample | None
+    reader: MetricReader
+
+    @property
+    def clearing(self) -> float | None:
+        """A value that must be good as well before an incident ends, if there is one."""
+        return self.reader.clearing_value()
 
 
 def read(
@@ -99,21 +101,22 @@ def read(
     if edge_us - oldest_us > FINE_RETENTION_US:
         oldest_us = -(-oldest_us // HOUR_US) * HOUR_US  # inwards: the hour around it may hold what is over
     state: State = "unknown"
-    view, recovered = _View(rule.window, NO_ESTIMATE, None, None), None
+    view = _View(rule.window, NO_ESTIMATE, MetricReader(rule.on))
+    recovered: ThresholdEvidence | None = None
     for view in _views(rule, series, edge_us, oldest_us, known, history):
         has_enough = view.estimate.n >= rule.min_events * WHOLE_EVENTS
         if has_enough or (rule.is_rate and _state(rule, threshold, view) == "breach"):
             state = _state(rule, threshold, view)
             break
         if recovered is None and firing_value is not None and _is_back(rule, threshold, view, firing_value):
-            recovered = view
+            recovered = _evidence(rule, threshold, view, known)
     else:
         # few events are all that comes in a week; of a younger series it is not known what is usual
         if rule.is_rate and history is not None and history.born_us <= edge_us - round(WEEK_S * 1e6):
             state = _state(rule, threshold, view)
     if recovered is not None and view.window_s > BUSY_S:
-        state, view = "good", recovered
-    return Reading(state, _evidence(rule, threshold, view))
+        return Reading("good", recovered)
+    return Reading(state, _evidence(rule, threshold, view, known))
 
 
 def _views(
@@ -138,10 +141,10 @@ def _views(
                 reader.add(series.window(since_us, until_us))
             estimate = reader.estimate(z, clopper_pearson_interval, known)
             until_us = since_us
-        yield _View(window_s, estimate, reader.clearing_value(), weighted_sample_of(reader, window_s, known))
+        yield _View(window_s, estimate, reader)
 
 
-def _evidence(rule: Rule, threshold: FixedThreshold, view: _View) -> ThresholdEvidence:
+def _evidence(rule: Rule, threshold: FixedThreshold, view: _View, known: Units) -> ThresholdEvidence:
     return ThresholdEvidence(
         metric=rule.on,
         value=rounded(view.estimate.value),
@@ -151,7 +154,7 @@ def _evidence(rule: Rule, threshold: FixedThreshold, view: _View) -> ThresholdEv
         above=threshold.value if threshold.side == "above" else None,
         below=threshold.value if threshold.side == "below" else None,
         window_s=view.window_s,
-        weighted_sample=view.sample,
+        weighted_sample=weighted_sample_of(view.reader, view.window_s, known),
     )
 
 
@@ -159,15 +162,15 @@ def _state(rule: Rule, threshold: FixedThreshold, view: _View) -> State:
     estimate = view.estimate
     if estimate.value is None:
         return "unknown"
-    clearing = estimate.value if view.clearing is None else view.clearing
     clear = threshold.value if rule.clear is None else rule.clear
     if threshold.side == "above":
         if estimate.low is not None and estimate.low > threshold.value:
             return "breach"
-        return "good" if max(estimate.value, clearing) <= clear else "between"
+        return "good" if estimate.value <= clear and (view.clearing or 0.0) <= clear else "between"
     if estimate.high is not None and estimate.high < threshold.value:
         return "breach"
-    return "good" if min(estimate.value, clearing) >= clear else "between"
+    clearing = view.clearing if estimate.value >= clear else None
+    return "good" if estimate.value >= clear and (clearing is None or clearing >= clear) else "between"
 
 
 def _is_back(rule: Rule, threshold: FixedThreshold, view: _View, firing_value: float) -> bool:
@@ -179,7 +182,8 @@ def _is_back(rule: Rule, threshold: FixedThreshold, view: _View, firing_value: f
     n = view.estimate.n
     if not rule.is_rate or _state(rule, threshold, view) != "good" or n <= 0:
         return False
-    value = view.estimate.value if view.clearing is None else view.clearing
+    clearing = view.clearing
+    value = view.estimate.value if clearing is None else clearing
     clear = threshold.value if rule.clear is None else rule.clear
     share, usual, raised = (
         rate if threshold.side == "above" else 1 - rate for rate in (value or 0.0, clear, firing_value)
