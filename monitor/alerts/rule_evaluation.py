@@ -105,6 +105,7 @@ class RuleReader:
             feature.known_units(segment_key, rule.on),
             RateHistory(feature.first_us, partial(feature.rate_of_hours, segment_key, rule.on)),
             incident.evidence.value if incident is not None and incident.state == "firing" else None,
+            brief=incident is None,
         )
 
     def _read_drift(

@@ -77,6 +77,7 @@ def read(
     known: Units = NO_UNITS,
     history: RateHistory | None = None,
     firing_value: float | None = None,
+    brief: bool = False,
 ) -> Reading:
     """Read a rule at a pane edge, over the shortest window that has enough events.
 
@@ -94,6 +95,7 @@ def read(
         known: the heaviest weights of the series, if the metric is a rate.
         history: of the rate; without it no window is longer than a day.
         firing_value: the value of the incident that fires, None if none does.
+        brief: the evidence is only needed if the rule is breached.
     """
     if threshold is None:
         return Reading("unknown", no_evidence(rule.on, rule.window))
@@ -116,6 +118,8 @@ def read(
             state = _state(rule, threshold, view)
     if recovered is not None and view.window_s > BUSY_S:
         return Reading("good", recovered)
+    if brief and state != "breach":
+        return Reading(state, no_evidence(rule.on, view.window_s))
     return Reading(state, _evidence(rule, threshold, view, known))
 
 
@@ -127,21 +131,27 @@ def _views(
     known: Units,
     history: RateHistory | None,
 ) -> Iterator[_View]:
-    """Yield the metric over longer and longer windows."""
+    """Yield the metric over longer and longer windows: the shortest, those that add something to the one
+    before, and the longest.
+    """
     z, reader, until_us, estimate = z_of(rule.confidence), MetricReader(rule.on), edge_us, NO_ESTIMATE
     longest_s = WEEK_S if history is not None and rule.is_rate else DAY_S
-    for window_s in (rule.window, *(step for step in LADDER_S if rule.window < step <= longest_s)):
+    windows_s = (rule.window, *(step for step in LADDER_S if rule.window < step <= longest_s))
+    for window_s in windows_s:
         since_us = max(oldest_us, edge_us - round(window_s * 1e6))
         # each window contains the one before it: only the panes that it adds are read
+        grows = False
         if since_us < until_us:
             if window_s > max(DAY_S, rule.window) and history is not None:
                 first_us, last_us = since_us // HOUR_US * HOUR_US, until_us // HOUR_US * HOUR_US
-                reader.add_rate(history.hours(max(oldest_us, first_us), last_us))
+                grows = reader.extend_by_rate(history.hours(max(oldest_us, first_us), last_us))
             else:
-                reader.add(series.window(since_us, until_us))
-            estimate = reader.estimate(z, clopper_pearson_interval, known)
+                grows = reader.extend(series.window(since_us, until_us))
             until_us = since_us
-        yield _View(window_s, estimate, reader)
+        if grows:
+            estimate = reader.estimate(z, clopper_pearson_interval, known)
+        if grows or window_s in (windows_s[0], windows_s[-1]):
+            yield _View(window_s, estimate, reader)
 
 
 def _evidence(rule: Rule, threshold: FixedThreshold, view: _View, known: Units) -> ThresholdEvidence:

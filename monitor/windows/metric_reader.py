@@ -41,21 +41,29 @@ class MetricReader:
 
     def add(self, panes: Iterable[Pane]) -> MetricReader:
         """Add panes, except those that were added before; return the reader."""
+        self.extend(panes)
+        return self
+
+    def extend(self, panes: Iterable[Pane]) -> bool:
+        """``add``, and return whether a new pane has the metric; if not, no estimate changes."""
         new = [pane for pane in panes if id(pane) not in self._ids]
         self._ids.update(map(id, new))
         self._panes += new
         if self._rate is not None:
-            self._rate.merge_all([rate for pane in new if (rate := pane.rates.get(self._metric)) is not None])
-        else:
-            for pane in new:
-                if (number := pane.numbers.get(self._name)) is not None:
-                    self._number.merge(number)
-        return self
+            rates = [rate for pane in new if (rate := pane.rates.get(self._metric)) is not None]
+            self._rate.merge_all(rates)
+            return bool(rates)
+        numbers = [number for pane in new if (number := pane.numbers.get(self._name)) is not None]
+        for number in numbers:
+            self._number.merge(number)
+        return bool(numbers)
 
-    def add_rate(self, rate: Rate) -> None:
-        """Add what was counted in other panes, if the metric is a rate."""
-        if self._rate is not None:
-            self._rate.merge(rate)
+    def extend_by_rate(self, rate: Rate) -> bool:
+        """Add what was counted in other panes, if the metric is a rate; return whether that is anything."""
+        if self._rate is None or not rate.classes:
+            return False
+        self._rate.merge(rate)
+        return True
 
     def estimate(
         self, z: float, interval: IntervalMethod = wilson_interval, known: Units = NO_UNITS

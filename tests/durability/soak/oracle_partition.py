@@ -15,6 +15,8 @@ from oracle_desk import UNLABELLED, At, Desk, Feature, Key, labels
 from oracle_rules import FINE_US, HOUR_US, rules_of, seconds
 from oracle_verdicts import Judges, judges_of
 
+LATE_US = HOUR_US // 2  # rules read no events that arrive later after their time
+
 # edges that are looked at one by one after each pane when time jumps; architecture.md: a jump never walks the
 # empty panes
 WALK = 120
@@ -42,6 +44,7 @@ class Partition:
         self._unwritten: dict[int, set[tuple[Key, At]]] = {}
         # start -> series -> rate -> counts since its last window
         self._fresh: dict[int, dict[tuple[Key, At], dict[str, figures.Classes]]] = {}
+        self._on_time: dict[tuple[Key, At], dict[int, dict[str, figures.Classes]]] = {}
         self._known: dict[tuple[Key, At | None, int], dict[str, figures.Units]] = {}  # at the last window
         self._judges: dict[tuple[str, str], tuple[Judges, bool]] = {}
         self.watermark_us: int | None = None
@@ -120,9 +123,14 @@ class Partition:
         feature.segment_active_us[segment_key] = max(feature.segment_active_us.get(segment_key, 0), start_us)
         if event["kind"] == "response":
             feature.active_us = max(feature.active_us, start_us)
+        counted = count(event, pane, judges)
+        if start_us + self.pane_us + LATE_US <= closed_us + self._lateness_us:
+            return  # so late that it only revises its window
         fresh = self._fresh.setdefault(start_us, {}).setdefault((key, segment_key), {})
-        for metric, ppm, failures in count(event, pane, judges):
+        on_time = self._on_time.setdefault((key, segment_key), {}).setdefault(start_us, {})
+        for metric, ppm, failures in counted:
             add_rate(fresh, metric, ppm, 1, failures)
+            add_rate(on_time, metric, ppm, 1, failures)
             if metric in self._ruled:
                 series.count(metric, start_us, ppm, failures)
                 feature.whole.count(metric, start_us, ppm, failures)
@@ -166,9 +174,9 @@ class Partition:
         wholes: dict[Key, dict[str, figures.Classes]] = {}
         for start_us in starts:
             counted = self._fresh.pop(start_us, {})
-            for key, segment_key in sorted(self._unwritten[start_us]):
-                fresh = counted.get((key, segment_key), {})
-                for name, fine in self.panes[key, segment_key][start_us].rates.items():
+            for key, segment_key in sorted(self._unwritten[start_us] & counted.keys()):
+                fresh = counted[key, segment_key]
+                for name, fine in self._on_time[key, segment_key][start_us].items():
                     new, classes = fresh.get(name, {}), {}
                     if not new and self.panes[key, segment_key][start_us].revision == 0:
                         continue
