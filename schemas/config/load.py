@@ -8,15 +8,13 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from schemas.config.monitor_config import Config
-from schemas.fields import Part
 from schemas.pin_file import inline_pins
-from softfail.security import Security
 
 _PREFIX = "SOFTFAIL_"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -236,8 +234,8 @@ def _fault(error: Any) -> str:
 
 
 def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
+    """Return the keys of the section at a path; none if there is no section with fixed keys."""
     model: type[BaseModel] | None = Config
-    parts: list[type[BaseModel]] = [*Part.__subclasses__(), Security]
     keyed = False
     for step in loc:
         if isinstance(step, int) or model is None:
@@ -248,11 +246,15 @@ def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
         info = model.model_fields.get(step) or next(
             (field for field in model.model_fields.values() if field.alias == step), None
         )
-        model = next(
-            (part for part in parts if info and part.__name__ in re.findall(r"\w+", str(info.annotation))),
-            None,
-        )
-        keyed = info is not None and str(info.annotation).startswith("dict[")
+        model = None if info is None else _model_in(info.annotation)
+        keyed = info is not None and get_origin(info.annotation) is dict
     if model is None:
         return []
     return [field.alias or name for name, field in model.model_fields.items() if not field.exclude]
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the first section in a type like ``tuple[Rule, ...]`` or ``Slack | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((model for part in get_args(annotation) if (model := _model_in(part))), None)

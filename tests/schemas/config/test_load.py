@@ -73,6 +73,9 @@ def test_the_example_configuration_is_valid(tmp_path: Path) -> None:
     ("text", "fault"),
     [
         ("kafka: {broker: x}", "kafka.broker: no such key; did you mean 'brokers'?"),
+        ("drift: [{name: x, refrence: y}]", "drift[0].refrence: no such key; did you mean 'reference'?"),
+        ("rules: [{name: x, abov: 1}]", "rules[0].abov: no such key; did you mean 'above'?"),
+        ("rules: [{name: x, zzz: 1}]", "rules[0].zzz: no such key; there are: name, "),
         ("rules: [{name: a, on: pass_rate, below: 95}]", "rules[0]: a rate lies between 0 and 1"),
         ("rules: [{name: a, on: pass_rate}]", "rules[0]: write exactly one of above and below"),
         ("rules: [{name: a, on: pass_rate, below: 0.9, window: soon}]", "rules[0].window: not a duration"),
