@@ -72,6 +72,12 @@ class Sparse:
         return read(rule, threshold, self.feature, NOW_US, cleared_us, history=history, firing_value=firing)
 
 
+def test_a_reading_of_too_few_events_names_the_longest_window_although_it_adds_nothing() -> None:
+    for days, window_s in ((30, 7 * 86_400.0), (1, 7 * 86_400.0)):
+        evidence = Sparse((0.01, False), (0.02, True)).read(days=days).evidence
+        assert (evidence.window_s, evidence.n) == (window_s, 2)
+
+
 def regular(first: float, last: float, step: float, failed: bool) -> list[tuple[float, bool]]:
     """Calls each ``step`` hours, from ``first`` hours ago until ``last`` hours ago."""
     return [(first - nth * step, failed) for nth in range(round((first - last) / step))]
