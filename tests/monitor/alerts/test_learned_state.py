@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from monitor.protocol.messages import FileRecord, Outputs
-from monitor.watch import Watch
 from schemas.config.monitor_config import Config
+from tests.monitor.restarted_watch import run_watch
 from tests.tiers import by_profile
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -59,24 +58,6 @@ def troubled(minutes: int, a_minute: int, *, variants: int, seed: int = 3) -> li
             )
         )
     return values
-
-
-def run_watch(
-    values: list[bytes], bundle: int, every: int | None, config: Config | None = None
-) -> list[tuple[str, bytes]]:
-    """Return all outputs; ``every``: restart the watch after this many edges."""
-    watch, out, log, edge = Watch(config or Config()), Outputs(), {}, 0
-    records = [FileRecord(value, offset) for offset, value in enumerate(values)]
-    for start in range(0, len(records), bundle):
-        out.extend(watch.apply(records[start : start + bundle]))
-        now = (watch.watermark_us or 0) // MINUTE_US
-        if every is not None and now >= edge + every:
-            edge = now
-            log.update(dict(watch.changed()))
-            watch = Watch(config or Config())
-            watch.restore([(key, value) for key, value in log.items() if value is not None])
-    out.extend(watch.finish())
-    return [(topic, message.value) for topic, message in out.order]
 
 
 def rules_that(messages: list[tuple[str, bytes]], state: str) -> set[str]:

@@ -17,16 +17,14 @@ from hypothesis import strategies as st
 from monitor.diagnosis.attribution import PANES, origin_of
 from monitor.incidents.origin import NO_ORIGIN, Origin
 from monitor.incidents.records import ShownIncident
-from monitor.protocol.messages import FileRecord, Outputs
 from monitor.rules.evidence import Evidence, StatisticFinding, evidence_of, no_evidence
 from monitor.stats.sampling_weights import MILLION
-from monitor.watch import Watch
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.pane import Pane, merge_panes
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey, segment_labels
 from monitor.windows.segment_series import HOUR, SegmentSeries
-from schemas.config.monitor_config import Config
 from schemas.records import Episode
+from tests.monitor.restarted_watch import run_watch
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MINUTE_US = 60_000_000
@@ -369,19 +367,8 @@ def event(second: float, **more: Any) -> bytes:
 
 def alerts_of(values: list[bytes], every: int | None = None) -> list[bytes]:
     """Return all alerts; ``every``: restart the watch after this many minutes."""
-    watch, out, log, edge = Watch(Config()), Outputs(), {}, 0
-    records = [FileRecord(value, nth) for nth, value in enumerate(values)]
-    bundle = 5000 if every is None else 20
-    for start in range(0, len(records), bundle):
-        out.extend(watch.apply(records[start : start + bundle]))
-        now = (watch.watermark_us or 0) // MINUTE_US
-        if every is not None and now >= edge + every:
-            edge = now
-            log.update(dict(watch.changed()))
-            watch = Watch(Config())
-            watch.restore([(key, value) for key, value in log.items() if value is not None])
-    out.extend(watch.finish())
-    return [message.value for topic, message in out.order if topic == "alerts"]
+    outputs = run_watch(values, 5000 if every is None else 20, every)
+    return [value for topic, value in outputs if topic == "alerts"]
 
 
 def test_an_outage_keeps_its_provider_from_first_to_last_record_through_restarts() -> None:

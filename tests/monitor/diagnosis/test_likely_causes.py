@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from monitor.protocol.messages import FileRecord, Outputs
+from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
 from monitor.wording import next_steps
 from schemas.config.monitor_config import Config
 from schemas.records import Episode
+from tests.monitor.restarted_watch import run_watch
 
 ROOT = Path(__file__).parents[3]
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -42,23 +43,6 @@ def event(second: float, **more: Any) -> bytes:
 def scene(fields_of: Any, minutes: int = 76, a_minute: int = 40) -> list[bytes]:
     rng = random.Random(1)
     return [event(nth * 60 / a_minute, **fields_of(nth / a_minute, rng)) for nth in range(minutes * a_minute)]
-
-
-def run_watch(values: list[bytes], every: int | None = None) -> list[tuple[str, bytes]]:
-    """Return all outputs; ``every``: restart the watch after this many minutes."""
-    watch, out, log, edge = Watch(Config()), Outputs(), {}, 0
-    records = [FileRecord(value, nth) for nth, value in enumerate(values)]
-    bundle = 5000 if every is None else 20
-    for start in range(0, len(records), bundle):
-        out.extend(watch.apply(records[start : start + bundle]))
-        now = (watch.watermark_us or 0) // MINUTE_US
-        if every is not None and now >= edge + every:
-            edge = now
-            log.update(dict(watch.changed()))
-            watch = Watch(Config())
-            watch.restore([(key, value) for key, value in log.items() if value is not None])
-    out.extend(watch.finish())
-    return [(topic, message.value) for topic, message in out.order]
 
 
 def episodes(messages: list[tuple[str, bytes]]) -> list[Episode]:
@@ -251,7 +235,7 @@ def test_causes_survive_restarts_and_the_roll_up_of_panes() -> None:
         causes[-1][0]
         == "new prompt version v8: first seen between 10:00 and 11:00 UTC, about when this began"
     )
-    assert run_watch(values, every=7) == whole
+    assert run_watch(values, 20, every=7) == whole
 
 
 def test_a_record_of_an_older_release_without_causes_is_read(episode_of: Any) -> None:
