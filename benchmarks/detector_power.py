@@ -51,13 +51,14 @@ class Bank:
     """``ShiryaevRoberts`` over many streams at once, in numpy; ``same`` holds the two together."""
 
     def __init__(self, streams: int, run_length: float, horizon: float | None = None) -> None:
-        from monitor.drift import block_correlation, likelihood_ratios
+        from monitor.drift import block_correlation, lagging_reference, likelihood_ratios
         from monitor.drift import shiryaev_roberts as law
         from monitor.rules.learned_baseline import YOUNG_CORRELATION
 
         self.ratios, self.correlation = likelihood_ratios, block_correlation
         self.young_correlation, self.lag = YOUNG_CORRELATION, LAG
-        self.law, self.bound, self.horizon = law, run_length, horizon or law.HORIZON_EVENTS
+        self.law, self.reference, self.bound = law, lagging_reference, run_length
+        self.horizon = horizon or lagging_reference.HORIZON_EVENTS
         self.odds, self.weights = (
             np.array(likelihood_ratios.ODDS)[:, None],
             np.array(likelihood_ratios.WEIGHTS)[:, None],
@@ -80,7 +81,7 @@ class Bank:
 
     def tolerated(self, p: np.ndarray) -> np.ndarray:
         """Return the rate that counts as no rise."""
-        return np.minimum(p * self.law.TOLERANCE, (1 + p) / 2)
+        return np.minimum(p * self.reference.TOLERANCE, (1 + p) / 2)
 
     def log_ratio(self, events: np.ndarray, failed: np.ndarray, worth: np.ndarray) -> np.ndarray:
         """Return ln LR of a block for each multiplier."""
@@ -113,9 +114,9 @@ class Bank:
             np.where(new, 0, self.recent_f + failed),
         )
         self.since = np.where(new, 0, self.since + 1)
-        full = (self.recent_n >= np.clip(self.n / 2, *law.BUCKET_EVENTS)) & (self.since > self.lag)
+        full = (self.recent_n >= np.clip(self.n / 2, *self.reference.BUCKET_EVENTS)) & (self.since > self.lag)
         if full.any() or new.any():
-            enter = full & ((statistic < np.sqrt(self.bound)) | (self.n < law.HOLD_BACK_EVENTS))
+            enter = full & ((statistic < np.sqrt(self.bound)) | (self.n < self.reference.HOLD_BACK_EVENTS))
             self.take(self.held_n, self.held_f, enter)
             self.held_n, self.held_f = np.where(enter, 0, self.held_n), np.where(enter, 0, self.held_f)
             self.held_n, self.held_f = self.held_n + full * self.recent_n, self.held_f + full * self.recent_f

@@ -9,27 +9,18 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from monitor.drift.block_correlation import CORRELATION, event_weight, updated_correlation
+from monitor.drift.block_correlation import event_weight
+from monitor.drift.lagging_reference import TOLERANCE, LaggingReference, rescaled
 from monitor.drift.likelihood_ratios import (
     ODDS,
     WEIGHTS,
     WeightClass,
     evidence_caps,
     log_likelihood_ratio,
-    log_ratios,
 )
-from monitor.stats.share_intervals import shift_odds
 
 MIN_REFERENCE_EVENTS = 100.0
 """Events of reference before anything is weighed."""
-BUCKET_EVENTS = 50.0, 500.0
-"""Least and largest length of a bucket, by one or two of which the reference lags: half of its events."""
-HOLD_BACK_EVENTS = 1000.0
-"""Events of reference from which learning pauses in doubt. A smaller one learns on: it may be wrong."""
-HORIZON_EVENTS = 1_000_000.0
-"""Events of reference beyond which half is dropped: four days of the largest traffic, so whole days."""
-TOLERANCE = 1.05
-"""Factor by which the rate may exceed the reference without drift: real rates vary over the day."""
 DOUBT = 100.0
 """Value of the statistic from which the correlation is not learned: a rise would look like correlation."""
 
@@ -96,39 +87,16 @@ class ShiryaevRoberts:
     (True, 60, 0.2)
     """
 
-    __slots__ = (
-        "_log_ratios",
-        "_odds_factor",
-        "_tolerance",
-        "_usual_rate",
-        "bound",
-        "edge",
-        "failures",
-        "logs",
-        "n",
-        "pending",
-        "recent",
-        "recent_edge",
-        "rho",
-        "since",
-    )
+    __slots__ = ("bound", "edge", "logs", "reference", "since")
 
     def __init__(self, run_length: float) -> None:
         if not run_length >= 10:
             raise ValueError(f"run_length is {run_length}; it must be at least 10 blocks")
         self.bound = float(run_length)
-        self.n = self.failures = 0.0
-        self.pending = self.recent = (0.0, 0.0)
-        self.recent_edge = 0.0  # end of the first block of `recent`
-        self.rho = CORRELATION[0]
+        self.reference = LaggingReference()
         self.logs = [0.0] * len(ODDS)  # ln(1 + R)
         self.edge = 0.0
         self.since = (0.0, 0.0)
-        self._tolerance, self._odds_factor = TOLERANCE, 1.0
-        self._usual_rate: float | None = (
-            None  # derived from the reference; None after it or the tolerance changed
-        )
-        self._log_ratios: list[tuple[float, float]] | None = None
 
     def learn(self, n: float, failures: float) -> None:
         """Add a block of ``n`` (effective) events to the reference without weighing it.
@@ -139,9 +107,9 @@ class ShiryaevRoberts:
             ValueError: impossible counts.
         """
         if _checked(n, failures):
-            weight = event_weight(n, self.rho)
-            self._learn_correlation(n, failures)
-            self._learn(n * weight, failures * weight)
+            weight = event_weight(n, self.reference.rho)
+            self.reference.learn_correlation(n, failures)
+            self.reference.learn(n * weight, failures * weight)
 
     def step(
         self,
@@ -175,32 +143,32 @@ class ShiryaevRoberts:
         """
         if not _checked(n, failures):
             return self._reading(self._evidence())
-        if (least := max(TOLERANCE, tolerance)) != self._tolerance or odds_factor != self._odds_factor:
-            self._tolerance, self._odds_factor = least, odds_factor
-            self._usual_rate, self._log_ratios = None, None
-        if self.n < MIN_REFERENCE_EVENTS:
+        reference = self.reference
+        reference.allow(tolerance, odds_factor)
+        if reference.n < MIN_REFERENCE_EVENTS:
             self.edge, self.since = float(edge), (0.0, 0.0)
             self.learn(n, failures)
             return self._reading(0.0)
-        weight = event_weight(n, max(self.rho, least_correlation))
+        weight = event_weight(n, max(reference.rho, least_correlation))
         statistic = self._weigh(
             round(n * weight, 4), round(failures * weight, 4), edge, weight, weight_classes
         )
         reading = self._reading(statistic)
         if frozen:
-            self.pending = self.recent = (0.0, 0.0)
+            reference.drop_queue()
             return reading
-        weight = event_weight(n, self.rho)
+        weight = event_weight(n, reference.rho)
         events, failed = round(n * weight, 4), round(failures * weight, 4)
         if statistic < DOUBT:
-            self._learn_correlation(n, failures)
-        self._queue(events, failed, edge, lag, calm=statistic < math.sqrt(self.bound))
+            reference.learn_correlation(n, failures)
+        reference.enqueue(events, failed, edge, lag, calm=statistic < math.sqrt(self.bound))
         return reading
 
     def reset_evidence(self) -> None:
         """Drop all evidence and pending events: an incident ended, and nothing of it is normal."""
         self.logs = [0.0] * len(ODDS)
-        self.pending = self.recent = self.since = (0.0, 0.0)
+        self.since = (0.0, 0.0)
+        self.reference.drop_queue()
 
     @property
     def is_calm(self) -> bool:
@@ -214,40 +182,36 @@ class ShiryaevRoberts:
         The reference, pending events and those that date a change keep their odds, and none of them gains
         events. The evidence stays.
         """
-        largest = max(1.0, failed if self.failures else 1.0, others)
+        largest = max(1.0, failed if self.reference.failures else 1.0, others)
         failed, others = failed / largest, others / largest
-
-        def rescaled(n: float, failures: float) -> tuple[float, float]:
-            return round(failures * failed + (n - failures) * others, 4), round(failures * failed, 4)
-
-        self.n, self.failures = rescaled(self.n, self.failures)
-        self.pending, self.recent, self.since = (
-            rescaled(*counts) for counts in (self.pending, self.recent, self.since)
-        )
-        self._usual_rate = self._log_ratios = None
+        self.reference.rescale(failed, others)
+        self.since = rescaled(self.since, failed, others)
 
     def state(self) -> list[float]:
         """Return seventeen plain numbers."""
+        reference = self.reference
         return [
-            self.n,
-            self.failures,
-            *self.pending,
-            *self.recent,
-            self.rho,
+            reference.n,
+            reference.failures,
+            *reference.pending,
+            *reference.recent,
+            reference.rho,
             *self.logs,
             self.edge,
             *self.since,
-            self.recent_edge,
+            reference.recent_edge,
         ]
 
     @classmethod
     def from_state(cls, state: Sequence[float], run_length: float) -> ShiryaevRoberts:
         """Restore a detector from ``state``; another run length continues with the same evidence."""
         detector = cls(run_length)
-        detector.n, detector.failures = state[0], state[1]
-        detector.pending, detector.recent = (state[2], state[3]), (state[4], state[5])
-        detector.rho, detector.logs, detector.edge = state[6], list(state[7:13]), state[13]
-        detector.since, detector.recent_edge = (state[14], state[15]), state[16]
+        reference = detector.reference
+        reference.n, reference.failures = state[0], state[1]
+        reference.pending, reference.recent = (state[2], state[3]), (state[4], state[5])
+        reference.rho, reference.recent_edge = state[6], state[16]
+        detector.logs, detector.edge = list(state[7:13]), state[13]
+        detector.since = (state[14], state[15])
         return detector
 
     def _evidence(self) -> float:
@@ -263,7 +227,8 @@ class ShiryaevRoberts:
     ) -> float:
         block_cap, caps = evidence_caps(self.bound)
         others, total, logs = events - failed, 0.0, []
-        for weight, cap, before, (bad, good) in zip(WEIGHTS, caps, self.logs, self._ratios(), strict=True):
+        ratios = self.reference.log_ratios(self.bound)
+        for weight, cap, before, (bad, good) in zip(WEIGHTS, caps, self.logs, ratios, strict=True):
             gain = (
                 failed * bad + others * good
                 if weight_classes is None
@@ -284,61 +249,16 @@ class ShiryaevRoberts:
         if not n:
             self.edge = float(edge)
         n, f = round(n + events, 4), round(f + failed, 4)
-        self.since = (n, f) if f * math.log(2) > n * math.log1p(self._rate()) else (0.0, 0.0)
-
-    def _rate(self) -> float:
-        """Return the rate of the reference with its tolerance."""
-        if self._usual_rate is None:
-            p = (self.failures + 1) / max(self.n + 1, self.failures + 1.5)
-            # the true rate may rise by the tolerance, not the share of the sample
-            p = shift_odds(p, self._odds_factor)
-            self._usual_rate = shift_odds(min(p * self._tolerance, (1 + p) / 2), 1 / self._odds_factor)
-        return self._usual_rate
-
-    def _ratios(self) -> list[tuple[float, float]]:
-        """Return for each of ``ODDS`` what a failure and a success add to ln LR."""
-        if self._log_ratios is None:
-            n, p = max(self.n + 1, self.failures + 1.5), self._rate()
-            self._log_ratios = log_ratios(n, p, self.bound)
-        return self._log_ratios
-
-    def _learn_correlation(self, n: float, failures: float) -> None:
-        if n > 1 and self.n > 0:
-            self.rho = updated_correlation(self.rho, self.n, self._rate(), n, failures)
-
-    def _queue(self, events: float, failed: float, edge: float, lag: float, *, calm: bool) -> None:
-        """Add a block to the newest bucket. A bucket that is full becomes pending, and a pending one becomes
-        reference.
-        """
-        if not self.recent[0]:
-            self.recent_edge = float(edge)
-        self.recent = round(self.recent[0] + events, 4), round(self.recent[1] + failed, 4)
-        least, largest = BUCKET_EVENTS
-        is_full = self.recent[0] >= min(max(self.n / 2, least), largest)
-        if not is_full or edge - self.recent_edge < lag:
-            return
-        if calm or self.n < HOLD_BACK_EVENTS:
-            self._learn(*self.pending)
-            self.pending = (0.0, 0.0)
-        self.pending, self.recent = (
-            (round(self.pending[0] + self.recent[0], 4), round(self.pending[1] + self.recent[1], 4)),
-            (0.0, 0.0),
-        )
-
-    def _learn(self, events: float, failed: float) -> None:
-        self.n, self.failures = round(self.n + events, 4), round(self.failures + failed, 4)
-        if self.n > HORIZON_EVENTS:
-            self.n, self.failures = self.n / 2, self.failures / 2
-        self._usual_rate = self._log_ratios = None
+        self.since = (n, f) if f * math.log(2) > n * math.log1p(self.reference.usual_rate) else (0.0, 0.0)
 
     def _reading(self, statistic: float) -> DetectorReading:
-        has_rate = self.n >= MIN_REFERENCE_EVENTS
+        n, failures = self.reference.n, self.reference.failures
         events, failed = self.since
         return DetectorReading(
             statistic,
             self.bound,
-            self.failures / self.n if has_rate else None,
-            self.n,
+            failures / n if n >= MIN_REFERENCE_EVENTS else None,
+            n,
             self.edge,
             failed / events if events else None,
             events,

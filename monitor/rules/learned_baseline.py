@@ -150,8 +150,7 @@ class Baseline:
     @property
     def usual_rate(self) -> float:
         """The failure rate of the reference."""
-        n, failures = self.detector.n, self.detector.failures
-        return shift_odds((failures + 1) / max(n + 1, failures + 1.5), self._odds_factor)
+        return shift_odds(self.detector.reference.mean, self._odds_factor)
 
     @property
     def has_equal_weights(self) -> bool:
@@ -162,7 +161,7 @@ class Baseline:
         """Drop a reference that a release without units learnt from events of several weights: it was learnt
         from ratios of single minutes, which are biased.
         """
-        is_unweighted = self.units == NO_UNITS and self.detector.n > 0
+        is_unweighted = self.units == NO_UNITS and self.detector.reference.n > 0
         if is_unweighted and (units.any != units.failed or len(rate.classes) > 1):
             self.begun_us, self.detector = edge_us, ShiryaevRoberts(RUN_LENGTH)
 

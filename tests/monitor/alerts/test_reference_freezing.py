@@ -90,7 +90,9 @@ def test_a_drift_ticket_does_not_stop_the_learning_of_baselines() -> None:
     watch, records = run(events(120, 40, fields))
     assert {record["rule"] for record in records if record["record"] == "transition"} == {"drift"}
     (baselines,) = watch.partition_state.baselines.values()
-    assert baselines[None]["pass_rate"].detector.n > 2000  # of the hour before the ticket at most 2,000
+    assert (
+        baselines[None]["pass_rate"].detector.reference.n > 2000
+    )  # of the hour before the ticket at most 2,000
 
 
 def test_a_threshold_incident_leaves_no_gap_in_references() -> None:

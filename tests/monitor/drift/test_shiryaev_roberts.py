@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.drift.block_correlation import CORRELATION, event_weight
+from monitor.drift.lagging_reference import HORIZON_EVENTS
 from monitor.drift.likelihood_ratios import ODDS, WEIGHTS
-from monitor.drift.shiryaev_roberts import HORIZON_EVENTS, MIN_REFERENCE_EVENTS, ShiryaevRoberts
+from monitor.drift.shiryaev_roberts import MIN_REFERENCE_EVENTS, ShiryaevRoberts
 from tests.tiers import examples
 
 RUN_LENGTH = 1.7e8
@@ -107,11 +108,11 @@ def test_the_correlation_within_blocks_is_learned_and_excludes_the_increase():
     detector = ShiryaevRoberts(RUN_LENGTH)
     for edge in range(400):
         detector.step(300, rng.binomial(300, rng.beta(0.1 * 19, 0.9 * 19)), edge)
-    assert detector.rho == pytest.approx(0.05, rel=0.3)
+    assert detector.reference.rho == pytest.approx(0.05, rel=0.3)
     calm = ShiryaevRoberts(RUN_LENGTH)
     fed(calm, rng, 0.05, 400)
     fed(calm, rng, 0.3, 50, begin=400)
-    assert CORRELATION[0] <= calm.rho < 2 * CORRELATION[0]
+    assert CORRELATION[0] <= calm.reference.rho < 2 * CORRELATION[0]
 
 
 def test_no_single_block_alarms_at_any_size():
@@ -137,10 +138,10 @@ def test_the_reference_lags_in_events_and_in_time(events, lag):
     """It lags by one or two buckets: half of its events, 500 at most, and 30 edges of 25 or more."""
     detector, total = ShiryaevRoberts(RUN_LENGTH), 0.0
     while total < 2 * events:
-        total += 30 * event_weight(30, detector.rho)
+        total += 30 * event_weight(30, detector.reference.rho)
         detector.step(30, 3, total / 25, lag=lag)
-        bucket = max(min(detector.n / 2, 500), 25 * lag)
-        assert total < events or 0.6 * bucket <= total - detector.n <= 2 * bucket + 60
+        bucket = max(min(detector.reference.n / 2, 500), 25 * lag)
+        assert total < events or 0.6 * bucket <= total - detector.reference.n <= 2 * bucket + 60
 
 
 def test_an_outage_that_begins_after_100_events_is_compared_with_the_events_before_it():
@@ -165,7 +166,7 @@ def test_a_correlation_that_is_assumed_makes_a_block_weigh_less_and_the_referenc
     for edge in range(10):
         plain.step(100, 2, edge)
         careful.step(100, 2, edge, least_correlation=0.02)
-    assert careful.n == plain.n
+    assert careful.reference.n == plain.reference.n
     assert careful.step(100, 10, 10, least_correlation=0.02).statistic < plain.step(100, 10, 10).statistic
 
 
@@ -174,18 +175,18 @@ def test_a_step_change_does_not_enter_the_reference_while_it_is_undecided():
     detector = ShiryaevRoberts(RUN_LENGTH)
     fed(detector, rng, 0.03, 200)
     fed(detector, rng, 0.10, 300, begin=200)
-    assert detector.failures / detector.n < 0.04
+    assert detector.reference.failures / detector.reference.n < 0.04
 
 
 def test_the_reference_contains_nothing_of_the_incident_while_frozen_and_afterwards():
     rng = np.random.default_rng(7)
     detector = ShiryaevRoberts(RUN_LENGTH)
     fed(detector, rng, 0.03, 50)
-    before = detector.n, detector.failures, detector.rho
+    before = detector.reference.n, detector.reference.failures, detector.reference.rho
     for edge in range(50, 80):
         reading = detector.step(60, 60, edge, frozen=True)
     assert reading.statistic >= reading.bound
-    assert (detector.n, detector.failures, detector.rho) == before
+    assert (detector.reference.n, detector.reference.failures, detector.reference.rho) == before
     detector.reset_evidence()
     assert detector.step(0, 0).statistic == 0
     assert fed(detector, rng, 0.03, 50, begin=80) is None
@@ -202,12 +203,12 @@ def test_recovery_is_detected_within_a_few_blocks_after_the_outage():
 
 def test_beyond_its_horizon_the_reference_is_halved_and_keeps_its_rate():
     detector = ShiryaevRoberts(RUN_LENGTH)
-    while detector.n < HORIZON_EVENTS * 0.45:
+    while detector.reference.n < HORIZON_EVENTS * 0.45:
         detector.learn(1e7, 3e5)
     for _ in range(6000):
         detector.learn(1e7, 3e5)
-    assert HORIZON_EVENTS / 2 <= detector.n <= HORIZON_EVENTS
-    assert detector.failures / detector.n == pytest.approx(0.03, rel=1e-3)
+    assert HORIZON_EVENTS / 2 <= detector.reference.n <= HORIZON_EVENTS
+    assert detector.reference.failures / detector.reference.n == pytest.approx(0.03, rel=1e-3)
 
 
 blocks = st.lists(st.tuples(st.floats(0, 1e5), st.floats(0, 1)), min_size=1, max_size=60)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitor.alerts.baseline_store import BaselineStore
 from monitor.alerts.evaluator_versions import EvaluatorVersions
-from monitor.drift.shiryaev_roberts import TOLERANCE
+from monitor.drift.lagging_reference import TOLERANCE
 from monitor.references.finder import ReferenceFinder
 from monitor.rules.learned_baseline import LEARNT_US
 from monitor.state.partition_state import PartitionState
@@ -70,5 +70,5 @@ def test_the_detector_of_a_series_receives_its_cycle() -> None:
         )
         for edge_us in (EDGE_US - LEARNT_US, EDGE_US):
             baselines.feed(feature, [(AT, {"error_rate": counted})], edge_us)
-        tolerance = partition_state.baselines[KEY][None]["error_rate"].detector._tolerance
+        tolerance = partition_state.baselines[KEY][None]["error_rate"].detector.reference.tolerance
         assert (tolerance > TOLERANCE) is more

@@ -1,0 +1,145 @@
+"""Reference of a sequential detector: the usual rate of a series, learned from its earlier events."""
+
+from __future__ import annotations
+
+from monitor.drift.block_correlation import CORRELATION, updated_correlation
+from monitor.drift.likelihood_ratios import log_ratios
+from monitor.stats.share_intervals import shift_odds
+
+BUCKET_EVENTS = 50.0, 500.0
+"""Least and largest length of a bucket, by one or two of which the reference lags: half of its events."""
+HOLD_BACK_EVENTS = 1000.0
+"""Events of reference from which learning pauses in doubt. A smaller one learns on: it may be wrong."""
+HORIZON_EVENTS = 1_000_000.0
+"""Events of reference beyond which half is dropped: four days of the largest traffic, so whole days."""
+TOLERANCE = 1.05
+"""Factor by which the rate may exceed the reference without drift: real rates vary over the day."""
+
+
+class LaggingReference:
+    """Counts of earlier events, and the correlation of outcomes within a block.
+
+    The latest block enters the newest bucket. A bucket that is full becomes pending, and the pending events
+    become reference when the next bucket is full. All counts are effective events.
+
+    Attributes:
+        n: events of the reference; ``failures``: how many of them failed.
+        pending: events and failures that wait to become reference; ``recent``: those of the newest bucket.
+        recent_edge: end of the first block of ``recent``.
+        rho: correlation of outcomes within a block, within ``CORRELATION``.
+        tolerance: factor by which the true rate may exceed the reference; ``odds_factor``: true odds of
+            failure divided by those of the sample. ``allow`` sets both.
+    """
+
+    __slots__ = (
+        "_log_ratios",
+        "_usual_rate",
+        "failures",
+        "n",
+        "odds_factor",
+        "pending",
+        "recent",
+        "recent_edge",
+        "rho",
+        "tolerance",
+    )
+
+    def __init__(self) -> None:
+        self.n = self.failures = 0.0
+        self.pending = self.recent = (0.0, 0.0)
+        self.recent_edge = 0.0
+        self.rho = CORRELATION[0]
+        self.tolerance, self.odds_factor = TOLERANCE, 1.0
+        # derived from the reference; None after it or the tolerance changed
+        self._usual_rate: float | None = None
+        self._log_ratios: list[tuple[float, float]] | None = None
+
+    @property
+    def mean(self) -> float:
+        """Mean of the Clopper–Pearson upper confidence distribution of the rate."""
+        return (self.failures + 1) / max(self.n + 1, self.failures + 1.5)
+
+    @property
+    def usual_rate(self) -> float:
+        """The rate of the sample that is no rise: ``mean`` with the tolerance."""
+        if self._usual_rate is None:
+            # the true rate may rise by the tolerance, not the share of the sample
+            p = shift_odds(self.mean, self.odds_factor)
+            self._usual_rate = shift_odds(min(p * self.tolerance, (1 + p) / 2), 1 / self.odds_factor)
+        return self._usual_rate
+
+    def allow(self, tolerance: float, odds_factor: float) -> None:
+        """Set the factor by which the true rate may exceed the reference.
+
+        Args:
+            tolerance: the factor; less than ``TOLERANCE`` counts as that.
+            odds_factor: true odds of failure divided by those of the sample.
+        """
+        if (least := max(TOLERANCE, tolerance)) != self.tolerance or odds_factor != self.odds_factor:
+            self.tolerance, self.odds_factor = least, odds_factor
+            self._usual_rate = self._log_ratios = None
+
+    def log_ratios(self, bound: float) -> list[tuple[float, float]]:
+        """Return for each of ``ODDS`` what a failure and another event add to ln LR.
+
+        Args:
+            bound: value of the statistic that alarms, the same in every call.
+        """
+        if self._log_ratios is None:
+            self._log_ratios = log_ratios(max(self.n + 1, self.failures + 1.5), self.usual_rate, bound)
+        return self._log_ratios
+
+    def learn(self, events: float, failed: float) -> None:
+        """Add events to the reference at once."""
+        self.n, self.failures = round(self.n + events, 4), round(self.failures + failed, 4)
+        if self.n > HORIZON_EVENTS:
+            self.n, self.failures = self.n / 2, self.failures / 2
+        self._usual_rate = self._log_ratios = None
+
+    def learn_correlation(self, n: float, failures: float) -> None:
+        """Learn the correlation of outcomes from a block of ``n`` events before they are made less."""
+        if n > 1 and self.n > 0:
+            self.rho = updated_correlation(self.rho, self.n, self.usual_rate, n, failures)
+
+    def enqueue(self, events: float, failed: float, edge: float, lag: float, *, calm: bool) -> None:
+        """Add a block to the newest bucket. If it is full, make it pending, and the pending events reference.
+
+        Args:
+            edge: end of the block, in the unit of ``lag``, the least length of a bucket.
+            calm: whether there is little evidence for a rise; else a large reference learns nothing.
+        """
+        if not self.recent[0]:
+            self.recent_edge = float(edge)
+        self.recent = round(self.recent[0] + events, 4), round(self.recent[1] + failed, 4)
+        least, largest = BUCKET_EVENTS
+        is_full = self.recent[0] >= min(max(self.n / 2, least), largest)
+        if not is_full or edge - self.recent_edge < lag:
+            return
+        if calm or self.n < HOLD_BACK_EVENTS:
+            self.learn(*self.pending)
+            self.pending = (0.0, 0.0)
+        self.pending, self.recent = (
+            (round(self.pending[0] + self.recent[0], 4), round(self.pending[1] + self.recent[1], 4)),
+            (0.0, 0.0),
+        )
+
+    def drop_queue(self) -> None:
+        """Drop all events that are not reference yet."""
+        self.pending = self.recent = (0.0, 0.0)
+
+    def rescale(self, failed: float, others: float) -> None:
+        """Count a failure ``failed`` times as much as before, another event ``others`` times."""
+        self.n, self.failures = rescaled((self.n, self.failures), failed, others)
+        self.pending = rescaled(self.pending, failed, others)
+        self.recent = rescaled(self.recent, failed, others)
+        self._usual_rate = self._log_ratios = None
+
+
+def rescaled(counts: tuple[float, float], failed: float, others: float) -> tuple[float, float]:
+    """Return events and failures in other units.
+
+    >>> rescaled((100.0, 10.0), 0.5, 1.0)
+    (95.0, 5.0)
+    """
+    n, failures = counts
+    return round(failures * failed + (n - failures) * others, 4), round(failures * failed, 4)
