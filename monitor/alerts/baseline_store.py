@@ -89,7 +89,7 @@ class BaselineStore:
 
         The calls a minute are those of the last two hours: since the rise perhaps only failures were sampled.
         """
-        known = feature.known_units(segment_key, finding.metric)
+        known = feature.weights.units(segment_key, finding.metric)
         series = feature if segment_key is None else feature.segments.get(segment_key)
         if known.any == known.failed or series is None:
             return finding
@@ -152,7 +152,7 @@ class BaselineStore:
                     pane_us,
                     frozen=name in frozen,
                     tolerance=max(cycle.tolerance(name), weekly),
-                    known=feature.known_units(segment_key, name),
+                    known=feature.weights.units(segment_key, name),
                 )
         self._partition_state.mark_baselines(feature.key, segment_key)
 

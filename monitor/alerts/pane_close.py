@@ -77,7 +77,7 @@ class PaneCloser:
         starts = sorted(start for start in self.partition_state.unwritten if start + self._pane_us <= edge_us)
         fresh = self._fresh_counts(starts)
         for feature_key, segment_rates in fresh.items():
-            for changed_key in self.partition_state.features[feature_key].observe_weights(segment_rates):
+            for changed_key in self.partition_state.features[feature_key].weights.observe(segment_rates):
                 self.partition_state.mark_weights(feature_key, changed_key)
         for start_us in starts:
             touched = sorted(self.partition_state.unwritten.pop(start_us))
@@ -139,7 +139,7 @@ class PaneCloser:
             end=rfc3339(pane.start_us + self._pane_us),
             revision=revision,
             events=pane.events,
-            metrics=pane_metrics(pane, partial(feature.known_units, segment_key)),
+            metrics=pane_metrics(pane, partial(feature.weights.units, segment_key)),
             **segment_labels(feature_key, segment_key),
         )
         key = to_json([*feature_key, segment_to_json(segment_key), record.level, record.start])

@@ -77,7 +77,7 @@ class RuleReader:
         assert isinstance(rule, Burning)
         changed = self.versions.changed(feature.key)
         series = feature if segment_key is None else feature.segments[segment_key]
-        since_us, known = changed.get(evaluator_of(rule.on), 0), feature.known_units(segment_key, rule.on)
+        since_us, known = changed.get(evaluator_of(rule.on), 0), feature.weights.units(segment_key, rule.on)
         return burn_rate.read(rule, series, edge_us, since_us, known)
 
     def _read_threshold(
@@ -102,7 +102,7 @@ class RuleReader:
             series,
             edge_us,
             self.versions.cleared_us(feature.key, rule, cleared_us),
-            feature.known_units(segment_key, rule.on),
+            feature.weights.units(segment_key, rule.on),
             RateHistory(feature.first_us, partial(feature.rate_of_hours, segment_key, rule.on)),
             incident.evidence.value if incident is not None and incident.state == "firing" else None,
             brief=incident is None,

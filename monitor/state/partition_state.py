@@ -13,7 +13,6 @@ from monitor.state.record_codec import (
     record_value,
     restore_record,
 )
-from monitor.stats.sampling_weights import WeightMemory
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.format_versions import LAYOUT, record_layout
 from monitor.windows.pane import Pane, merge_rates
@@ -118,8 +117,7 @@ class PartitionState(PartitionContents):
                 self.mark_texts(feature.key, leaving.key, resolution, start_us)
                 self.mark_texts(feature.key, OVERFLOW, resolution, start_us)
         other.active_us = max(other.active_us, leaving.active_us)
-        for name, memory in feature.weights.get(leaving.key, {}).items():
-            feature.weights.setdefault(OVERFLOW, {}).setdefault(name, WeightMemory()).merge(memory)
+        if feature.weights.merge_segment(leaving.key, OVERFLOW):
             self.mark_weights(feature.key, OVERFLOW)
         self.drop_segment(feature, leaving.key)
         feature.overflowed += 1
@@ -128,14 +126,14 @@ class PartitionState(PartitionContents):
     def drop_segment(self, feature: FeatureState, key: SegmentKey) -> None:
         """Drop a segment that has no panes, with its learned baselines and weights."""
         del feature.segments[key]
-        if feature.weights.pop(key, None) is not None:
+        if feature.weights.memories.pop(key, None) is not None:
             self.mark_weights(feature.key, key)
         if self.baselines.get(feature.key, {}).pop(key, None) is not None:
             self.mark_baselines(feature.key, key)
 
     def drop_feature(self, key: FeatureKey) -> None:
         """Drop a feature with its learned baselines and weights."""
-        for segment_key in self.features.pop(key).weights:
+        for segment_key in self.features.pop(key).weights.memories:
             self.mark_weights(key, segment_key)
         for segment_key in self.baselines.pop(key, {}):
             self.mark_baselines(key, segment_key)

@@ -74,7 +74,7 @@ def record_value(contents: PartitionContents, part: Part) -> bytes | None:
         )
     if kind == "weights":
         state = contents.features.get(feature)
-        memories = state.weights.get(rest[0]) if state else None
+        memories = state.weights.memories.get(rest[0]) if state else None
         return (
             encode_record({name: memories[name].state() for name in sorted(memories)}) if memories else None
         )
@@ -150,7 +150,7 @@ def _restore(contents: PartitionContents, key: Any, value: bytes) -> Part | None
         return kind, feature, segment
     if kind == "weights":
         segment = segment_from_json(rest[0])
-        contents.feature_or_new(feature).weights[segment] = {
+        contents.feature_or_new(feature).weights.memories[segment] = {
             name: WeightMemory.from_state(state) for name, state in values.items()
         }
         return kind, feature, segment

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from monitor.protocol.examples import Example
 from monitor.stats.rate import Rate
-from monitor.stats.sampling_weights import NO_UNITS, Units, WeightMemory
 from monitor.windows.pane import Pane, merge_panes
 from monitor.windows.producer_counters import ProducerTotals, ProducerTracker
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
 from monitor.windows.segment_series import DAY, DAY_US, HOUR, HOUR_US, SegmentSeries
+from monitor.windows.series_weights import SeriesWeights
 
 MAX_SEGMENTS = 200
 """Segments of a feature that were active in the last 24 hours."""
@@ -40,7 +40,7 @@ class FeatureState:
         reference_gaps: rule and segment -> [start, end) of its last incidents, end 0 while they last; they
             are no reference of that rule on that segment (``monitor.references.gaps``).
         accepted_since: rule and segment -> since when the changed state counts as normal.
-        weights: segment (None: the whole feature) -> rate -> the heaviest weights of its events.
+        weights: the heaviest weights of its events.
         reference_cache: results of ``monitor.references.finder``, computed from panes that start before
             ``references_until_us``.
     """
@@ -67,7 +67,7 @@ class FeatureState:
         self.incident_spans: list[list[int]] = []
         self.reference_gaps: dict[str, list[list[int]]] = {}
         self.accepted_since: dict[str, int] = {}
-        self.weights: dict[SegmentKey | None, dict[str, WeightMemory]] = {}
+        self.weights = SeriesWeights()
         self.reference_cache: dict[Any, Any] = {}
         self.references_until_us = 0
         self._merged_panes: dict[int, Pane] = {}
@@ -91,33 +91,6 @@ class FeatureState:
         if self.hourly_responses.get(hour, 0) >= 0:
             self.hourly_responses[hour] = self.hourly_responses.get(hour, 0) + n
 
-    def observe_weights(
-        self, segment_rates: Iterable[tuple[SegmentKey, Mapping[str, Rate]]]
-    ) -> list[SegmentKey | None]:
-        """Note how heavy the events of each rate are, by segment and for the whole feature.
-
-        Args:
-            segment_rates: the counts since the last edge.
-
-        Returns:
-            The series whose weights have changed; None for the whole feature.
-        """
-        changed: dict[SegmentKey | None, None] = {}
-        whole: dict[str, dict[int, list[int]]] = {}
-        for segment_key, rates in segment_rates:
-            for name, rate in rates.items():
-                if self._weight_memory(segment_key, name).observe(rate.classes):
-                    changed[segment_key] = None
-                classes = whole.setdefault(name, {})
-                for ppm, (n, failures) in rate.classes.items():
-                    counts = classes.setdefault(ppm, [0, 0])
-                    counts[0] += n
-                    counts[1] += failures
-        for name, classes in whole.items():
-            if self._weight_memory(None, name).observe(classes):
-                changed[None] = None
-        return list(changed)
-
     def observe_panes(self) -> list[SegmentKey | None]:
         """Note the weights of all events of the last day, in state of a release that did not remember
         weights.
@@ -125,25 +98,11 @@ class FeatureState:
         Return the series whose weights have changed.
         """
         since_us = self.active_us - DAY_US
-        return self.observe_weights(
+        return self.weights.observe(
             (segment_key, pane.unpacked().rates)
             for segment_key, segment in sorted(self.segments.items())
             for pane in segment.window(since_us, self.active_us + DAY_US)
         )
-
-    def known_units(self, segment_key: SegmentKey | None, name: str) -> Units:
-        """Return the heaviest weights known of a rate; of one that does not exist ``NO_UNITS``.
-
-        A segment in which nothing has passed yet has the weights of the whole feature.
-        """
-        memory = self.weights.get(segment_key, {}).get(name)
-        if memory is None or not memory.has_passed:
-            memory = self.weights.get(None, {}).get(name, memory)
-        return NO_UNITS if memory is None else memory.units
-
-    def _weight_memory(self, segment_key: SegmentKey | None, name: str) -> WeightMemory:
-        memories = self.weights.setdefault(segment_key, {})
-        return memories.get(name) or memories.setdefault(name, WeightMemory())
 
     def merge_totals(self, other: FeatureState) -> None:
         """Add the counts of a feature that is dropped."""
