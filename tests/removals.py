@@ -471,7 +471,7 @@ REMOVALS = (
     Removal(
         "at-once-for-what-is-urgent",
         "state 2",
-        "agents/runtime/partition.py",
+        "agents/runtime/checkpoint_queue.py",
         "if outputs.messages.keys() & URGENT or",
         "if",
         (
@@ -667,9 +667,9 @@ REMOVALS = (
     Removal(
         "back-pressure",
         "state, limits",
-        "agents/runtime/partition.py",
-        "self._pending_bytes > MOST_PENDING",
-        "self._pending_bytes < 0",
+        "agents/runtime/checkpoint_queue.py",
+        "self.pending_bytes > MOST_PENDING",
+        "self.pending_bytes < 0",
         (
             f"{PARTITION}::test_a_partition_with_many_unwritten_changes_accepts_no_more_until_they_are_written",
         ),

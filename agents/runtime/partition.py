@@ -17,26 +17,16 @@ from faust.types import TP
 
 from agents.process import exits
 from agents.runtime.backend import StateLog, WriteResult
+from agents.runtime.checkpoint_queue import CheckpointQueue
 from agents.runtime.clock import wall_clock_us
 from agents.runtime.counters import Counters, PartitionStatus
 from agents.runtime.faust_transport import Bundle
-from monitor.protocol.messages import Core, Message, Outputs
+from monitor.protocol.messages import Core, Outputs
 
 log = logging.getLogger("softfail.partition")
 
-# applied between two checkpoints; FIRST_RECORDS until the size of a checkpoint is known, LEAST_RECORDS at
-# least
-MOST_RECORDS = 20_000
-FIRST_RECORDS, LEAST_RECORDS = 5_000, 200
-# bytes; a larger checkpoint halves the records that are applied before the next one, a smaller one doubles
-# them
-AIM_CHECKPOINT = 8 << 20
-MOST_PENDING = 8 << 20  # bytes of unwritten outputs above which a partition accepts no bundle
 # bytes; a single step that changes more is written nevertheless, counted and logged
 MOST_CHECKPOINT = 16 << 20
-URGENT = {"windows", "alerts"}  # topics whose outputs are written at once
-# how long other outputs wait: without it, a publisher with another partitioner costs a transaction a bundle
-LINGER_S = 0.25
 PATIENCE_S = 60.0  # for one checkpoint, broker restarts included
 SLICE_S = 0.1  # how long a bundle is applied before other tasks run
 FRESH_S = 3.0  # how long a known end offset counts as the end
@@ -77,12 +67,9 @@ class Partition:
         self.recovery_s = 0.0  # from its assignment until it was restored
         self.last_checkpoint: float | None = None
         self._checkpoint_s = checkpoint_s
-        self._outputs, self._pending_bytes, self._applied = Outputs(), 0, 0
-        self._most = min(FIRST_RECORDS, MOST_RECORDS)  # records between two checkpoints
+        self.queue = CheckpointQueue()
         self._mark = self._saved = 0  # steps taken, steps that are durable
         self._commit: asyncio.Task[None] | None = None
-        self._due = asyncio.Event()
-        self._soon: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.counted_at_start: dict[tuple[str, tuple[str, ...]], float] = {}
         self._between_bundles = asyncio.Event()  # cleared while a bundle is applied in part
@@ -172,8 +159,8 @@ class Partition:
             else [record for record in bundle if record.offset >= self.position]
         )
         stop = bundle.stop
-        if len(records) > self._most:
-            records = records[: self._most]
+        if len(records) > self.queue.most_records:
+            records = records[: self.queue.most_records]
             stop = records[-1].offset + 1
         began = time.monotonic()
         outputs, now_us = Outputs(), wall_clock_us()
@@ -183,22 +170,13 @@ class Partition:
             outputs = self.core.apply(records, now_us)
         self.counters.apply_times.observe(time.monotonic() - began)
         self.position, self.refetched_from = stop, None
-        self._applied += len(records)
         self.counters.records += len(records)
-        self.add(outputs)
+        self.add(outputs, len(records))
 
-    def add(self, outputs: Outputs) -> None:
-        """Note a change of the core, and its outputs."""
+    def add(self, outputs: Outputs, applied: int = 0) -> None:
+        """Note a change of the core, its outputs, and how many records were applied for it."""
         self._mark += 1
-        if outputs:
-            self._outputs.extend(outputs)
-            self._pending_bytes += sum(
-                map(_size, (message for messages in outputs.messages.values() for message in messages))
-            )
-        if outputs.messages.keys() & URGENT or self._applied >= self._most:
-            self._due.set()
-        elif outputs and self._soon is None:
-            self._soon = asyncio.get_running_loop().call_later(LINGER_S, self._due.set)
+        self.queue.add(outputs, applied)
         self.changed_event.set()
 
     def skip(self, position: int) -> None:
@@ -210,7 +188,7 @@ class Partition:
 
     async def wait_for_space(self) -> None:
         """Wait while too many outputs or records wait for a checkpoint."""
-        while self._pending_bytes > MOST_PENDING or self._applied >= 2 * self._most:
+        while self.queue.is_full:
             await self.checkpoint()
 
     async def checkpoint(self) -> None:
@@ -250,7 +228,7 @@ class Partition:
             self.caught_up,
             restoring,
             self.changelog.restored,
-            self._pending_bytes,
+            self.queue.pending_bytes,
             self.last_checkpoint,
             self.changelog.share,
             self.changelog.records,
@@ -263,23 +241,13 @@ class Partition:
             with contextlib.suppress(TimeoutError):
                 # wait_for of Python 3.11 swallows a cancellation that comes with the result
                 async with asyncio.timeout(self._checkpoint_s):
-                    await self._due.wait()
+                    await self.queue.due.wait()
             await self.checkpoint()
 
     async def _write(self) -> None:
         await self._between_bundles.wait()
         mark, position = self._mark, self.position
-        applied, outputs, self._outputs, self._pending_bytes, self._applied = (
-            self._applied,
-            self._outputs,
-            Outputs(),
-            0,
-            0,
-        )
-        self._due.clear()
-        if self._soon is not None:
-            self._soon.cancel()
-            self._soon = None
+        outputs, applied = self.queue.take()
         began = time.monotonic()
         changed = self.core.changed()
         try:
@@ -293,13 +261,10 @@ class Partition:
             )
         exits.reset_restarts()
         self.durable, self._saved, self.last_checkpoint = position, mark, time.monotonic()
-        self._account(written, applied, self.last_checkpoint - began)
+        self.queue.adapt(written.size, applied)
+        self._count(written, self.last_checkpoint - began)
 
-    def _account(self, written: WriteResult, applied: int, took_s: float) -> None:
-        if written.size > AIM_CHECKPOINT:
-            self._most = max(min(LEAST_RECORDS, self._most), self._most // 2)
-        elif 2 * applied >= self._most:
-            self._most = min(MOST_RECORDS, 2 * self._most)
+    def _count(self, written: WriteResult, took_s: float) -> None:
         counters = self.counters
         counters.checkpoints += 1
         counters.checkpoint_seconds += took_s
@@ -324,7 +289,3 @@ async def _or_exit(step: Coroutine[Any, Any, None], tp: TP) -> None:
     except Exception as error:  # a task that ends unnoticed would leave the partition without its work
         log.exception("%s/%d failed", tp.topic, tp.partition)
         exits.restart(exits.STATE, f"{tp.topic}/{tp.partition}: {error!r}")
-
-
-def _size(message: Message) -> int:
-    return len(message.value) + len(message.key or b"") + 64

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.process import exits
+from agents.runtime import checkpoint_queue
 from agents.runtime import partition as shell
 from monitor.protocol.messages import FileRecord, Message, Outputs
 
@@ -127,7 +128,7 @@ def test_a_checkpoint_is_written_immediately_for_outputs_and_otherwise_after_its
 
 
 def test_many_records_without_outputs_cause_a_checkpoint(make_partition, bundle, monkeypatch):
-    monkeypatch.setattr(shell, "MOST_RECORDS", 10)
+    monkeypatch.setattr(checkpoint_queue, "MOST_RECORDS", 10)
 
     async def scene() -> None:
         partition = await make_partition()
@@ -146,7 +147,7 @@ def test_many_records_without_outputs_cause_a_checkpoint(make_partition, bundle,
 def test_a_bundle_with_many_changes_is_applied_in_parts_that_fit_into_a_checkpoint(
     make_partition, bundle, monkeypatch
 ):
-    monkeypatch.setattr(shell, "MOST_RECORDS", 10)
+    monkeypatch.setattr(checkpoint_queue, "MOST_RECORDS", 10)
 
     async def scene() -> None:
         partition = await make_partition()
@@ -165,21 +166,21 @@ def test_a_bundle_with_many_changes_is_applied_in_parts_that_fit_into_a_checkpoi
 def test_large_checkpoints_shorten_the_interval_and_small_ones_lengthen_it(
     make_partition, bundle, monkeypatch
 ):
-    monkeypatch.setattr(shell, "AIM_CHECKPOINT", 3)
-    monkeypatch.setattr(shell, "LEAST_RECORDS", 2)
-    monkeypatch.setattr(shell, "MOST_RECORDS", 16)
+    monkeypatch.setattr(checkpoint_queue, "AIM_CHECKPOINT", 3)
+    monkeypatch.setattr(checkpoint_queue, "LEAST_RECORDS", 2)
+    monkeypatch.setattr(checkpoint_queue, "MOST_RECORDS", 16)
 
     async def scene() -> list[int]:
         partition = await make_partition()
-        limits = [partition._most]
+        limits = [partition.queue.most_records]
         for minutes in (7, 7, 7, 7, 0, 0, 0, 0):
-            for _ in range(partition._most):
+            for _ in range(partition.queue.most_records):
                 partition.apply(
                     bundle(partition.position, partition.position + 1, minute=minutes and partition.position)
                 )
             partition.core.changed = (lambda: [(b"k", b"large")]) if minutes else (lambda: [(b"k", b"s")])
             await partition.checkpoint()
-            limits.append(partition._most)
+            limits.append(partition.queue.most_records)
         return limits
 
     assert asyncio.run(scene()) == [16, 8, 4, 2, 2, 4, 8, 16, 16]
@@ -203,7 +204,7 @@ def test_a_checkpoint_above_its_limit_is_written_counted_and_named(
 def test_a_partition_with_a_hanging_checkpoint_accepts_at_most_two_checkpoints_of_changes(
     make_partition, bundle, monkeypatch
 ):
-    monkeypatch.setattr(shell, "MOST_RECORDS", 10)
+    monkeypatch.setattr(checkpoint_queue, "MOST_RECORDS", 10)
 
     async def scene() -> None:
         partition = await make_partition()
@@ -227,7 +228,7 @@ def test_a_partition_with_a_hanging_checkpoint_accepts_at_most_two_checkpoints_o
 def test_a_partition_with_many_unwritten_changes_accepts_no_more_until_they_are_written(
     make_partition, monkeypatch
 ):
-    monkeypatch.setattr(shell, "MOST_PENDING", 1000)
+    monkeypatch.setattr(checkpoint_queue, "MOST_PENDING", 1000)
 
     async def scene() -> None:
         partition = await make_partition()
@@ -355,7 +356,7 @@ def test_overlapping_bundles_count_every_event_once(counting, lengths, data):
 
 
 def test_outputs_that_are_not_urgent_are_written_together_a_moment_later(make_partition, monkeypatch):
-    monkeypatch.setattr(shell, "LINGER_S", 0.05)
+    monkeypatch.setattr(checkpoint_queue, "LINGER_S", 0.05)
 
     async def scene() -> None:
         partition = await make_partition()
