@@ -23,6 +23,7 @@ from scipy.stats import norm
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
+from benchmarks.markdown_table import print_table  # noqa: E402 after the path
 from monitor.compare import (  # noqa: E402 after the path
     confidence_sequence,
     confidence_sequence_means,
@@ -44,13 +45,6 @@ MOST = 20_000  # events an arm
 STEP = 10  # events between looks in `apart`
 SEED = 0  # `--seed` replaces it
 FULL = 20_000  # events of an old version that is complete
-
-
-def table(head: list[str], rows: list[list[str]]) -> None:
-    print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
-    for row in rows:
-        print("| " + " | ".join(row) + " |", flush=True)
-    print()
 
 
 def mixed(n: Array, f: Array, a: float = PRIOR, b: float = PRIOR) -> Array:
@@ -179,7 +173,7 @@ def show_apart(streams: int = 1000) -> None:
                     f"{(detections['full'][1] <= fixed).mean():.0%}",
                 ]
             )
-    table(
+    print_table(
         [
             "pass rates",
             "alpha",
@@ -267,7 +261,9 @@ def show_coverage(streams: int = 1000, events: int = 5000) -> None:
         f, g = (np.cumsum(rng.random((events, streams)) < some, 0) for some in (p, q))
         row(f"difference of {p} and {q}, both grow", ours(n, f, n, g))
         row(f"difference of {p} and {q}, old complete at {events:,}", ours(n, f, np.array(events), g[-1:]))
-    table(["what is looked at after each of 5,000 events", *(f"missed at {alpha}" for alpha in ALPHAS)], rows)
+    print_table(
+        ["what is looked at after each of 5,000 events", *(f"missed at {alpha}" for alpha in ALPHAS)], rows
+    )
     rows.clear()
     for name, draw in (
         ("normal", rng.normal),
@@ -283,7 +279,7 @@ def show_coverage(streams: int = 1000, events: int = 5000) -> None:
                 for alpha in ALPHAS
             ]
             rows.append([name, str(start), *cells])
-    table(
+    print_table(
         [
             "difference of means of equal",
             "looked at from",
@@ -338,7 +334,7 @@ def show_means(streams: int = 300) -> None:
                         f"{(when <= fixed).mean():.0%}",
                     ]
                 )
-    table(
+    print_table(
         ["change of the mean", "alpha", "`compare_means`", "fixed n, power 80 %", "`compare_means` by then"],
         rows,
     )

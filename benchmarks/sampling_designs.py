@@ -24,9 +24,12 @@ import numpy as np
 from scipy.special import betaincinv
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+sys.path[:0] = [str(ROOT)]
 
-from detector_power import DEFAULT_RUN, Bank, table  # noqa: E402 - after the path is set
+from benchmarks.detector.bank import DEFAULT_RUN, Bank  # noqa: E402 - after the path is set
+from benchmarks.markdown_table import print_table  # noqa: E402 - as above
+from monitor.drift import block_correlation  # noqa: E402 - as above
+from monitor.drift.shiryaev_roberts import MIN_REFERENCE_EVENTS  # noqa: E402 - as above
 
 BUDGET_Z = 4.8
 Z95 = 1.959963984540054
@@ -264,13 +267,13 @@ class WeightedBank(Bank):
         factor = self.failed_unit / self.any_unit
         return shift_odds(super().tolerated(shift_odds(p, factor)), 1 / factor)
 
-    def log_ratio(self, events: np.ndarray, failed: np.ndarray, worth: np.ndarray) -> np.ndarray:
+    def log_ratio(self, events: np.ndarray, failed: np.ndarray, event_weight: np.ndarray) -> np.ndarray:
         weights, failures, passes = self.counts
         total = np.zeros_like(self.logs)
         for weight, failed_n, passed_n in zip(weights[:, 0], failures, passes, strict=True):
             total += failed_n * np.log1p(weight / self.failed_unit * np.expm1(self.bad))
             total += passed_n * np.log1p(weight / self.any_unit * np.expm1(self.good))
-        return worth * total
+        return event_weight * total
 
     def feed(self, counts: Counts) -> np.ndarray:
         """Weigh a block; return which streams alarm."""
@@ -287,8 +290,10 @@ def bank_with_reference(classes: list[WeightClass], streams: int, run_length: fl
     failed = sum(c.failed * c.weight for c in classes) / bank.failed_unit
     passed = sum(c.passed * c.weight for c in classes) / bank.any_unit
     per_minute = failed + passed
-    worth = 1 / (1 + max(per_minute - 1, 0) * bank.correlation.CORRELATION[0] * bank.correlation.CAUTION)
-    events = min(9e5, per_minute * worth * 1440 * REFERENCE_DAYS)
+    event_weight = 1 / (
+        1 + max(per_minute - 1, 0) * block_correlation.CORRELATION[0] * block_correlation.CAUTION
+    )
+    events = min(9e5, per_minute * event_weight * 1440 * REFERENCE_DAYS)
     bank.f = rng.poisson(events * failed / per_minute, streams).astype(float)
     bank.n = bank.f + rng.poisson(events * passed / per_minute, streams)
     bank.refresh()
@@ -303,7 +308,7 @@ def alarms(rows: Rows, scale: float) -> Iterator[list[str]]:
         classes, rng, count, looks = design(calls, rate), np.random.default_rng(7), 0, 0
         bank = bank_with_reference(classes, streams, SHORT_RUN)
         for _ in range(1440):
-            looks += int((bank.n >= bank.law.MIN_REFERENCE_EVENTS).sum())
+            looks += int((bank.n >= MIN_REFERENCE_EVENTS).sum())
             alarm = bank.feed(draw(rng, classes, 1, streams))
             bank.logs[:, alarm] = 0
             count += int(alarm.sum())
@@ -393,7 +398,7 @@ def main() -> None:
         for calls in options.calls
     ]
     head, *body = TABLES[options.table](rows, 0.1 if options.quick else 1.0)
-    table(head, body)
+    print_table(head, body)
 
 
 if __name__ == "__main__":

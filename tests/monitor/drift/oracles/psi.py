@@ -1,4 +1,4 @@
-"""Population stability index, less its mean under no drift; benchmarks/detector_power.py compares with it."""
+"""Population stability index, less its mean under no drift; benchmarks/drift_test_power.py compares with it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Simulation of the sequential detector over many streams, and of detectors that it is compared with."""

@@ -1,0 +1,11 @@
+"""Tables of docs/statistics.md."""
+
+from __future__ import annotations
+
+
+def print_table(head: list[str], rows: list[list[str]]) -> None:
+    """Print a Markdown table, one row at a time."""
+    print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
+    for row in rows:
+        print("| " + " | ".join(row) + " |", flush=True)
+    print()
