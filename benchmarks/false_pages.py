@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
 
 from monitor.alerts.pane_close import PaneCloser  # noqa: E402
-from monitor.protocol.messages import Message, Outputs  # noqa: E402
+from monitor.protocol.messages import Outputs  # noqa: E402
 from monitor.state.partition_state import PartitionState  # noqa: E402 after the path
 from monitor.stats.exponential_buckets import bucket_codes  # noqa: E402
 from monitor.stats.number_summary import NumberSummary  # noqa: E402
@@ -62,7 +62,6 @@ INFLATED = {
     "reasoning_tokens": (300, 1.0, 0.7),
     "tool_calls": (1.5, 0.4, 0.8),
 }
-NOTHING = Message(b"", b"")
 
 Counts = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -111,8 +110,8 @@ ALL = SHAPES | APART
 class Quiet(PaneCloser):
     """The edges of the core, which write no windows."""
 
-    def _window(self, *_: Any) -> Message:
-        return NOTHING
+    def _write_window(self, *_: Any) -> None:
+        pass
 
 
 class Life(NamedTuple):

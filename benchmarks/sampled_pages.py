@@ -1,0 +1,364 @@
+"""Count false pages of healthy, sampled features: by sampling design, traffic and failure rate.
+
+Prints the table of docs/statistics.md, "Sampled features". Use with ``nice -n 19``:
+
+    python benchmarks/sampled_pages.py --append .cache/sampled_pages.json   one round: 264 lives a cell
+    python benchmarks/sampled_pages.py --append .cache/sampled_pages.json --table   only print it
+
+Each feature lives seven days. The counts of each minute are drawn; a screen in numpy finds the lives that
+might page: ``benchmarks/baseline_bank.py`` for learnt baselines, ``benchmarks/window_screen.py`` for thresholds
+and silence. It marks every life in which a statistic reaches half of its bound, or a threshold misses its error
+by less than fourfold. A life that is marked runs through the core of the product, with the same counts; only
+the core's pages count. Some lives without a mark run through it too, and must not page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
+
+from benchmarks.baseline_bank import BaselineBank, Floats  # noqa: E402 - after the path is set
+from benchmarks.false_pages import MINUTE_US, MINUTES, START_US, Feature, interval  # noqa: E402
+from benchmarks.window_screen import Bools, Counts, may_be_silent, may_breach  # noqa: E402
+from monitor.stats.sampling_weights import to_ppm  # noqa: E402
+from monitor.windows.segment_series import SegmentSeries  # noqa: E402
+
+DAYS = 7
+"""Days that a feature lives, from its first event on."""
+TRAFFIC, FAILING = (20, 200, 1000), (0.002, 0.01, 0.05)
+LIVES = 264  # of a cell and round: 1,848 days
+EARLY_SHARE = 1000.0
+"""The statistic is counted when it reaches this part of its bound, which chance can show."""
+ERROR_LIMIT, FLOOR = 0.02, 0.5  # the default thresholds on failures
+
+
+class Sampling(NamedTuple):
+    """How one segment is sampled: its share of the calls, and the probabilities of errors, of other calls, and
+    of the text of a call that is sent.
+    """
+
+    share: float
+    of_errors: float
+    of_others: float
+    of_text: float = 1.0
+
+
+DESIGNS: dict[str, tuple[Sampling, ...]] = {
+    **{f"all at {p:g}": (Sampling(1, p, p),) for p in (1.0, 0.1, 0.01, 0.001)},
+    **{f"errors at 1, others at {p:g}": (Sampling(1, 1.0, p),) for p in (0.1, 0.01, 0.001)},
+    "fleet at 0.001, canary (1 %) at 1": (Sampling(0.99, 0.001, 0.001), Sampling(0.01, 1.0, 1.0)),
+    "texts at 0.1 (q)": (Sampling(1, 1.0, 1.0, 0.1),),
+}
+
+
+class Cell(NamedTuple):
+    """One design at one traffic (calls a minute) and failure rate."""
+
+    design: str
+    calls: int
+    failing: float
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Rates of errors and of refusals: at most 1 % are errors, for the default threshold is 2 %."""
+        errors = self.failing / 2 if self.design.startswith("texts") else self.failing
+        errors = min(errors, 0.01)
+        return errors, self.failing - errors
+
+
+class Day(NamedTuple):
+    """Sampled events of a day, shape (minutes, segments, lives): errors, refusals, answers whose text was read
+    and passed, and answers without text.
+    """
+
+    errors: Counts
+    refused: Counts
+    passed: Counts
+    unread: Counts
+
+
+def drawn(cell: Cell, lives: int, key: tuple[int, ...]) -> Day:
+    """Draw a day of a cell; ``key``: seed, round, day."""
+    rng = np.random.default_rng(
+        [*key, list(DESIGNS).index(cell.design), cell.calls, round(cell.failing * 1e4)]
+    )
+    errors, refusals = cell.rates
+    kinds = []
+    for s in DESIGNS[cell.design]:
+        calls = cell.calls * s.share
+        read = calls * s.of_others * s.of_text
+        means = (
+            calls * errors * s.of_errors,
+            read * refusals,
+            read * (1 - errors - refusals),
+            calls * (1 - errors) * s.of_others * (1 - s.of_text),
+        )
+        kinds.append([rng.poisson(mean, (MINUTES, lives)).astype(np.int32) for mean in means])
+    return Day(*(np.stack(columns, 1) for columns in zip(*kinds, strict=True)))
+
+
+class SampledFeature(Feature):
+    """A feature of the core that is fed with the counts of a life."""
+
+    def __init__(self, cell: Cell) -> None:
+        self.samplings = DESIGNS[cell.design]
+        super().__init__("sampled", len(self.samplings), tickets=False)
+
+    def count_minute(self, start_us: int, counts: Floats) -> None:
+        """Count one minute; ``counts``: shape (4, segments), in the order of ``Day``."""
+        feature, responses = self.partition_state.feature(self.key), int(counts.sum())
+        for sampling, key, column in zip(self.samplings, self.keys, counts.T.tolist(), strict=True):
+            errors, refused, passed, unread = column
+            if not any(column):
+                continue
+            segment = feature.segments.get(key) or feature.segments.setdefault(key, SegmentSeries(key))
+            pane = self.partition_state.pane(feature, segment, start_us)
+            pane.events += sum(column)
+            call, text = to_ppm(sampling.of_others), to_ppm(sampling.of_others * sampling.of_text)
+            error = to_ppm(sampling.of_errors)
+            for name in ("error_rate", "evaluator.error.fail_rate", "pass_rate"):
+                rate = pane.rate(name)
+                if errors:
+                    rate.add(error, errors, errors)
+                    if error != call:
+                        rate.add(call, 0, 0)  # the SDK states it as ``base_probability``
+                if name == "pass_rate":
+                    rate.add(text, refused + passed, refused)
+                else:
+                    rate.add(call, refused + passed + unread, 0)
+            if refused + passed:
+                pane.rate("evaluator.refusal.fail_rate").add(text, refused + passed, refused)
+        if responses:
+            feature.first_us = feature.first_us or start_us
+            feature.received["response"] = feature.received.get("response", 0) + responses
+            feature.count_arrivals(start_us, responses, self.partition_state.pane_us)
+
+
+def pages_of(cell: Cell, days: Iterator[Day], life: int) -> list[dict[str, Any]]:
+    """Run one life through the core; return its pages."""
+    feature, known, pages = SampledFeature(cell), set(), []
+    for nth, day in enumerate(days):
+        counts = np.stack([kind[:, :, life] for kind in day], 1)
+        for minute, row in enumerate(counts):
+            start_us = START_US + (nth * MINUTES + minute) * MINUTE_US
+            feature.count_minute(start_us, row)
+            for episode in feature.close(start_us + MINUTE_US):
+                if episode["urgency"] == "high" and episode["episode_id"] not in known:
+                    known.add(episode["episode_id"])
+                    rules = sorted(item["rule"] for item in episode["incidents"])
+                    pages.append({"minute": nth * MINUTES + minute, "rules": rules})
+    return pages
+
+
+class SeriesCounts(NamedTuple):
+    """Events and failures of one rate of one level, shape (minutes, lives, classes), and the classes present."""
+
+    events: Counts
+    failed: Counts
+    present: Bools
+
+
+def weights_of(design: str) -> list[float]:
+    """Return the weights of all events of a design."""
+    return sorted({
+        1 / p for s in DESIGNS[design] for p in (s.of_errors, s.of_others, s.of_others * s.of_text)
+    })  # fmt: skip
+
+
+def series_of(cell: Cell, day: Day) -> dict[tuple[str, int | None], SeriesCounts]:
+    """Return the rates of a day: (metric, segment; None: the feature) -> counts. Rates that equal another of
+    the same feature, and those that nothing fails, are left out.
+    """
+    samplings, weights = DESIGNS[cell.design], weights_of(cell.design)
+    metrics = ["error"] if not cell.rates[1] else ["error", "refusal", "pass"]
+    out: dict[tuple[str, int | None], SeriesCounts] = {}
+    for metric in metrics:
+        for nth, s in enumerate(samplings):
+            shape = (*day.errors[:, nth].shape, len(weights))
+            events, failed, present = (
+                np.zeros(shape, np.int32),
+                np.zeros(shape, np.int32),
+                np.zeros(shape, bool),
+            )
+            error, call, text = (
+                weights.index(1 / p) for p in (s.of_errors, s.of_others, s.of_others * s.of_text)
+            )
+            errors, read = day.errors[:, nth], day.refused[:, nth] + day.passed[:, nth]
+            if metric != "refusal":
+                events[..., error] += errors
+                failed[..., error] += errors
+                present[..., call] |= errors > 0
+            if metric == "error":
+                events[..., call] += read + day.unread[:, nth]
+            else:
+                events[..., text] += read
+                failed[..., text] += day.refused[:, nth]
+            out[metric, nth] = SeriesCounts(events, failed, present | (events > 0))
+        parts = [out[metric, nth] for nth in range(len(samplings))]
+        if len(parts) > 1:
+            out[metric, None] = SeriesCounts(
+                sum(part.events for part in parts),  # type: ignore[arg-type]
+                sum(part.failed for part in parts),  # type: ignore[arg-type]
+                np.logical_or.reduce([part.present for part in parts]),
+            )
+    return out
+
+
+class Screen:
+    """Screens the lives of one cell, day by day."""
+
+    def __init__(self, cell: Cell, lives: int) -> None:
+        self.cell, self.lives = cell, lives
+        self.weights = weights_of(cell.design)
+        self.banks: dict[tuple[str, int | None], BaselineBank] = {}
+        self.largest: dict[tuple[str, int | None], Floats] = {}
+        self.blocks = 0
+        self._days: list[dict[tuple[str, int | None], SeriesCounts]] = []
+        self._responses: list[Counts] = []
+
+    def add(self, nth: int, day: Day) -> None:
+        """Feed one day to the baselines, and keep its counts for ``marked``."""
+        series = series_of(self.cell, day)
+        for key, counts in series.items():
+            bank = self.banks.setdefault(key, BaselineBank(self.lives, self.weights))
+            largest = self.largest.setdefault(key, np.zeros(self.lives))
+            for minute in range(len(counts.events)):
+                rows, statistic = bank.feed(
+                    nth * MINUTES + minute + 1,
+                    counts.events[minute],
+                    counts.failed[minute],
+                    counts.present[minute],
+                )
+                largest[rows] = np.maximum(largest[rows], statistic)
+                self.blocks += len(rows)
+        self._days.append({key: counts for key, counts in series.items() if key[0] != "refusal"})
+        self._responses.append(sum(kind.sum(1) for kind in day))  # type: ignore[arg-type]
+
+    def marked(self) -> Bools:
+        """Return the lives that might page."""
+        marked = may_be_silent(np.concatenate(self._responses))
+        for key, largest in self.largest.items():
+            marked |= largest >= self.banks[key].bound / 2
+        for key in self._days[0]:
+            events, failed, present = (
+                np.concatenate(parts) for parts in zip(*(day[key] for day in self._days), strict=True)
+            )
+            seen = np.logical_or.accumulate(present, 0)
+            heaviest = np.where(seen, self.weights, 0.0).max(2)
+            limits = [ERROR_LIMIT] if key[0] == "error" else [FLOOR]
+            if key[0] == "error" and len(self._days[0]) == len(DESIGNS[self.cell.design]):
+                limits.append(FLOOR)  # the pass rate equals it
+            for limit in limits:
+                marked |= may_breach(events, failed, self.weights, limit, heaviest)
+        return marked
+
+    def early(self) -> int:
+        """Return in how many series and lives the statistic reached ``1 / EARLY_SHARE`` of its bound."""
+        return sum(
+            int((largest >= self.banks[key].bound / EARLY_SHARE).sum())
+            for key, largest in self.largest.items()
+        )
+
+
+def run_cell(
+    cell: Cell, lives: int, seed: int, nth_round: int, checked: int, days: int = DAYS
+) -> dict[str, Any]:
+    """Simulate one round of a cell."""
+    begun, screen = time.process_time(), Screen(cell, lives)
+    for nth in range(days):
+        screen.add(nth, drawn(cell, lives, (seed, nth_round, nth)))
+    marked = screen.marked()
+    rng = np.random.default_rng([seed, nth_round])
+    others = rng.permutation(np.flatnonzero(~marked))[:checked]
+    pages = []
+    for life in [*np.flatnonzero(marked), *others]:
+        drawn_days = (drawn(cell, lives, (seed, nth_round, nth)) for nth in range(days))
+        found = pages_of(cell, drawn_days, int(life))
+        assert marked[life] or not found, (cell, life, found)
+        pages += [{"life": int(life), "round": nth_round, **page} for page in found]
+    return {
+        "days": lives * days,
+        "pages": pages,
+        "marked": int(marked.sum()),
+        "checked": len(others),
+        "blocks": screen.blocks,
+        "early": screen.early(),
+        "cpu_s": round(time.process_time() - begun, 1),
+    }
+
+
+def name_of(cell: Cell) -> str:
+    return f"{cell.design} | {cell.calls} | {cell.failing:g}"
+
+
+def merged(total: dict[str, Any] | None, new: dict[str, Any]) -> dict[str, Any]:
+    return new if total is None else {key: total[key] + new[key] for key in new}
+
+
+def table(done: dict[str, dict[str, Any]]) -> str:
+    """Return the table: cells by design and traffic."""
+    bound = BaselineBank(1, [1.0]).bound
+    lines = [
+        "| design | calls a minute | failing | feature-days | false pages | in 1,000 (95 %) | statistic at a"
+        " thousandth of its bound: found / allowed |",
+        "|---|---:|---:|---:|---:|---|---|",
+    ]
+    for cell in cells():
+        if (row := done.get(name_of(cell))) is None:
+            continue
+        low, high = (1000 * end / row["days"] for end in interval(len(row["pages"])))
+        rate = 1000 * len(row["pages"]) / row["days"]
+        lines.append(
+            f"| {cell.design} | {cell.calls} | {cell.failing:.1%} | {row['days']:,} | {len(row['pages'])} |"
+            f" {rate:.2g} ({low:.2g} to {high:.2g}) |"
+            f" {row['early']} / {row['blocks'] * EARLY_SHARE / bound:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def cells(pattern: str = "") -> list[Cell]:
+    return [
+        Cell(design, calls, failing)
+        for design in DESIGNS
+        if pattern in design
+        for calls in TRAFFIC
+        for failing in FAILING
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--append", type=Path, default=ROOT / ".cache" / "sampled_pages.json")
+    parser.add_argument("--design", default="", help="only designs whose name contains this")
+    parser.add_argument("--lives", type=int, default=LIVES, help="lives of a cell, seven days each")
+    parser.add_argument("--checked", type=int, default=0, help="lives without a mark for the core, by cell")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--table", action="store_true", help="print what was run before")
+    options = parser.parse_args()
+    path: Path = options.append
+    done = json.loads(path.read_text()) if path.exists() else {}
+    for cell in [] if options.table else cells(options.design):
+        name = name_of(cell)
+        nth_round = done.get(name, {}).get("rounds", 0)
+        new = run_cell(cell, options.lives, options.seed, nth_round, options.checked) | {"rounds": 1}
+        done[name] = merged(done.get(name), new)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(done, indent=1))
+        print(name, {key: new[key] for key in ("days", "marked", "pages", "early", "cpu_s")}, file=sys.stderr)
+    print(table(done))
+
+
+if __name__ == "__main__":
+    main()

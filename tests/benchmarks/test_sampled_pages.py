@@ -1,0 +1,201 @@
+"""The simulation of sampled features counts as the ingestor counts, screens as the core decides, and finds
+pages.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import sampled_pages as bench
+from benchmarks.false_pages import MINUTE_US, START_US
+from benchmarks.window_screen import may_be_silent, may_breach
+from monitor.protocol.messages import FileRecord
+from monitor.rules import no_data, threshold
+from monitor.rules.threshold import RateHistory
+from monitor.stats.rate import Rate
+from monitor.stats.sampling_weights import Units, to_ppm
+from monitor.watch import Watch
+from monitor.windows.pane import Pane
+from monitor.windows.segment_keys import FeatureKey, SegmentKey
+from monitor.windows.segment_series import SegmentSeries
+from schemas.config.monitor_config import Config
+from schemas.config.rules import DEFAULT_RULES
+from schemas.times import rfc3339
+
+KINDS: tuple[dict[str, Any], ...] = (
+    {"error_type": "timeout"},
+    {"output": "I'm sorry, but I can't help with that."},
+    {"output": "The parcel ships on Monday."},
+    {},
+)
+
+
+def events_of(
+    samplings: tuple[bench.Sampling, ...], counts: np.ndarray, start_us: int
+) -> list[dict[str, Any]]:
+    """The events of one minute, as the SDK sends them; ``counts``: shape (4, segments)."""
+    events = []
+    for nth, sampling in enumerate(samplings):
+        for kind, extra in enumerate(KINDS):
+            is_kept = kind == 0 and sampling.of_errors != sampling.of_others
+            for number in range(int(counts[kind, nth])):
+                event = {
+                    "kind": "response",
+                    "event_id": f"{start_us}-{nth}-{kind}-{number}",
+                    "time": rfc3339(start_us + 1_000_000 * (number % 50)),
+                    "service": "simulated",
+                    "feature": "sampled",
+                    "environment": "production",
+                    "model": f"model-{nth}",
+                    "prompt_version": "1",
+                    "sample_probability": sampling.of_errors if kind == 0 else sampling.of_others,
+                    "content_probability": 1.0 if kind == 0 else sampling.of_text,
+                    **extra,
+                }
+                if is_kept:
+                    event["base_probability"] = sampling.of_others
+                events.append(event)
+    return events
+
+
+@pytest.mark.parametrize(
+    "design", ["errors at 1, others at 0.1", "texts at 0.1 (q)", "fleet at 0.001, canary (1 %) at 1"]
+)
+def test_a_sampled_feature_has_the_rates_that_the_ingestor_counts(design: str) -> None:
+    cell = bench.Cell(design, 200, 0.05)
+    day = bench.drawn(cell, 1, (3, 0, 0))
+    watch, feature = Watch(Config()), bench.SampledFeature(cell)
+    for minute in range(20):
+        counts, start_us = np.stack([kind[minute, :, 0] for kind in day]), START_US + minute * MINUTE_US
+        events = events_of(feature.samplings, counts, start_us)
+        watch.apply([FileRecord(json.dumps(event).encode(), minute) for event in events])
+        feature.count_minute(start_us, counts)
+    watch.finish()
+    real = watch.partition_state.features[FeatureKey("simulated", "sampled", "production")]
+    simulated = feature.partition_state.features[feature.key]
+    assert simulated.received["response"] == real.received["response"] > 40
+    for key, segment in real.segments.items():
+        for start_us, pane in segment.panes.items():
+            for name in (
+                "error_rate",
+                "pass_rate",
+                "evaluator.error.fail_rate",
+                "evaluator.refusal.fail_rate",
+            ):
+                other = simulated.segments[key].panes[start_us].rates
+                assert (name in pane.rates) == (name in other), name
+                if name in other:
+                    assert other[name].state() == pane.rates[name].state(), name
+
+
+def test_the_screen_has_the_evidence_of_the_core_over_some_thousand_panes() -> None:
+    compared = 0
+    for cell in (bench.Cell("errors at 1, others at 0.1", 200, 0.05), bench.Cell("all at 0.1", 200, 0.01)):
+        day, screen, feature = (
+            bench.drawn(cell, 2, (5, 0, 0)),
+            bench.Screen(cell, 2),
+            bench.SampledFeature(cell),
+        )
+        screen.add(0, day)
+        counts = np.stack([kind[:, :, 0] for kind in day], 1)
+        for minute in range(bench.MINUTES):
+            start_us = START_US + minute * MINUTE_US
+            feature.count_minute(start_us, counts[minute])
+            assert not list(feature.close(start_us + MINUTE_US))
+        baselines = feature.partition_state.baselines[feature.key]
+        for (metric, nth), bank in screen.banks.items():
+            name = "pass_rate" if metric == "pass" else f"evaluator.{metric}.fail_rate"
+            for key in (None, feature.keys[nth or 0]):
+                detector = baselines[key][name].detector
+                assert [bank.n[0], bank.failures[0]] == pytest.approx(
+                    [detector.n, detector.failures], rel=1e-3
+                )
+                # with a tolerance of the daily cycle the core has less evidence, never more
+                assert (bank.logs[0] > np.array(detector.logs) - 0.02).all()
+                assert bank.logs[0] == pytest.approx(detector.logs, abs=0.3)
+                compared += bench.MINUTES
+    assert compared >= 5000
+
+
+def test_every_page_of_the_core_is_marked_by_the_screen() -> None:
+    cell = bench.Cell("errors at 1, others at 0.1", 200, 0.01)
+    day = bench.Day(*(kind[:420] for kind in bench.drawn(cell, 3, (7, 0, 0))))
+    day.errors[360:, :, 1] *= 3  # a fault in the second life
+    day.errors[360:, :, 2] *= 40  # and an outage in the third
+    screen = bench.Screen(cell, 3)
+    screen.add(0, day)
+    marked = screen.marked()
+    assert marked.tolist() == [False, True, True]
+    pages = [bench.pages_of(cell, iter([day]), life) for life in range(3)]
+    assert [bool(found) for found in pages] == [False, True, True]
+    assert 360 <= pages[2][0]["minute"] <= 363
+
+
+def test_a_cell_is_run_and_shown_with_its_interval() -> None:
+    cell = bench.Cell("all at 0.001", 20, 0.05)
+    row = bench.run_cell(cell, lives=3, seed=1, nth_round=0, checked=1, days=1)
+    assert (row["days"], row["marked"], row["checked"], row["pages"]) == (3, 0, 1, [])
+    row = bench.merged(bench.merged(None, row | {"rounds": 1}), row | {"rounds": 1})
+    line = bench.table({bench.name_of(cell): row}).splitlines()[-1]
+    assert line.startswith("| all at 0.001 | 20 | 5.0% | 6 | 0 | 0 (0 to 6")
+
+
+@pytest.mark.parametrize("weights", [(1.0,), (1.0, 100.0)])
+def test_every_breach_of_the_default_threshold_is_marked(weights: tuple[float, ...]) -> None:
+    rng, rule = np.random.default_rng(6), DEFAULT_RULES[0]
+    breached = 0
+    for trial in range(30):
+        rate = (0.01, 0.02, 0.05, 0.2)[trial % 4]
+        classes = len(weights)
+        failed = np.zeros((200, 1, classes), int)
+        failed[..., 0] = rng.poisson(4 * rate, (200, 1))
+        events = failed.copy()
+        events[..., -1] += rng.poisson(4 * (1 - rate) / weights[-1], (200, 1))
+        marked = may_breach(events, failed, weights, rule.threshold.value, np.full((200, 1), max(weights)))[0]
+        is_breached = _breaches(rule, events[:, 0], failed[:, 0], weights)
+        breached += is_breached
+        assert marked or not is_breached
+    assert 5 < breached < 25
+
+
+def _breaches(rule: Any, events: np.ndarray, failed: np.ndarray, weights: tuple[float, ...]) -> bool:
+    series = SegmentSeries(SegmentKey("m", "1"))
+    for minute in range(len(events)):
+        pane = series.panes[START_US + minute * MINUTE_US] = Pane(START_US + minute * MINUTE_US)
+        for weight, n, f in zip(weights, events[minute].tolist(), failed[minute].tolist(), strict=True):
+            if n:
+                pane.rate("error_rate").add(to_ppm(1 / weight), n, f)
+        edge_us = START_US + (minute + 1) * MINUTE_US
+        history = RateHistory(START_US, lambda *_: Rate())
+        reading = threshold.read(
+            rule, rule.threshold, series, edge_us, known=Units(max(weights), 1.0), history=history
+        )
+        if reading.state == "breach":
+            return True
+    return False
+
+
+def test_every_silence_against_expectation_is_marked() -> None:
+    rng, settings, breached = np.random.default_rng(8), Config().no_data, 0
+    for trial in range(24):
+        counts = rng.poisson((0.3, 2.0, 8.0)[trial % 3], 2 * bench.MINUTES)
+        begin = int(rng.integers(40, 2 * bench.MINUTES - 400))
+        counts[begin : begin + int(rng.integers(4, 200))] = 0
+        counts[0] = 1
+        feature = bench.Feature("f", 1, tickets=False)
+        key, is_breached = feature.keys[0], False
+        for minute, n in enumerate(counts.tolist()):
+            start_us = START_US + minute * MINUTE_US
+            if n:
+                feature.count(start_us, [n], [[0]] * 7, None)
+            state = feature.partition_state.feature(feature.key)
+            reading = no_data.read(settings, state, start_us + MINUTE_US, MINUTE_US)
+            is_breached |= reading.state == "breach"
+        assert key in state.segments
+        breached += is_breached
+        assert may_be_silent(counts[:, None])[0] or not is_breached
+    assert breached > 5
