@@ -150,7 +150,7 @@ REMOVALS = (
         "",
         (
             f"{FAUST}::test_all_records_of_a_fetch_pass_through_faust_as_one_message",
-            f"{FAUST}::test_the_consumer_created_by_faust_has_our_settings",
+            f"{FAUST}::test_the_consumer_created_by_faust_has_the_settings_of_the_transport",
         ),
     ),
     Removal(
@@ -160,7 +160,7 @@ REMOVALS = (
         "async def seek_to_committed(",
         "async def seek_to_applied(",
         (
-            f"{FAUST}::test_the_seek_after_a_rebalance_is_ours",
+            f"{FAUST}::test_the_seek_after_a_rebalance_uses_the_durable_positions",
             f"{TRANSPORT}::test_seeks_use_our_positions_in_the_consumer_thread",
         ),
     ),
@@ -199,7 +199,7 @@ REMOVALS = (
         "agents/runtime/faust_transport.py",
         "    def _new_offset(",
         "    def _our_offset(",
-        (f"{FAUST}::test_faust_commits_the_durable_position_whatever_was_acknowledged",),
+        (f"{FAUST}::test_faust_commits_the_durable_position_for_any_acknowledgement",),
     ),
     Removal(
         "pending-acks",
@@ -207,7 +207,7 @@ REMOVALS = (
         "agents/runtime/faust_transport.py",
         "    def _filter_tps_with_pending_acks(",
         "    def _our_tps(",
-        (f"{FAUST}::test_faust_commits_the_durable_position_whatever_was_acknowledged",),
+        (f"{FAUST}::test_faust_commits_the_durable_position_for_any_acknowledgement",),
     ),
     Removal(
         "acknowledges-nothing",
@@ -215,7 +215,7 @@ REMOVALS = (
         "agents/runtime/faust_transport.py",
         "    def ack(self, message",
         "    def our_ack(self, message",
-        (f"{FAUST}::test_faust_commits_the_durable_position_whatever_was_acknowledged",),
+        (f"{FAUST}::test_faust_commits_the_durable_position_for_any_acknowledgement",),
     ),
     Removal(
         "crashing-supervisor",
@@ -264,7 +264,7 @@ REMOVALS = (
         'consumer._isolation_level = "read_committed"',
         "pass",
         (
-            f"{FAUST}::test_the_consumer_created_by_faust_has_our_settings",
+            f"{FAUST}::test_the_consumer_created_by_faust_has_the_settings_of_the_transport",
             "tests/integration/agents/test_on_kafka.py::test_aborted_events_are_never_counted_and_a_log_that_ends_with_a_marker_is_read_to_its_end",
         ),
     ),
@@ -359,7 +359,7 @@ REMOVALS = (
         "        consumer_metadata_max_age_ms=2000)",
         "        )",
         (
-            f"{FAUST}::test_the_consumer_created_by_faust_has_our_settings",
+            f"{FAUST}::test_the_consumer_created_by_faust_has_the_settings_of_the_transport",
             f"{KAFKA}::test_a_topic_reported_late_by_the_broker_is_assigned_within_seconds",
         ),
     ),
@@ -410,7 +410,7 @@ REMOVALS = (
         "agents/runtime/watchdog.py",
         "        self.tick, self.stuck_since, self.unowned_since, self.cut_since = now, None, None, None",
         "        pass",
-        (f"{WATCHDOG}::test_a_suspended_process_did_not_hang",),
+        (f"{WATCHDOG}::test_a_suspended_process_is_not_reported_as_hanging",),
     ),
     Removal(
         "fewer-log-lines",
@@ -707,8 +707,8 @@ REMOVALS = (
         "consumer_group_instance_id=None if kafka.embedded else instance_id(config), ",
         "",
         (
-            f"{FAUST}::test_the_consumer_created_by_faust_has_our_settings",
-            f"{KAFKA}::test_a_restart_of_one_worker_revokes_nothing_of_the_other",
+            f"{FAUST}::test_the_consumer_created_by_faust_has_the_settings_of_the_transport",
+            f"{KAFKA}::test_a_restart_of_a_worker_revokes_no_partition_of_another_worker",
         ),
     ),
     Removal(
@@ -733,6 +733,6 @@ REMOVALS = (
         "agents/runtime/faust_transport.py",
         "consumer._fetch_max_wait_ms = 250",
         "pass",
-        (f"{FAUST}::test_the_consumer_created_by_faust_has_our_settings",),
+        (f"{FAUST}::test_the_consumer_created_by_faust_has_the_settings_of_the_transport",),
     ),
 )

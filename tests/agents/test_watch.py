@@ -27,7 +27,7 @@ def test_without_records_the_watermark_advances_one_second_per_second():
     assert marks == [100, 101, 102, 103, 104]
 
 
-def test_records_ahead_of_it_advance_the_watermark():
+def test_records_ahead_of_the_watermark_advance_it():
     clock = WallClock()
     clock.mark(100 * SECOND, 0.0)
     assert clock.mark(500 * SECOND, 1.0) == 500 * SECOND

@@ -69,7 +69,7 @@ def watch_minutes(bench: ModuleType, minutes: list[tuple[list[int], list[list[in
     return watch.partition_state.features[FeatureKey("simulated", "f", "production")]
 
 
-def test_a_simulated_feature_equals_one_made_by_the_ingestor(bench: ModuleType) -> None:
+def test_a_simulated_feature_equals_a_feature_made_by_the_ingestor(bench: ModuleType) -> None:
     minutes = [
         ([12, 9], [[1, 0], [0, 1], [1, 1], [2, 0], [0, 1], [1, 0], [1, 1]]),
         ([0, 5], [[0, 1], *[[0, 0]] * 6]),

@@ -12,7 +12,7 @@ from monitor.stats.rate import Rate
 from monitor.stats.sampling_weights import Units, to_ppm
 
 
-def test_the_bounds_of_the_simulation_are_those_of_a_rate():
+def test_the_bounds_of_the_simulation_equal_those_of_a_rate():
     designs.same(trials=20)
 
 

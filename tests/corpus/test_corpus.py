@@ -68,7 +68,7 @@ def test_the_commands_print_the_recorded_outputs() -> None:
     check(scenario.replay())
 
 
-def test_verdicts_and_pins_equal_the_recorded_ones() -> None:
+def test_verdicts_and_pins_equal_the_recorded_output() -> None:
     check(scenario.evaluate())
 
 

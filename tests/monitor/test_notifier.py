@@ -139,7 +139,7 @@ def test_a_finding_becomes_one_page_of_the_deployment_and_ends_when_no_partition
         Episode.model_validate_json(json.dumps(episode))
 
 
-def test_several_findings_are_one_episode_and_a_worse_finding_escalates_it(bench):
+def test_several_findings_share_an_episode_and_a_worse_finding_escalates_it(bench):
     bench.findings = {1: [FEW]}
     bench.pass_time(120)
     bench.findings = {1: [DEAD], 2: [LAG]}

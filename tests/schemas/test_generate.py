@@ -92,7 +92,7 @@ def test_every_file_is_a_valid_json_schema_that_names_itself(name: str):
     assert schema["$id"] == f"urn:softfail:schema:{name}:1"
 
 
-def test_there_is_one_file_per_promised_model():
+def test_each_published_model_has_one_file():
     promised = {
         "response",
         "feedback",

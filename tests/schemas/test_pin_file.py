@@ -106,7 +106,9 @@ def test_making_a_pin_does_not_need_the_pin(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_an_invalid_file_is_one_fault_with_the_remedy(tmp_path: Path, pin: str | None, fault: str) -> None:
+def test_an_invalid_file_is_a_single_fault_with_the_remedy(
+    tmp_path: Path, pin: str | None, fault: str
+) -> None:
     assert faults(tmp_path, CONFIG, pin) == [f"pinned.march.file: pinned/march.json {fault}"]
 
 

@@ -105,7 +105,7 @@ def test_feedback_and_evaluations_copy_the_labels_of_their_response_by_handle_an
     assert single(fake.events("evaluation"))["reason"] == "mail <EMAIL>"
 
 
-def test_labels_of_old_responses_are_forgotten_but_their_handles_keep_them(client: Make, fake: Any) -> None:
+def test_labels_of_old_responses_are_evicted_and_remain_on_their_handles(client: Make, fake: Any) -> None:
     sf = client(recent_responses=2)
     answers = [sf.response(feature=f"f{number}", model="m") for number in range(3)]
     sf.feedback(str(answers[0]), accepted=True)  # forgotten: no feature, so invalid
@@ -383,7 +383,7 @@ def test_a_text_whose_redaction_fails_is_not_sent(client: Make, fake: Any) -> No
     assert "output" not in single(fake.events())
 
 
-def test_a_custom_redaction_runs_after_the_built_in_one_and_redact_false_leaves_the_text(
+def test_a_custom_redaction_runs_after_the_built_in_redaction_and_redact_false_leaves_the_text(
     client: Make, fake: Any
 ) -> None:
     client(redact=lambda text: text.replace("Ann", "<NAME>")).response(

@@ -70,7 +70,7 @@ def pems(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({**LOGIN, "protocol": "SASL_PLAINTEXT"}, "SASL_PLAINTEXT"),
     ],
 )
-def test_a_login_implies_tls_unless_the_protocol_says_otherwise(block, protocol):
+def test_a_login_implies_tls_unless_the_protocol_is_set(block, protocol):
     assert Security(**block).resolved == protocol
 
 
@@ -288,6 +288,6 @@ def test_the_debug_logs_of_the_clients_show_no_password(secret, caplog):
     assert "Request 3: auth_bytes=" in caplog.text
 
 
-def test_no_setting_is_blamed_for_a_broker_that_cannot_be_reached():
+def test_an_unreachable_broker_is_not_reported_as_a_wrong_setting():
     assert diagnose_connection("127.0.0.1:1", Security(**LOGIN)) is None
     assert diagnose_connection(["127.0.0.1:1", "nonsense"], None) is None

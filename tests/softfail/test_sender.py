@@ -215,9 +215,7 @@ def test_an_event_is_kept_and_retried_when_the_metadata_of_its_topic_times_out(
     assert item.outcomes == ["sent"]
 
 
-def test_offer_waits_for_space_and_returns_false_when_there_is_none(
-    make: Callable[..., Sender], fake: Any
-) -> None:
+def test_offer_waits_for_space_and_returns_false_without_it(make: Callable[..., Sender], fake: Any) -> None:
     is_up = threading.Event()
     sender = make(lambda: fake if is_up.is_set() else fail_to_connect(), queue_size=2)
     assert sender.offer(FakeItem(0), 0.1)

@@ -108,7 +108,7 @@ def test_an_event_dropped_after_it_is_numbered_is_missing(
     assert feature.missing - feature.producer_totals().dropped == 1
 
 
-def test_features_beyond_the_metered_ones_are_not_numbered_so_that_none_has_gaps(
+def test_features_above_the_metered_limit_are_not_numbered_so_that_none_has_gaps(
     client: Make, fake: Any
 ) -> None:
     sf = client(queue_size=100_000)
@@ -121,7 +121,7 @@ def test_features_beyond_the_metered_ones_are_not_numbered_so_that_none_has_gaps
     assert sorted(map(str, by_feature.values())) == ["[0, 1]"] * 1_000 + ["[None, None]"] * 100
 
 
-def test_through_a_broker_all_sent_events_are_received_and_lost_ones_are_missing(broker: Any) -> None:
+def test_through_a_broker_all_sent_events_are_received_and_lost_events_are_missing(broker: Any) -> None:
     from softfail import Softfail
 
     topic = broker.topic()

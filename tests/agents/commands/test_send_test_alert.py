@@ -134,7 +134,7 @@ def test_high_urgency_pages_and_a_single_channel_can_be_chosen(write_config, cap
     assert capsys.readouterr().out.count("\n") == 1
 
 
-def test_a_refused_key_is_reported_with_the_reason_and_without_the_key_and_the_others_go_on(
+def test_a_refused_key_is_reported_with_the_reason_without_its_value_and_other_channels_continue(
     write_config, capsys
 ):
     pager, receiver = FakePagerDuty("f" * 32), Anything(status=404)

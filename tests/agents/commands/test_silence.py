@@ -122,7 +122,7 @@ def test_invalid_requests_are_refused_by_name(change, says):
         new_silence(now=NOW, **fields)
 
 
-def test_a_refusal_is_one_line_and_exit_code_1(topic, capsys):
+def test_a_refusal_gives_a_one_line_error_and_exit_code_1(topic, capsys):
     assert main([*ADD[:2], "bot", *ADD[3:]]) == 1
     assert (topic, capsys.readouterr().err.startswith("refused: match: ")) == ({}, True)
 

@@ -177,7 +177,7 @@ def test_a_reset_names_the_features_it_deletes_and_the_episodes_it_resolves(reco
     assert "  p/e1 of bot/answer" in text
 
 
-def test_silences_of_the_notifier_are_listed_and_an_unreadable_one_is_named():
+def test_silences_of_the_notifier_are_listed_and_an_unreadable_silence_is_reported_by_id():
     value = json.dumps(
         {
             "record": "silence",
@@ -305,7 +305,7 @@ def test_invalid_arguments_are_reported(arguments):
     assert ended.value.code == 2
 
 
-def test_an_unreachable_broker_is_one_line_and_exit_code_78(monkeypatch, free_port, capsys):
+def test_an_unreachable_broker_gives_a_one_line_error_and_exit_code_78(monkeypatch, free_port, capsys):
     monkeypatch.setattr(command_line, "CONNECT_S", 0.1)
     monkeypatch.setenv("SOFTFAIL_KAFKA__BROKERS", f"localhost:{free_port()}")
     assert state.main(["inspect"]) == 78

@@ -98,7 +98,7 @@ def test_dead_letters_are_grouped_without_numbers_and_quoted_values_and_the_newe
 
 
 @given(st.lists(st.text(max_size=8), max_size=40))
-def test_every_dead_letter_is_in_exactly_one_group(errors):
+def test_every_dead_letter_belongs_to_exactly_one_group(errors):
     groups, _ = group_letters([found_of(error=error) for error in errors], LetterFilter(), set())
     assert sum(group.count for group in groups) == len(errors)
     assert len(groups) == len({error_template(error) for error in errors})
@@ -194,7 +194,7 @@ def test_an_unreadable_mark_is_an_error_and_not_a_second_write():
         decode_mark(b'{"reinjected":"all"}')
 
 
-def test_a_complete_letter_is_written_from_its_source_with_headers_or_from_itself_if_the_source_is_gone():
+def test_a_complete_dead_letter_is_written_from_its_source_or_if_that_is_deleted_from_its_own_value():
     headers = [("h", b"\xff"), ("softfail-forwarded", b"1"), (REINJECTED, b"old")]
     ready = judge_letter(found_of(event(), headers=headers), source_of(event(), headers=headers))
     assert isinstance(ready, Reinjection)
@@ -291,7 +291,7 @@ def test_nothing_is_written_without_a_confirmation(reachable, monkeypatch, capsy
     assert written == [[ready]]
 
 
-def test_a_failing_broker_is_one_line_and_exit_code_78(reachable, monkeypatch, capsys):
+def test_a_failing_broker_gives_a_one_line_error_and_exit_code_78(reachable, monkeypatch, capsys):
     def fails(*_: Any) -> None:
         raise KafkaTimeoutError("nobody\x1b answers")
 

@@ -18,7 +18,7 @@ def event(action="trigger", key="k", **changes):
     return json.dumps(whole | changes).encode()
 
 
-def test_a_trigger_opens_an_incident_a_second_adds_to_it_and_after_a_resolve_another_opens():
+def test_a_second_trigger_updates_the_incident_and_a_trigger_after_a_resolve_opens_another():
     receiver = FakePagerDuty(KEY)
     for action in ("trigger", "trigger", "acknowledge", "resolve", "trigger"):
         assert receiver.take(event(action))[0] == 202

@@ -24,7 +24,7 @@ def test_the_phases_take_the_requested_time():
     assert GRACE_S > 0
 
 
-def test_one_opened_and_resolved_episode_is_as_planned_even_if_it_started_as_a_ticket():
+def test_a_single_opened_and_resolved_episode_is_as_planned_even_if_it_started_as_a_ticket():
     assert misses([incident()], PLAN) == []
     assert misses([incident("softfail/e1/low"), incident()], PLAN) == []
 

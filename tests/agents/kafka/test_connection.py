@@ -85,7 +85,7 @@ def test_faust_gets_the_same_settings():
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
 @pytest.mark.parametrize("protocol", ["SASL_SSL", "SASL_PLAINTEXT"])
-def test_the_clients_of_faust_get_the_settings_of_ours(mechanism, protocol):
+def test_the_clients_of_faust_get_the_settings_of_the_other_clients(mechanism, protocol):
     from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
     kafka = Kafka.model_validate(
@@ -101,7 +101,7 @@ def test_the_clients_of_faust_get_the_settings_of_ours(mechanism, protocol):
     assert connection.blocking_clients(kafka) == {"bootstrap_servers": ["localhost:9092"], **ours}
 
 
-def test_the_clients_of_faust_without_a_login():
+def test_the_clients_of_faust_have_no_credentials_without_a_login():
     from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 
     tls = Kafka.model_validate({"security": {"protocol": "SSL"}})
@@ -170,7 +170,7 @@ def test_an_authentication_failure_is_tolerated_for_a_while_and_then_exits_with_
     assert 2 <= asked <= 5
 
 
-def test_one_accepting_broker_is_enough(monkeypatch):
+def test_a_single_accepting_broker_is_enough(monkeypatch):
     async def shake(kafka: Kafka, broker: str) -> None:
         if broker != "c:3":
             raise handshake.Refusal("no") if broker == "a:1" else ConnectionRefusedError("nobody")

@@ -170,7 +170,7 @@ def test_times_are_converted_to_offsets_and_the_end_is_excluded(broker):
         assert reader.partitions("another") == []
 
 
-def test_records_are_read_by_offset_in_any_order_and_missing_ones_are_none(broker):
+def test_records_are_read_by_offset_in_any_order_and_missing_records_are_none(broker):
     broker(log_of(A, B, count=10, without={4}), deleted_below=2)
     with BlockingTopicReader(Kafka()) as reader:
         offsets = [

@@ -44,7 +44,7 @@ async def until(condition, patience_s=40.0):
         await asyncio.sleep(0.05)
 
 
-def test_a_new_prompt_version_is_sent_to_pagerduty_once_through_a_kill_and_pages_nobody(tmp_path):
+def test_a_new_prompt_version_is_sent_to_pagerduty_once_through_a_kill_and_does_not_page(tmp_path):
     from confluent_kafka import Producer
 
     async def play():

@@ -244,7 +244,7 @@ def test_the_next_owner_sends_pings_and_the_previous_stops():
     run(scene)
 
 
-def test_alertmanager_gets_its_watchdog_too():
+def test_the_watchdog_is_sent_to_alertmanager_too():
     async def scene(ears, begin):
         begin().beat(0, 1)
         await until(lambda: ears.heard and ears.alerts)

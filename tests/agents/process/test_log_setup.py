@@ -20,7 +20,7 @@ class Clock:
         return self.now
 
 
-def test_one_of_equal_lines_a_second_is_logged_and_the_next_counts_the_suppressed_ones():
+def test_equal_lines_are_logged_once_a_second_and_the_next_line_counts_the_suppressed_lines():
     clock = Clock()
     limit = RateLimit(clock=clock)
     assert [limit.filter(line("no broker %s", args=(n,))) for n in range(100)] == [True] + [False] * 99

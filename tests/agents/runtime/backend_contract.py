@@ -271,7 +271,7 @@ def test_a_partition_without_state_starts_where_configured(broker: Broker):
     asyncio.run(scene())
 
 
-def test_a_restored_state_equals_the_last_written_one(broker: Broker):
+def test_a_restored_state_equals_the_last_written_state(broker: Broker):
     async def scene() -> None:
         await broker.publish("events", 0, *(b"%d" % n for n in range(9)))
         changelog = changelog_of(broker)

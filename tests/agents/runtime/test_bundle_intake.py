@@ -40,7 +40,7 @@ class Stage:
         self.rewound += 1
 
 
-def test_a_contiguous_bundle_is_applied_and_an_old_one_is_not(make_partition, bundle):
+def test_a_contiguous_bundle_is_applied_and_an_old_bundle_is_ignored(make_partition, bundle):
     async def scene() -> None:
         stage = Stage(await make_partition())
         for start, stop in ((0, 4), (0, 4), (2, 4), (4, 6)):

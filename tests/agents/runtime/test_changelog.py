@@ -229,7 +229,7 @@ def test_records_without_a_header_are_refused(make_changelog):
         make_changelog()._check_header(None, 16, True)
 
 
-def test_our_header_and_an_empty_topic_are_accepted(make_changelog):
+def test_the_matching_header_and_an_empty_topic_are_accepted(make_changelog):
     make_changelog()._check_header(json.dumps(HEAD).encode(), 16, True)
     make_changelog()._check_header(None, 16, False)
 

@@ -72,7 +72,7 @@ def test_a_bundle_has_the_positions_before_and_after_its_fetch():
     )
 
 
-def test_a_bundle_is_limited_in_bytes_and_the_next_one_is_contiguous():
+def test_a_bundle_is_limited_in_bytes_and_the_next_bundle_is_contiguous():
     async def scene() -> tuple[list[Bundle], int]:
         _, assignment = assigned(A, position=0)
         result = fetcher.FetchResult(
@@ -219,7 +219,7 @@ def test_seeks_use_our_positions_in_the_consumer_thread():
     assert called == [(A, 42, "consumer")]
 
 
-def test_only_durable_positions_are_committed_whatever_faust_acknowledged():
+def test_only_durable_positions_are_committed_for_any_acknowledgement_by_faust():
     consumer = object.__new__(faust_transport.Consumer)
     ledger = type("Ledger", (), {"durable": lambda self: {TP("t", 0): 17}})()
     consumer.app = type("App", (), {"ledger": ledger})

@@ -76,7 +76,7 @@ def test_a_cancelled_bundle_is_completed_first(make_partition, bundle, monkeypat
     asyncio.run(scene())
 
 
-def test_a_jump_of_hours_is_applied_in_many_steps_with_the_outputs_of_one():
+def test_a_jump_of_hours_is_applied_in_many_steps_with_the_outputs_of_a_single_step():
     def event(minute: int, model: str) -> FileRecord:
         time_of = f"2026-03-02T{9 + minute // 60:02}:{minute % 60:02}:00Z"
         fields = {

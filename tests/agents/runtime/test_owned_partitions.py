@@ -131,7 +131,7 @@ def test_a_restore_logs_its_progress_and_its_total(make_store, monkeypatch, capl
     assert "restored 2 partitions: 240,006 records of state in" in caplog.text
 
 
-def test_a_partition_knows_the_duration_of_its_restore(make_store):
+def test_the_duration_of_the_restore_of_a_partition_is_recorded(make_store):
     async def scene() -> None:
         kafka = made_kafka()
         store = make_store(kafka)

@@ -117,7 +117,7 @@ def test_fetching_resumes_only_when_all_assigned_partitions_are_restored(worker,
     asyncio.run(scene())
 
 
-def test_the_seek_after_a_rebalance_is_ours(worker, monkeypatch):
+def test_the_seek_after_a_rebalance_uses_the_durable_positions(worker, monkeypatch):
     """Faust calls ``perform_seek`` after the signal; its own seek would undo a seek in the signal."""
 
     async def scene() -> tuple[list[Any], Any]:
@@ -202,7 +202,7 @@ def test_a_revoked_partition_does_not_stop_the_stream(worker):
     assert asyncio.run(scene()) == 0
 
 
-def test_the_consumer_created_by_faust_has_our_settings(worker):
+def test_the_consumer_created_by_faust_has_the_settings_of_the_transport(worker):
     async def scene() -> dict[str, Any]:
         running = worker()
         consumer = running.faust.consumer._thread._create_worker_consumer(running.faust.transport)
@@ -368,7 +368,7 @@ def test_unowned_partitions_are_detected_by_asking_the_group(monkeypatch):
     asyncio.run(scene())
 
 
-def test_faust_commits_the_durable_position_whatever_was_acknowledged(worker, monkeypatch):
+def test_faust_commits_the_durable_position_for_any_acknowledgement(worker, monkeypatch):
     async def scene() -> tuple[list[Any], int]:
         running = worker()
         consumer, committed = running.faust.consumer, []

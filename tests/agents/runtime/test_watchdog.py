@@ -100,7 +100,7 @@ def test_partitions_without_owner_for_a_minute_are_a_failure():
     assert state.reason(100.0) == "the topic has partitions that nobody owns"
 
 
-def test_a_suspended_process_did_not_hang():
+def test_a_suspended_process_is_not_reported_as_hanging():
     state = WatchdogState(tick=0.0, stuck_since=0.0, unowned_since=0.0)
     state.reset(1000.0)
     assert state.reason(1000.0) is None

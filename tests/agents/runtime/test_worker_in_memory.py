@@ -134,7 +134,7 @@ def require_undisturbed(kafka: MemoryKafka) -> None:
 
 @settings(max_examples=examples(1 / 2))
 @given(st.integers(0, 2**32))
-def test_whatever_is_dropped_killed_or_wakes_up_late_equals_an_undisturbed_run(seed):
+def test_a_run_with_drops_kills_and_late_owners_equals_an_undisturbed_run(seed):
     async def scene() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # of processes that have ended
         rng, kafka = random.Random(seed), made_kafka()
@@ -197,7 +197,7 @@ def test_a_broker_that_is_down_ends_the_process_and_its_successor_loses_nothing(
         asyncio.run(scene())
 
 
-def test_a_checkpoint_that_the_broker_does_not_confirm_is_there_or_not_and_never_in_part():
+def test_a_checkpoint_that_the_broker_does_not_confirm_is_written_completely_or_not_at_all():
     async def scene() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)
         rng, kafka = random.Random(2), made_kafka()

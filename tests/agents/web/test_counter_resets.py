@@ -36,7 +36,7 @@ def test_a_counter_starts_at_zero_where_its_state_was_restored(fake_worker, part
     assert scrape(worker)["softfail_segments"] == {("s", "f", "e"): 1_000_007}
 
 
-def test_the_sum_does_not_decrease_when_a_partition_moves_away_and_back(fake_worker, part, letters):
+def test_a_total_does_not_decrease_when_a_partition_moves_away_and_back(fake_worker, part, letters):
     worker = fake_worker([part(letters(5), 0), part(letters(9), 1)])
     assert scrape(worker)[NAME] == {("json",): 14}
     moved = worker.parts.pop()

@@ -123,7 +123,7 @@ def test_consumer_lag_is_the_end_minus_the_position_and_absent_while_the_end_is_
     assert ("softfail_consumer_lag_records", (("agent", "watch"), ("partition", "1"))) not in samples
 
 
-def test_a_worker_without_partitions_exports_it_for_each_agent(fake_worker):
+def test_a_worker_without_partitions_exports_zero_partitions_for_each_agent(fake_worker):
     samples = _samples(_scrape(fake_worker([]))[0])
     assert samples["softfail_owned_partitions", (("agent", "watch"),)] == 0
     assert samples["softfail_owned_partitions", (("agent", "notify"),)] == 0

@@ -55,7 +55,7 @@ def test_port_0_takes_a_free_port_and_logs_it(realistic_worker, caplog):
     assert "token" not in caplog.text
 
 
-def test_a_port_in_use_is_one_error_with_its_keys_and_the_remedy(realistic_worker):
+def test_a_port_in_use_is_a_single_error_with_its_keys_and_the_remedy(realistic_worker):
     async def run():
         first = WebServer(realistic_worker(), Http(port=0))
         await first.start()
@@ -175,7 +175,7 @@ def test_an_open_episode_shows_the_end_of_its_silence_and_the_others_do_not(
     assert silenced == {"search": later["until"], "support-bot": None}
 
 
-def test_a_silence_of_everything_matches_no_episode_about_softfail(fake_worker, fake_core, part, status):
+def test_a_silence_of_all_features_matches_no_episode_about_softfail(fake_worker, fake_core, part, status):
     from datetime import UTC, datetime
 
     page_data = status(datetime.now(UTC))
@@ -224,7 +224,7 @@ def test_the_status_keeps_the_lines_of_an_answer(realistic_worker):
     assert status["silences"][0]["author"] == "ann\n\tx"
 
 
-def test_many_viewers_cost_one_reading_of_the_cores_a_second(fake_worker, fake_core, part):
+def test_the_cores_are_read_at_most_once_a_second_for_any_number_of_viewers(fake_worker, fake_core, part):
     class Counting(fake_core):
         asked = 0
 

@@ -154,7 +154,9 @@ def test_a_lost_or_duplicated_event_is_a_finding_in_the_table(exact, written, ch
     assert dict(comparison.rows)["events lost / counted twice"] == shown
 
 
-def test_an_additional_revision_is_a_finding_except_in_an_outage_and_a_missing_one_always_is(exact, written):
+def test_an_additional_revision_is_a_finding_except_in_an_outage_and_a_missing_revision_always(
+    exact, written
+):
     for change, outages, expected in (
         (1, False, ["windows differing"]),
         (1, True, []),
@@ -167,7 +169,9 @@ def test_an_additional_revision_is_a_finding_except_in_an_outage_and_a_missing_o
         assert differing(comparison) == expected
 
 
-def test_a_transition_with_other_numbers_is_a_finding_except_with_fewer_events_in_an_outage(exact, written):
+def test_a_transition_with_different_numbers_is_a_finding_except_with_fewer_events_in_an_outage(
+    exact, written
+):
     index = next(
         nth
         for nth, message in enumerate(written["alerts"])

@@ -215,7 +215,7 @@ def test_a_lost_or_duplicated_copy_is_detected():
     assert len(oracle.compute([*run.topic, copies[0]], run.corpus.settings(), 4).doubled_forwards) == 1
 
 
-def test_the_corpus_contains_every_kind_of_trouble():
+def test_the_corpus_contains_every_kind_of_fault():
     run, computed = cached_run("in time"), expected("in time")
     kinds = {
         "late",

@@ -77,7 +77,7 @@ def rows(ran: Finished) -> dict[tuple[str, str], int]:
     return {(row["outcome"], row["reason"]): row["count"] for row in rows}
 
 
-def test_an_empty_topic_is_reported_without_error_and_a_missing_one_is_78(make_topics):
+def test_an_empty_topic_is_reported_without_error_and_a_missing_topic_exits_with_78(make_topics):
     topics = make_topics(2)
     ran = command(topics)
     assert (ran.returncode, "no dead letters in" in ran.stdout) == (0, True)

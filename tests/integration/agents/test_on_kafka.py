@@ -145,7 +145,7 @@ def test_topics_are_created_once_with_the_documented_settings(make_topics):
     }
 
 
-def test_different_settings_are_reported_with_the_remedy_and_fatal_ones_fail(make_topics):
+def test_different_settings_are_reported_with_the_remedy_and_fatal_differences_fail(make_topics):
     topics = make_topics(4)
     alter(topics, "samples", {"retention.ms": "1000"})
     output = topics_command(topics)
@@ -212,7 +212,7 @@ def test_an_invalid_event_is_a_dead_letter_and_its_neighbours_are_counted(make_t
     assert "RESTART" not in workers.log()
 
 
-def test_an_event_without_key_in_any_partition_is_measured_in_its_own(make_topics, worker):
+def test_an_event_without_key_is_measured_in_the_partition_of_its_feature(make_topics, worker):
     topics = make_topics(4)
     _, metrics = worker(topics)
     for partition in range(4):

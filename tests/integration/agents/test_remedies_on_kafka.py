@@ -212,7 +212,9 @@ def test_a_topic_reported_late_by_the_broker_is_assigned_within_seconds(
     assert "RESTART" not in workers.log()
 
 
-def test_a_restart_of_one_worker_revokes_nothing_of_the_other(make_topics, make_workers, counting_command):
+def test_a_restart_of_a_worker_revokes_no_partition_of_another_worker(
+    make_topics, make_workers, counting_command
+):
     """A static member comes back under its name; without one, both would lose and restore everything."""
     topics = make_topics(4)
     session_s = 15  # much longer than a worker takes to start on a busy machine

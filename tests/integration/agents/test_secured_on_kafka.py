@@ -364,7 +364,7 @@ def changes(pki: Path, wrong: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_each_wrong_setting_is_one_error_that_names_its_key(
+def test_each_wrong_setting_is_a_single_error_that_names_its_key(
     wrong: str, broker: Any, block: dict[str, str], pki: Path
 ):
     security = {name: value for name, value in {**block, **changes(pki, wrong)}.items() if value is not None}

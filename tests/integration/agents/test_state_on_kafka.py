@@ -387,7 +387,7 @@ def test_a_reset_resolves_open_episodes_and_the_notifier_sends_it(monitored):
     }
 
 
-def test_a_dropped_episode_is_resolved_and_a_remaining_breach_opens_a_new_one(monitored):
+def test_a_dropped_episode_is_resolved_and_a_remaining_breach_opens_a_new_episode(monitored):
     open_one = monitored.fire()
     monitored.workers.retire(1)
     done = monitored.state(

@@ -141,7 +141,7 @@ def test_the_whole_interval_must_breach_the_threshold() -> None:
 
 
 @pytest.mark.long_form
-def test_many_healthy_hours_open_no_incident() -> None:
+def test_healthy_hours_open_no_incident() -> None:
     rng, hours = random.Random(5), by_profile(30, 100)
     values = [
         event(nth * 36.0, error_type="timeout" if rng.random() < 0.01 else None) for nth in range(hours * 100)
@@ -172,7 +172,7 @@ def test_the_pass_rate_floor_pages_when_most_answers_fail_any_evaluator() -> Non
 
 
 @pytest.mark.long_form
-def test_low_traffic_with_one_failure_a_day_opens_nothing_and_a_total_outage_opens_one_episode() -> None:
+def test_low_traffic_with_a_daily_failure_opens_nothing_and_a_total_outage_opens_one_episode() -> None:
     days = by_profile(3, 7)
     failing = [nth % 72 == 5 for nth in range(72 * days)] + [True] * 72
     values = [

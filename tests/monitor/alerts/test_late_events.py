@@ -123,7 +123,7 @@ def test_late_events_are_counted_the_same_over_restarts_and_bundles(bundle: int,
     assert run(values, bundle, every) == run(values)
 
 
-def test_the_counts_of_late_events_leave_with_their_hour() -> None:
+def test_the_counts_of_late_events_expire_with_their_hour() -> None:
     watch = Watch(CONFIG)
     values = [*with_late(healthy(7), 3600, 300), event(20_000)]
     watch.apply([FileRecord(value, offset) for offset, value in enumerate(values)])

@@ -74,7 +74,7 @@ def test_a_page_resolves_an_hour_after_its_paging_incidents_and_a_firing_warning
     assert {incident["rule"] for incident in opened["incidents"]} == {"drift"}
 
 
-def test_paging_incidents_within_a_quarter_of_an_hour_share_one_page(make_world, call):
+def test_paging_incidents_within_15_minutes_share_a_page(make_world, call):
     world = make_world()
     world.run(
         traffic(

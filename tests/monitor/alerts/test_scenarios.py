@@ -101,7 +101,7 @@ def test_a_rate_around_its_threshold_for_hours_pages_at_most_twice_and_ends_afte
     assert max(second for state, second in world.transitions(rule) if state == "resolved") >= 300 * MINUTE
 
 
-def test_a_fault_that_returns_within_an_hour_ends_after_a_quiet_hour_and_a_later_one_ends_as_usual(
+def test_a_fault_that_returns_within_an_hour_ends_after_a_quiet_hour_and_a_later_fault_ends_as_usual(
     make_world, calls
 ):
     world = make_world(ALONE | {"rules": [ERRORS]})
@@ -128,7 +128,7 @@ def test_an_incident_that_was_only_pending_before_it_fired_ends_as_usual(make_wo
     assert states[-1][1] <= 30 * MINUTE
 
 
-def test_three_events_an_hour_with_one_daily_failure_page_nobody(make_world, call):
+def test_three_events_an_hour_with_a_daily_failure_do_not_page(make_world, call):
     world = make_world()
     world.run(
         [call(nth * 1200.0, error_type="timeout" if nth % 72 == 40 else None) for nth in range(3 * 72)],

@@ -52,7 +52,7 @@ def test_events_of_a_wrong_clock_are_marked(step_s: float, ahead_s: float, count
 
 @pytest.mark.parametrize("step_s", [1.0, 6.0, 30.0])
 @pytest.mark.parametrize("ahead_s", [400, 1900, HOUR_S, 7 * HOUR_S])
-def test_a_clock_that_is_a_little_ahead_is_found_in_the_traffic(step_s: float, ahead_s: float) -> None:
+def test_a_clock_slightly_ahead_is_detected_from_the_traffic(step_s: float, ahead_s: float) -> None:
     seconds = steady(0, 3000 * step_s, step_s)
     assert marked([*seconds[:500], seconds[500] + ahead_s, *seconds[500:]]) == [500]
 
@@ -67,7 +67,7 @@ def test_many_wrong_events_in_a_row_and_a_producer_that_is_ahead_all_the_time_ar
 
 @pytest.mark.parametrize("gap_s", [400, HOUR_S, 14 * HOUR_S, 62 * HOUR_S, 20 * DAY_S])
 @pytest.mark.parametrize("step_s", [2, 60, 1000])
-def test_a_gap_is_no_wrong_clock(gap_s: float, step_s: float) -> None:
+def test_a_gap_in_a_file_is_no_wrong_clock(gap_s: float, step_s: float) -> None:
     rng = random.Random(round(gap_s + step_s))
     seconds = [*steady(0, 80 * step_s, step_s), *steady(80 * step_s + gap_s, 240 * step_s + gap_s, step_s)]
     assert marked(seconds) == []
@@ -85,7 +85,7 @@ def test_office_hours_with_late_events_have_no_wrong_clock() -> None:
     assert marked(seconds) == []
 
 
-def test_features_one_after_the_other_and_newest_first_have_no_wrong_clock() -> None:
+def test_features_in_sequence_or_newest_first_have_no_wrong_clock() -> None:
     for step_s in (30, 2 * HOUR_S):
         feature = steady(0, 7 * DAY_S if step_s > 1000 else 2 * HOUR_S, step_s)
         shifted = [second + step_s / 2 for second in feature]
@@ -105,7 +105,7 @@ def test_every_record_is_passed_on_in_its_order(seconds: list[int], look_ahead: 
     assert marked(sorted(seconds), look_ahead) == [] or max(seconds) > 8 * DAY_S
 
 
-def test_no_more_than_the_look_ahead_is_read_before_a_record_is_passed_on() -> None:
+def test_at_most_the_look_ahead_is_read_before_a_record_is_yielded() -> None:
     read = 0
 
     def records() -> object:

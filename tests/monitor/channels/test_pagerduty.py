@@ -230,7 +230,7 @@ def test_only_http_links_are_sent_and_their_values_are_quoted(channel, episode_o
         (None, {}, Retry("said")),
     ],
 )
-def test_each_answer_has_one_meaning(channel, status, headers, result):
+def test_each_response_code_has_one_meaning(channel, status, headers, result):
     assert channel.interpret(status, headers, b" said\n", 10_000_000) == result
 
 

@@ -118,7 +118,7 @@ def test_several_findings_are_a_list_of_at_most_ten(channel, episode_of):
     assert "\n• and 8 more\n*Likely:* a &lt;new&gt; model\n*Next:* " in lists
 
 
-def test_labels_and_model_output_mention_nobody(channel, episode_of):
+def test_labels_and_model_output_cannot_mention_users(channel, episode_of):
     shout = "<!channel> <@U123> <!subteam^S1|x> @here @Everyone &lt;!here&gt; <https://evil.example|click>"
     odd = episode_of(service=shout, feature=shout, reason=shout, rules=(shout, "b"))
     odd = odd.model_copy(
@@ -184,7 +184,7 @@ def test_a_truncated_text_respects_the_limit_and_splits_no_escape(text, most):
         (429, b"", Retry("429", 30.0, hold=True)),
     ],
 )
-def test_each_answer_has_one_meaning(channel, status, body, result):
+def test_each_response_code_has_one_meaning(channel, status, body, result):
     assert channel.interpret(status, {}, body, 0) == result
 
 

@@ -274,7 +274,7 @@ def test_coverage_holds_when_sampling_depends_on_the_outcome(
     assert missed <= most_missed(0.2, STREAMS)
 
 
-def test_a_sampled_event_counts_for_several_and_the_rarest_class_for_one() -> None:
+def test_a_sampled_event_counts_for_several_events_and_an_event_of_the_rarest_class_for_one() -> None:
     rate = Rate()
     rate.add(1_000_000, 20, 20)
     rate.add(10_000, 20, 0)

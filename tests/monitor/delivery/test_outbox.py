@@ -302,7 +302,7 @@ def test_a_step_that_the_receiver_cannot_accept_delays_others_by_at_most_one_pro
     assert all(time - int(name.removeprefix("ticket-")) <= 60 for name, time in got)
 
 
-def test_two_hundred_waiting_episodes_do_not_flood_a_receiver_that_is_down(config, episode_of, nine_us):
+def test_two_hundred_waiting_episodes_do_not_flood_an_unavailable_receiver(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, *(episode_of(f"e{number}", urgency="low") for number in range(200)))
     tries = 0
@@ -362,7 +362,7 @@ def test_a_refused_trigger_is_tried_again_after_six_hours_and_after_a_restart(co
     assert send_due(outbox, nine_us + 360 * MINUTE)[0][0] == "trigger"
 
 
-def test_an_episode_stays_open_after_a_refused_update(config, episode_of, nine_us):
+def test_an_episode_remains_open_after_a_refused_update(config, episode_of, nine_us):
     outbox = OutboxCore(config)
     put(outbox, episode_of())
     send_due(outbox, nine_us)

@@ -134,7 +134,7 @@ def run(notifier, steps):
 
 @settings(max_examples=examples(3))
 @given(order=ORDER, steps=STEPS)
-def test_each_episode_is_opened_once_then_resolved_once_and_none_is_lost(episode_of, nine_us, order, steps):
+def test_each_episode_is_opened_once_and_then_resolved_once(episode_of, nine_us, order, steps):
     notifier = Notifier(log_of(episode_of, order), nine_us)
     run(notifier, steps)
     effects = {

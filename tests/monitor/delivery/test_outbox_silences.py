@@ -177,7 +177,7 @@ def test_a_page_attempted_before_the_silence_is_resolved_because_it_may_have_arr
     assert world.send_due(31) == [("note", "softfail/e1/missed", "missed while down")]
 
 
-def test_a_resolve_read_after_the_silence_resolves_attempted_deliveries_and_pages_nobody(
+def test_a_resolve_read_after_the_silence_resolves_attempted_deliveries_and_sends_no_page(
     world,
 ):
     world.silence(0, 30)
@@ -271,7 +271,7 @@ def test_a_page_sent_at_the_end_of_a_silence_is_resolved_after_a_crash_and_the_e
     assert world.send_due(30.1) == [RESOLVED]
 
 
-def test_configured_silences_behave_like_requested_ones_and_end_when_they_are_removed(
+def test_configured_silences_behave_like_requested_silences_and_end_when_they_are_removed(
     world,
 ):
     plan = CONFIG.model_validate(

@@ -67,7 +67,7 @@ def names(step):
     return [member.feature for member in step.episode.members]
 
 
-def test_a_provider_outage_in_six_features_is_one_page_that_lists_them(outbox, make_episode, nine_us):
+def test_a_provider_outage_in_six_features_is_one_page_that_lists_the_features(outbox, make_episode, nine_us):
     put(outbox, make_episode("a"), now_us=nine_us)
     assert brief(send_due(outbox, nine_us)) == [("trigger", "a/high", "opened")]
     put(
@@ -181,7 +181,7 @@ def test_a_page_does_not_wait_behind_a_ticket(outbox, make_episode, nine_us):
     ]
 
 
-def test_the_second_episode_does_not_wait_for_a_resolved_one(outbox, make_episode, nine_us):
+def test_the_second_episode_does_not_wait_for_a_resolved_episode(outbox, make_episode, nine_us):
     put(outbox, make_episode("a"), make_episode("b"), now_us=nine_us)
     send_due(outbox, nine_us)
     put(outbox, make_episode("a", "resolved", minute=0.2), now_us=nine_us + 12 * SECOND)
@@ -217,7 +217,7 @@ def test_a_channel_with_its_own_grouping_gets_each_episode(make_episode, nine_us
     ]
 
 
-def test_a_member_that_started_and_ended_since_the_last_trigger_is_sent_before_the_resolve(
+def test_an_episode_that_started_and_ended_since_the_last_trigger_is_sent_before_the_resolve(
     outbox, make_episode, nine_us
 ):
     put(outbox, make_episode("a"), make_episode("b"), make_episode("c"), now_us=nine_us)
@@ -232,7 +232,7 @@ def test_a_member_that_started_and_ended_since_the_last_trigger_is_sent_before_t
     assert (first.reason, names(first), second.action) == ("more features", ["d", "a", "b", "c"], "resolve")
 
 
-def test_an_outage_that_ended_before_delivery_is_one_note_that_lists_its_members(
+def test_an_outage_that_ended_before_delivery_is_one_note_that_lists_its_episodes(
     outbox, make_episode, nine_us
 ):
     put(
@@ -247,7 +247,7 @@ def test_an_outage_that_ended_before_delivery_is_one_note_that_lists_its_members
     assert not [step for step in steps if step.action == "trigger"]
 
 
-def test_a_notifier_after_downtime_sends_one_page_and_resolves_a_possibly_delivered_second_one(
+def test_a_notifier_after_downtime_sends_one_page_and_resolves_a_possibly_delivered_second_page(
     outbox, make_episode, nine_us
 ):
     put(outbox, make_episode("a"), make_episode("b"), make_episode("c"), now_us=nine_us + 10 * MINUTE)
@@ -259,7 +259,7 @@ def test_a_notifier_after_downtime_sends_one_page_and_resolves_a_possibly_delive
     ]
 
 
-def test_the_page_lists_members_that_have_ended(outbox, make_episode, nine_us):
+def test_the_page_lists_episodes_that_have_ended(outbox, make_episode, nine_us):
     put(outbox, make_episode("a"), make_episode("b"), make_episode("c"), now_us=nine_us)
     send_due(outbox, nine_us)
     put(outbox, make_episode("b", "resolved", minute=1), now_us=nine_us + MINUTE)
@@ -414,7 +414,7 @@ FATES = st.lists(
 
 @settings(max_examples=examples(3), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lives=LIVES, fates=FATES)
-def test_under_any_failures_each_episode_is_sent_and_exactly_the_firing_ones_are_on_an_open_page(
+def test_under_any_failures_each_episode_is_sent_and_exactly_the_firing_episodes_are_on_an_open_page(
     make_episode, lives, fates
 ):
     world = World(make_episode, lives)

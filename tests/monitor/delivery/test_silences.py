@@ -109,7 +109,7 @@ def test_an_expired_silence_is_dropped_a_day_after_its_end():
     assert (silences.records, silences.take(silence(), NOW + 3 * DAY), silences.records) == ({}, ["s1"], {})
 
 
-def test_at_most_a_thousand_silences_are_kept_and_expired_ones_are_evicted_first():
+def test_at_most_a_thousand_silences_are_kept_and_expired_silences_are_evicted_first():
     silences = Silences()
     for number in range(MOST):
         silences.take(silence(f"s{number}", minutes=(0, 10 + number)), NOW)

@@ -138,7 +138,7 @@ def test_constant_failures_are_not_part_of_the_excess() -> None:
     )
 
 
-def test_without_excess_failures_the_calls_decide() -> None:
+def test_without_excess_failures_the_origin_follows_the_calls() -> None:
     assert attributed(feature_of(Traffic("m", "one", 90, 5, 5), Traffic("n", "two", 10, 5, 5))) == (
         "one",
         "m",
@@ -171,7 +171,7 @@ def test_attribution_uses_the_data_at_the_start_and_not_an_hour_later() -> None:
     assert origin_of(later, {"a": incident()}, BEGUN * MINUTE_US, 240 * MINUTE_US) == ("two", "n")
 
 
-def test_the_hour_of_the_start_is_not_part_of_the_usual_rate() -> None:
+def test_the_hour_of_the_start_is_excluded_from_the_usual_rate() -> None:
     feature = feature_of(Traffic("m", "one", 90), Traffic("n", "two", 20, 0, 9), minutes=120)
     for segment in feature.segments.values():
         for hour in (0, 60):
@@ -252,7 +252,7 @@ def test_a_label_that_became_frequent_is_attributed_to_its_segment() -> None:
     ), "what became rare"
 
 
-def test_without_countable_failures_the_calls_decide() -> None:
+def test_without_countable_failures_the_origin_follows_the_calls() -> None:
     few, many = Traffic("n", "two", 10), Traffic("m", "one", 90)
     assert attributed(feature_of(few, many), incident("output_text", above=None)) == ("one", "m")
     assert (
@@ -270,7 +270,7 @@ def test_incidents_of_segments_use_only_those_segments() -> None:
     assert attributed(feature, incident(model="gone")) == NO_ORIGIN
 
 
-def test_the_incidents_of_highest_severity_that_still_fire_decide() -> None:
+def test_the_open_incidents_of_highest_severity_determine_the_urgency() -> None:
     feature = feature_of(Traffic("m", "one", 40, 0, 20), Traffic("n", "two", 40, 0, 20))
     assert attributed(feature, incident(model="n", severity="warning"), incident(model="m")) == ("one", "m")
     assert attributed(feature, incident(model="n"), incident(model="m", state="resolved")) == ("two", "n")
@@ -402,7 +402,7 @@ def test_an_outage_keeps_its_provider_from_first_to_last_record_through_restarts
     assert alerts_of(values, every=7) == whole
 
 
-def test_a_record_has_only_known_origin_fields() -> None:
+def test_a_record_has_only_the_documented_origin_fields() -> None:
     values = [
         event(
             nth * 3, model="a", **({"output": "", "error_type": "timeout"} if nth > 1320 and nth % 2 else {})

@@ -211,7 +211,7 @@ def test_a_change_is_reported_once_although_it_lasts_for_days_and_returns() -> N
     ]
 
 
-def test_a_later_change_does_not_repeat_earlier_ones() -> None:
+def test_a_later_change_does_not_repeat_earlier_changes() -> None:
     def each_day(minute: float, rng: random.Random) -> dict[str, Any]:
         day = int(minute // DAY_MINUTES)
         return {"prompt_version": f"v{day}", "response_model": "ab"[day % 2]}
@@ -263,7 +263,7 @@ def test_a_change_over_a_day_old_on_arrival_is_not_reported() -> None:
     assert len(change_records(values, now_us=now_us - 3600 * 1_000_000)) == 1
 
 
-def test_late_events_of_a_name_neither_repeat_nor_prevent_its_report() -> None:
+def test_late_events_with_a_name_neither_repeat_nor_prevent_its_report() -> None:
     values = scene(versions(), 50)
     late = event(29.5, prompt_version="v8")
     for position in (603, 620, 660, 700):

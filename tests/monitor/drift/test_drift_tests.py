@@ -207,7 +207,7 @@ DRAWS = {
 @pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
 @given(seed=st.integers(0, 2**32), n=st.integers(20, 1500), m=st.integers(20, 500), times=st.floats(0.5, 2))
 @settings(max_examples=examples(1 / 4))
-def test_the_binned_kolmogorov_smirnov_distance_is_below_scipys_by_at_most_the_share_of_one_bin(
+def test_the_binned_kolmogorov_smirnov_distance_is_below_scipys_by_at_most_the_share_of_a_bin(
     draw, seed, n, m, times
 ):
     """Both histograms are ``NumberSummary``s as in panes. Bins hide only differences inside one bucket."""

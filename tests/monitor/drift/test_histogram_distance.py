@@ -95,7 +95,7 @@ def test_the_kolmogorov_p_value_equals_scipys_in_the_deciding_range(d: float, n:
         assert p_value > 0.29
 
 
-def test_a_histogram_has_distance_zero_to_itself_and_none_to_an_empty_one() -> None:
+def test_a_histogram_has_distance_zero_to_itself_and_none_to_an_empty_histogram() -> None:
     number = number_of([1, 5, 5, 900])
     assert quick(number, number) == (0.0, 0.0, 1.0)
     assert HistogramShape.from_number(NumberSummary()) is None

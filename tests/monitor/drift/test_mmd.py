@@ -56,7 +56,7 @@ def p_values(draw: Callable[[int], np.ndarray], n: int, m: int, runs: int) -> np
 @pytest.mark.llmdrift
 @pytest.mark.parametrize("model", [MARCH, JUNE])
 @pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])
-def test_random_splits_of_one_models_answers_have_the_nominal_false_alarm_rate(answers, name, model):
+def test_random_splits_of_the_answers_of_a_model_have_the_nominal_false_alarm_rate(answers, name, model):
     """The answers of June to PRIME_FULL are three texts, one of which occurs 934 times in 1,000."""
     vectors, rng = answers(name, model), np.random.default_rng(21)
     drawn_p_values = p_values(lambda count: vectors[rng.permutation(len(vectors))[:count]], 400, 60, 1000)

@@ -42,7 +42,7 @@ def test_three_failing_events_an_hour_after_a_healthy_week_alarm_by_the_eighth()
 
 @pytest.mark.parametrize("before", [0, 1])
 @pytest.mark.parametrize("hour", [0, 11, 23])
-def test_one_daily_failure_at_three_events_an_hour_never_alarms_with_or_without_history(before, hour):
+def test_a_daily_failure_at_three_events_an_hour_never_alarms_with_or_without_history(before, hour):
     detector = ShiryaevRoberts(RUN_LENGTH)
     for edge in range(504):
         detector.step(1, float(before and edge % 72 == 5), edge)
@@ -74,7 +74,7 @@ def test_a_decreased_rate_is_ignored():
     assert fed(detector, rng, 0.05, 400, begin=100) is None
 
 
-def test_the_run_length_between_false_alarms_is_at_least_the_promised_one():
+def test_the_run_length_between_false_alarms_is_at_least_the_promised_run_length():
     """100 streams of 300 blocks at a run length of 3,000 blocks: at most ten false alarms are expected."""
     rng, alarms = np.random.default_rng(3), 0
     for _ in range(100):
@@ -161,7 +161,7 @@ def test_a_reference_of_100_events_does_not_alarm_without_a_change(size, p):
         assert fed(detector, rng, p, 400, size=size) is None
 
 
-def test_a_correlation_that_is_assumed_makes_a_block_weigh_less_and_the_reference_not_smaller():
+def test_an_assumed_correlation_reduces_the_weight_of_a_block_and_not_the_size_of_the_reference():
     plain, careful = ShiryaevRoberts(RUN_LENGTH), ShiryaevRoberts(RUN_LENGTH)
     for edge in range(10):
         plain.step(100, 2, edge)
@@ -236,7 +236,7 @@ def test_a_snapshot_is_short():
     assert len(json.dumps(detector.state(), separators=(",", ":"))) < 170
 
 
-def test_weights_are_shares_one_per_multiplier():
+def test_each_multiplier_has_a_weight_and_the_weights_sum_to_one():
     assert len(WEIGHTS) == len(ODDS)
     assert sum(WEIGHTS) == pytest.approx(1)
 

@@ -33,7 +33,7 @@ def number_of(ppm: int, values: list[int]) -> NumberSummary:
 
 
 @given(parts, st.integers(0, 5))
-def test_unmerged_numbers_have_bit_for_bit_the_histogram_of_the_merged_ones(
+def test_unmerged_numbers_have_the_histogram_of_merged_numbers_bit_for_bit(
     panes: list[tuple[int, list[int]]], scale: int
 ) -> None:
     numbers, merged = [number_of(*item) for item in panes], NumberSummary()

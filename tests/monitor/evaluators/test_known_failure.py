@@ -100,7 +100,7 @@ def judge(output, response, **fields):
 
 
 @pytest.mark.parametrize(("text", "kind"), FAILURES)
-def test_a_known_failure_fails_and_is_named(text, kind, response):
+def test_a_known_failure_fails_and_its_name_is_reported(text, kind, response):
     verdict = judge(text, response)
     assert (verdict.state, verdict.reason) == (State.FAILED, f"known failure: {kind}")
 
@@ -125,7 +125,7 @@ def test_a_requested_repetition_passes(response):
     )
 
 
-def test_a_loop_is_found_in_a_very_long_text():
+def test_a_loop_is_detected_in_a_very_long_text():
     assert ends_in_loop(
         "A long and proper beginning. "
         + "".join(chr(97 + n * n % 23) for n in range(30_000))
@@ -133,7 +133,7 @@ def test_a_loop_is_found_in_a_very_long_text():
     )
 
 
-def test_six_repetitions_are_a_loop_and_three_are_not():
+def test_six_repetitions_are_a_loop_and_three_repetitions_are_not():
     turn = "This sentence has about fifty characters in itself. "
     assert ends_in_loop(turn * 6)
     assert not ends_in_loop("Once. " + turn * 3)

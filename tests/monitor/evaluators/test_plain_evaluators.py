@@ -118,7 +118,7 @@ def test_length_judges_only_by_configured_limits(parameters, fields, expected, s
     assert (verdict.state, verdict.score) == (expected, score)
 
 
-def test_the_interaction_of_the_event_overrides_the_configured_one(response):
+def test_the_interaction_of_the_event_overrides_the_configured_interaction(response):
     suite = Suite.of(["latency"], interaction="async")
     assert suite.judge(response(duration_s=3.0))[1].state is P
     assert suite.judge(response(duration_s=3.0, interaction="sync"))[1].state is F

@@ -198,7 +198,7 @@ def test_free_text_labels_do_not_grow_the_label_cache(response):
     )
 
 
-def test_a_raising_evaluator_gives_an_error_and_the_others_continue(response):
+def test_an_exception_in_an_evaluator_is_an_error_verdict_and_the_other_evaluators_continue(response):
     class Broken(Evaluator):
         """Breaks."""
 
@@ -215,7 +215,7 @@ def test_a_raising_evaluator_gives_an_error_and_the_others_continue(response):
     assert not judged.failures
 
 
-def test_an_event_of_the_exact_decoder_is_judged_like_one_of_the_fast_decoder(response):
+def test_events_of_the_exact_and_the_fast_decoder_are_judged_equally(response):
     line = (
         b'{"event_id":"1","time":"2026-03-02T09:00:00Z","service":"s","feature":"f","model":"m","output":"I'
         b" can't help with that.\"}"

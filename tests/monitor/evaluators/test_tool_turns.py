@@ -33,7 +33,7 @@ def states(**fields: Any) -> dict[str, State]:
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_a_turn_that_calls_a_tool_is_not_empty_and_no_broken_json(reason: str) -> None:
+def test_a_response_that_calls_a_tool_is_neither_empty_nor_broken_json(reason: str) -> None:
     assert states(output="", finish_reason=reason)["empty"] == State.PASSED
     assert states(output="", finish_reason=reason)["json"] == State.SKIPPED
 

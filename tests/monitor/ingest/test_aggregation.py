@@ -34,7 +34,7 @@ def metrics(records: list[FileRecord], bundle: int = 10_000) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("sizes", "n"), [({}, 100), ({"output_tokens": 0}, None)])
-def test_half_of_the_answers_empty_is_half_for_every_reporter(sizes, n):
+def test_half_of_the_answers_empty_is_a_rate_of_one_half_with_and_without_stated_sizes(sizes, n):
     """One call in ten has text. Where no size is stated, only calls with text count; otherwise all do."""
     records = []
     for number in range(1000):
@@ -51,7 +51,7 @@ def test_half_of_the_answers_empty_is_half_for_every_reporter(sizes, n):
         assert values["evaluator.empty.fail_rate"]["n"] == pytest.approx(1000)
 
 
-def test_external_evaluators_are_capped_and_built_in_ones_do_not_count():
+def test_external_evaluators_are_capped_and_built_in_evaluators_are_not_counted():
     names = [f"e{number:02}" for number in range(62)] + ["refusal"] + [f"x{number}" for number in range(5)]
     records = [
         record(number, "evaluation", response_id="r", evaluator=name, passed=True)

@@ -143,7 +143,7 @@ def test_short_texts_names_and_code_have_no_language(text):
 
 
 @given(st.text() | st.lists(st.sampled_from([*TEXTS, *NO_LANGUAGE])).map(" ".join))
-def test_any_text_has_one_of_the_known_languages_or_none(text):
+def test_any_text_has_a_supported_language_or_none(text):
     assert detect_language(text) in (None, *LANGUAGES)
 
 
@@ -167,7 +167,7 @@ def test_accent_encoding_capitals_and_embedded_code_do_not_matter(text):
     )
 
 
-def test_a_detection_does_not_depend_on_previous_ones():
+def test_a_detection_does_not_depend_on_previous_detections():
     asked_first = (
         "from monitor.ingest.language_detection import detect_language; import json, sys;"
         " print(json.dumps([detect_language(text) for text in json.load(sys.stdin)]))"

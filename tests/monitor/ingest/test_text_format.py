@@ -122,7 +122,7 @@ SAMPLES = [text for texts in TEXTS.values() for text in texts]
 @given(
     st.text() | st.lists(st.sampled_from([*SAMPLES, "\n", " ", "|", "-", "`", "#", "{", '"'])).map("".join)
 )
-def test_any_text_has_one_format_and_blanks_around_it_do_not_matter(text: str) -> None:
+def test_any_text_has_one_format_and_surrounding_blanks_do_not_matter(text: str) -> None:
     name = text_format(text)
     assert name in FORMATS
     assert text_format(f"\n  \n{text.strip()}\n ") == name

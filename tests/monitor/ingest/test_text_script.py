@@ -30,7 +30,7 @@ TOO_SHORT = ("Да", "はい", "Ναι", "네", "αβγ", "π ≈ 3.14159", "Ω"
 
 
 @pytest.mark.parametrize(("language", "text"), [(name, text) for name in SHORT for text in SHORT[name]])
-def test_a_few_letters_of_another_script_tell_the_language(language: str, text: str) -> None:
+def test_a_few_letters_of_another_script_identify_the_language(language: str, text: str) -> None:
     assert detect_language(text) == language
 
 
@@ -47,12 +47,12 @@ def test_single_words_and_formulas_have_no_language(text: str) -> None:
         "東京 is the capital of Japan, and the largest city of the country.",
     ],
 )
-def test_a_few_foreign_words_do_not_decide(text: str) -> None:
+def test_a_few_foreign_words_do_not_change_the_language(text: str) -> None:
     assert detect_language(text) == "en"
 
 
 @pytest.mark.parametrize("script", [name for name, several in SCRIPT_LANGUAGES.items() if len(several) == 1])
-def test_a_script_of_one_language_needs_no_model(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_script_of_a_single_language_needs_no_model(script: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(language_detection, "_model", None)
     language = SCRIPT_LANGUAGES[script][0]
     first = text_script._RANGES[script].partition("-")[0]
@@ -61,7 +61,7 @@ def test_a_script_of_one_language_needs_no_model(script: str, monkeypatch: pytes
 
 
 @given(st.text())
-def test_any_text_has_a_known_script_or_none(text: str) -> None:
+def test_any_text_has_a_supported_script_or_none(text: str) -> None:
     name, letters = main_script(text)
     assert name in ("", *SCRIPT_LANGUAGES)
     assert letters >= 0

@@ -30,7 +30,7 @@ def history(partition_state: PartitionState, failures: tuple[int, ...]) -> Featu
     return feature
 
 
-def test_only_a_daily_cycle_raises_the_tolerance_and_chance_differences_do_not() -> None:
+def test_only_a_daily_cycle_raises_the_tolerance_and_random_differences_do_not() -> None:
     assert (
         ReferenceFinder()
         .cycle(history(PartitionState(60_000_000, ""), (180,)), None, EDGE_US)

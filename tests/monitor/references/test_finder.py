@@ -138,7 +138,7 @@ def test_a_deviation_at_the_same_hours_a_day_later_is_a_cycle_and_part_of_the_re
     assert find(state(hours(60, 0), spans=[elsewhere, night])).pane.events < 2400
 
 
-def test_the_same_hours_last_week_are_the_window_and_one_window_on_each_side() -> None:
+def test_the_same_hours_last_week_are_the_window_and_a_window_on_each_side() -> None:
     week = {HOUR: {T - WEEK_US + hour * HOUR_US: 300 + hour for hour in range(-5, 6)}}
     assert find(state(week), "same hours last week").pane.events == 299 + 300 + 301
     assert (
@@ -147,7 +147,7 @@ def test_the_same_hours_last_week_are_the_window_and_one_window_on_each_side() -
     assert find(state(week), "same hours last week", since_us=T - DAY_US) is None
 
 
-def test_the_previous_prompt_version_is_the_preceding_one_of_the_same_model() -> None:
+def test_the_previous_prompt_version_is_the_preceding_version_of_the_same_model() -> None:
     def version(text: str, model: str = "m") -> SegmentKey:
         return SegmentKey(model, text)
 
@@ -189,7 +189,7 @@ def test_a_late_event_is_in_the_reference_immediately() -> None:
     assert after.pane.events == before.pane.events + 5
 
 
-def test_an_incrementally_extended_reference_equals_a_rebuilt_one() -> None:
+def test_an_incrementally_extended_reference_equals_a_rebuilt_reference() -> None:
     panes = {FINE: {T + minute * MINUTE_US: 10 + minute % 7 for minute in range(110)}}
     feature, references = state(panes), ReferenceFinder()
     for minute in range(1, 110):
@@ -215,7 +215,7 @@ def test_an_incident_of_another_rule_or_series_leaves_no_gap() -> None:
     assert find(feature).end_us == T - 5 * HOUR_US  # of a release whose gaps had no names
 
 
-def test_gaps_open_once_close_at_the_end_and_are_forgotten() -> None:
+def test_gaps_open_once_close_at_the_end_and_expire() -> None:
     feature = FeatureState(KEY)
     for edge_us in (T, T + HOUR_US):
         open_gap(feature, RULE, edge_us)

@@ -193,7 +193,7 @@ def test_all_blocks_together_contain_every_count(counted: list[tuple[int, int]],
 # -----------------------------------------------------------------------------------------------
 
 
-def test_a_segment_is_compared_with_itself_and_an_unknown_or_small_one_with_the_whole_feature(
+def test_a_segment_is_compared_with_its_own_pin_and_an_unknown_or_small_segment_with_the_whole_feature(
     desk: Desk,
 ) -> None:
     assert desk.pin([*events(600), *events(100, start_s=2000, model="small")]) == 0

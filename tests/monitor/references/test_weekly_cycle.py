@@ -39,7 +39,7 @@ WEEKENDS = {day * 24 + hour: (100, 4 if day % 7 >= 5 else 1) for day in range(12
 @pytest.mark.parametrize(
     ("hour", "rate"), [(0, 0.04), (5, 0.04), (24, 0.04), (47, 0.04), (-20, 0.01), (70, 0.01)]
 )
-def test_a_weekend_has_the_rate_of_the_last_one_up_to_its_edges(hour: int, rate: float) -> None:
+def test_a_weekend_has_the_rate_of_the_previous_weekend_up_to_its_edges(hour: int, rate: float) -> None:
     edge_us = MONDAY_US + (12 * 24 + hour) * HOUR_US + HOUR_US // 2
     week = ReferenceFinder().last_week(feature_of(WEEKENDS), SEGMENT, edge_us)
     assert week is not None
@@ -47,7 +47,7 @@ def test_a_weekend_has_the_rate_of_the_last_one_up_to_its_edges(hour: int, rate:
     assert week.tolerance(METRIC, 0.01) == pytest.approx(rate / 0.01)
 
 
-def test_the_first_eight_days_know_no_week() -> None:
+def test_the_first_eight_days_have_no_weekly_cycle() -> None:
     assert ReferenceFinder().last_week(feature_of(WEEKENDS), None, MONDAY_US + 8 * DAY_US - 1) is None
 
 

@@ -156,7 +156,7 @@ def test_differences_in_urgency_severity_time_or_rules_are_named(episode_of):
         assert {name for name, _, _ in difference.changes()} == named
 
 
-def test_a_long_episode_and_the_two_that_overlap_it_form_one_difference(episode_of):
+def test_a_long_episode_and_two_overlapping_episodes_form_one_difference(episode_of):
     first = history_of(*episode(episode_of, "a", (0, 100)))
     second = history_of(*episode(episode_of, "b", (10, 20)), *episode(episode_of, "c", (50, 60)))
     (difference,) = differences(first, second)

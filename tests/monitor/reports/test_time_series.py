@@ -130,7 +130,7 @@ def test_quantiles_of_merged_windows_are_those_of_all_values_within_the_histogra
     assert whole.read("output_tokens", f"p{q * 100:.0f}").value == pytest.approx(exact, rel=0.012)
 
 
-def test_histograms_of_different_scales_merge_at_the_coarser_one():
+def test_histograms_of_different_scales_merge_at_the_coarser_scale():
     fine, coarse = (
         MergeableHistogram(HistogramRecord(5, 320, [4.0]), 1.0, 4096.0),
         MergeableHistogram(HistogramRecord(3, 80, [4.0], zero=2.0), 1.0, 4200.0),
@@ -142,7 +142,7 @@ def test_histograms_of_different_scales_merge_at_the_coarser_one():
     assert coarse.quantile(0.9) == pytest.approx(1024, rel=0.1)
 
 
-def test_negative_values_come_before_zero_and_positive_ones():
+def test_negative_values_precede_zero_and_positive_values():
     histogram = MergeableHistogram(
         HistogramRecord(5, 31, [1.0], zero=1.0, negative=HistogramRecord(5, 95, [1.0])), 2.0**-1, -6.0
     )

@@ -173,7 +173,7 @@ def test_bad_event_rates_and_good_event_rates_burn_alike() -> None:
     )
 
 
-def test_verdicts_before_a_change_of_the_evaluator_do_not_burn() -> None:
+def test_verdicts_before_a_change_of_the_evaluator_do_not_consume_the_budget() -> None:
     segment = series(lambda minute: 1.0 if minute < 40 else 0.0, 60)
     assert burn_rate.read(rule(short=1800.0), segment, 60 * MINUTE_US, 0).state == "breach"
     assert burn_rate.read(rule(short=1800.0), segment, 60 * MINUTE_US, 40 * MINUTE_US).state == "good"

@@ -328,7 +328,7 @@ def test_same_hours_last_week_is_the_reference_if_configured() -> None:
     assert fired["evidence"]["value"] / fired["evidence"]["reference"] == pytest.approx(2, rel=0.25)
 
 
-def test_the_previous_prompt_version_is_the_reference_of_the_next_one() -> None:
+def test_the_previous_prompt_version_is_the_reference_of_the_next_version() -> None:
     def fields(version: str, factor: float, model: str = "m") -> Fields:
         return lambda rng, minute: {
             **tokens(lambda _: factor)(rng, minute),

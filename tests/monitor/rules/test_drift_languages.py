@@ -62,7 +62,7 @@ def findings(transition: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", ["input", "output"])
-def test_texts_that_turn_from_english_to_french_are_a_finding_that_names_the_language(name: str) -> None:
+def test_texts_that_change_from_english_to_french_are_a_finding_that_names_the_language(name: str) -> None:
     transitions = firing_transitions(
         90, lambda nth, minute: {name: (ENGLISH if minute < 70 else FRENCH)[nth % 2]}
     )
@@ -92,7 +92,7 @@ def test_a_stable_mix_of_languages_is_no_finding(seed: int) -> None:
 
 
 @pytest.mark.parametrize(("minutes", "expected"), [(4, False), (5, True)])
-def test_one_of_six_answers_in_a_new_language_is_a_finding_and_one_conversation_is_not(
+def test_a_sixth_of_the_answers_in_a_new_language_is_a_finding_and_a_single_conversation_is_not(
     minutes: int, expected: bool
 ) -> None:
     """Four of the twenty detected answers of a minute: 16 or 20 of the hundred in five minutes."""
@@ -132,7 +132,7 @@ WITH_COUNTRIES = Config.model_validate(
 )
 
 
-def test_less_traffic_from_one_country_is_no_change_of_language() -> None:
+def test_less_traffic_from_a_country_is_no_change_of_language() -> None:
     """A busy and a quiet segment have as many detected texts, so their sum is no mix of the traffic."""
 
     def fields(nth: int, minute: float) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def test_a_country_whose_answers_change_language_is_detected_in_its_segment() ->
     ]
 
 
-def test_a_rule_may_name_a_language_and_a_misspelt_one_is_refused(tmp_path: Path) -> None:
+def test_a_rule_may_name_a_language_and_a_misspelt_language_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "softfail.yaml"
     path.write_text("drift: [{name: d, on: [output_language]}]")
     assert load_checked_config(path).drift[-1].on == ("output_language",)

@@ -119,7 +119,7 @@ def test_a_decrease_of_the_pass_rate_pages_within_minutes_and_resolves_after_rec
     assert [page["state"] for page in pages(records)].count("resolved") == 1
 
 
-def test_a_stable_rate_pages_nobody() -> None:
+def test_a_stable_rate_does_not_page() -> None:
     for seed in range(2):
         assert run(traffic(150, lambda _: 0.03, 30, seed=seed)) == []
 
@@ -209,7 +209,7 @@ def test_three_events_an_hour_after_a_healthy_week_page_by_the_eighth_failure() 
 
 @pytest.mark.long_form
 @pytest.mark.parametrize("history", [0, 7])
-def test_three_events_an_hour_with_one_daily_failure_page_nobody(history: int) -> None:
+def test_three_events_an_hour_with_a_daily_failure_do_not_page(history: int) -> None:
     values = [
         event(nth * 1200.0, **({"error_type": "timeout"} if nth >= history * 72 and nth % 72 == 31 else {}))
         for nth in range((history + by_profile(7, 20)) * 72)
@@ -335,7 +335,7 @@ def test_a_rate_that_falls_back_to_its_baseline_is_back_within_minutes(a_minute:
     assert 540 <= back < 540 + until
 
 
-def test_one_success_after_a_few_failures_does_not_end_a_rise() -> None:
+def test_a_success_after_a_few_failures_does_not_end_a_rise() -> None:
     baseline = Baseline(0)
     feed_minutes(baseline, range(1, 600), 1, lambda _: 0.0)
     (rose,) = feed_minutes(baseline, range(600, 612), 1, lambda _: 1.0)

@@ -66,7 +66,7 @@ def test_a_constant_that_changes_by_more_is_a_finding(field: str, before: float,
     assert {metric.rpartition(".")[0] for metric in firing_metrics(field, before, after)} == {field}
 
 
-def test_a_rule_may_ask_for_less_change_or_more() -> None:
+def test_a_rule_configures_its_least_change() -> None:
     assert firing_metrics("output_tokens", 100, 103, least_change=0.02) == {"output_tokens.mean"}
     assert firing_metrics("output_tokens", 100, 112, least_change=0.2) == set()
 

@@ -89,7 +89,7 @@ def test_four_failures_of_four_breach_two_percent(failures: int, state: str) -> 
     assert (reading.state, reading.evidence.n) == (state, failures)
 
 
-def test_the_exact_interval_of_a_window_with_few_events_decides() -> None:
+def test_few_events_are_judged_by_the_exact_interval_of_their_window() -> None:
     calls = [*regular(72, 12, 2, False), *regular(12, 0, 2, True)]
     breach = Sparse(*calls).read()
     assert (breach.state, breach.evidence.n, breach.evidence.value) == ("breach", 12, 0.5)
@@ -99,7 +99,7 @@ def test_the_exact_interval_of_a_window_with_few_events_decides() -> None:
     assert Sparse(*calls[:-2]).read().state == "between"
 
 
-def test_a_window_of_seven_days_has_enough_of_eight_calls_a_day() -> None:
+def test_eight_calls_a_day_are_enough_for_a_window_of_seven_days() -> None:
     healthy = Sparse(*regular(200, 0, 3, False)).read()
     assert (healthy.state, healthy.evidence.window_s) == ("good", 604_800)
     assert healthy.evidence.n == pytest.approx(56, abs=1)
@@ -107,7 +107,7 @@ def test_a_window_of_seven_days_has_enough_of_eight_calls_a_day() -> None:
     assert between.state == "between"
 
 
-def test_fewer_calls_than_a_week_needs_are_good_or_bad_once_a_week_has_passed() -> None:
+def test_fewer_calls_than_a_week_needs_are_judged_once_a_week_has_passed() -> None:
     few = Sparse(*regular(160, 0, 16, False))
     assert (few.read(days=6).state, few.read(days=8).state) == ("unknown", "good")
 
@@ -120,7 +120,7 @@ def test_a_number_is_not_judged_from_few_events() -> None:
     assert series.read(slow).state == "unknown"
 
 
-def test_a_page_of_a_quiet_series_ends_when_the_odds_say_that_the_rate_is_back() -> None:
+def test_a_page_of_a_quiet_series_ends_when_the_odds_favour_recovery() -> None:
     outage = regular(60, 24, 2, True)
     states = [
         Sparse(*outage, *regular(24, 24 - 2 * well, 2, False)).read(firing=0.9).state for well in range(6)

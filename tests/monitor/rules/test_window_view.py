@@ -52,7 +52,7 @@ def test_a_part_equals_the_part_of_the_merged_panes(
 
 
 @given(st.lists(st.integers(1, 5000), min_size=1, max_size=6))
-def test_correlated_outcomes_of_a_pane_count_for_fewer_and_at_most_154_independent_ones(
+def test_correlated_outcomes_of_a_pane_count_as_fewer_and_at_most_154_independent_outcomes(
     sizes: list[int],
 ) -> None:
     window = Window([Pane(minute * 60_000_000) for minute in range(len(sizes))], 0)

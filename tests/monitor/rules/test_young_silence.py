@@ -99,13 +99,13 @@ def test_producers_that_close_make_a_ticket(closing: tuple[bool, bool], severity
 
 
 @pytest.mark.parametrize("every_s", [10, 120, 900])
-def test_meters_that_go_on_are_a_pause_at_any_age(every_s: int) -> None:
+def test_continuing_meters_make_a_silence_a_pause_at_any_age(every_s: int) -> None:
     calls = [call(number * 2) for number in range(5400)]
     meters = [meter(second) for second in range(0, 6 * HOUR_S, every_s)]
     assert silences([*calls, *meters], 6 * HOUR_S) == []
 
 
-def test_a_producer_that_closed_is_not_alive() -> None:
+def test_a_closed_producer_is_not_alive() -> None:
     calls = [call(number * 2) for number in range(5400)]
     meters = [meter(second) for second in range(0, 3 * HOUR_S, 1800)]
     fired = silences([*calls, *meters, meter(3 * HOUR_S, closing=True)], 4 * HOUR_S)

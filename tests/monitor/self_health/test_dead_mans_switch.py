@@ -316,5 +316,5 @@ def test_without_a_dead_mans_switch_nothing_is_sent_or_measured():
         assert [measure for measure in notifier.measures() if "dead_man" in measure.name] == []
 
 
-def test_only_the_first_partition_of_the_alerts_topic_has_one():
+def test_only_the_first_partition_of_the_alerts_topic_has_a_dead_mans_switch():
     assert Notifier(Config.model_validate({"health": {"dead_mans_url": URL}}), 1).dead_mans_switch is None

@@ -81,7 +81,7 @@ def test_a_heartbeat_matches_its_schema():
 
 
 @pytest.mark.parametrize(("share", "severity"), [(0.005, None), (0.03, "warning"), (0.2, "error")])
-def test_dead_letters_are_a_warning_from_one_percent_and_an_error_from_ten(share, severity):
+def test_dead_letters_are_a_warning_from_1_percent_and_an_error_from_10_percent(share, severity):
     last = finding_names(heartbeats_of(records(share), seconds=120))[-1][1]
     assert last == ({("dead-letters", severity)} if severity else set())
 
@@ -138,7 +138,7 @@ def test_the_severity_of_a_finding_never_decreases(steps):
         before = heartbeats
 
 
-def test_one_broken_evaluator_of_ten_is_an_error_that_names_it():
+def test_a_broken_evaluator_among_ten_is_an_error_that_names_it():
     def counts(second):
         sound = {f"judged/e{number}": 10 * second for number in range(9)}
         return {
@@ -232,7 +232,7 @@ def test_findings_of_other_checks_are_sent_immediately():
     assert health.look({}, WELL, None, 1030 * SECOND, [silent]).findings == [silent.record()]
 
 
-def test_a_clock_set_back_stops_no_heartbeat():
+def test_a_clock_set_back_does_not_stop_heartbeats():
     health = PartitionHealth(Settings(), 0, 1)
     health.look({}, WELL, None, 5_000_000 * SECOND)
     assert health.is_due(4_000_000 * SECOND)
@@ -319,7 +319,7 @@ WORLDS = {
 
 
 @pytest.mark.parametrize(("log", "name", "severity"), WORLDS.values(), ids=WORLDS)
-def test_dropped_and_missing_events_are_findings_from_one_percent(log, name, severity):
+def test_dropped_and_missing_events_are_findings_from_1_percent(log, name, severity):
     watch = Watch(Config(), 0, 1)
     watch.heartbeat(WELL, NINE_US)
     watch.apply(log, NINE_US + 100 * SECOND)

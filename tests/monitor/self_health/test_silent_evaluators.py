@@ -95,7 +95,7 @@ def test_the_finding_ends_with_the_first_verdict(world):
     assert world.findings == []
 
 
-def test_the_finding_ends_without_answers_and_starts_again_with_them(world):
+def test_the_finding_ends_without_answers_and_starts_again_with_answers(world):
     world.pass_minutes(30, ("answer", 40, WELL))
     world.pass_minutes(8, ("answer", 40, NO_REASON))
     assert world.findings
@@ -178,7 +178,7 @@ def test_the_worst_evaluator_is_named_and_the_others_are_counted():
     assert finding["text"].endswith("; and 1 more like it")
 
 
-def test_many_silent_evaluators_are_all_reported_although_each_check_reads_the_history_of_one():
+def test_all_silent_evaluators_are_reported_although_each_check_reads_the_history_of_a_single_evaluator():
     world = World(default_rules=False, features=[{"match": "*", "evaluators": ["error", "truncation"]}])
     names = [f"f{number}" for number in range(8)]
     world.pass_minutes(10, *((name, 12, WELL) for name in names))

@@ -224,7 +224,7 @@ def test_earlier_failures_of_a_relaxed_evaluator_do_not_count():
     assert partition.states_of("transition")[-1] == ("resolved", "well again")
 
 
-def test_a_changed_gating_evaluator_restarts_the_pass_rate_and_an_informative_one_does_not():
+def test_a_changed_gating_evaluator_restarts_the_pass_rate_and_an_informative_evaluator_does_not():
     for gating in (True, False):
         partition = Partition()
         before, after = (length(least, gating={"length": gating}) for least in (5, 6))

@@ -62,7 +62,7 @@ def test_failures_only_read_as_their_share_of_all_calls() -> None:
     assert sum(failures for _, failures in counted[10:]) == len(counted[10:]) // 2
 
 
-def test_few_reports_are_read_as_they_are() -> None:
+def test_fewer_reports_than_the_minimum_count_as_reported() -> None:
     before = MIN_FAILURES - 1
     counted = rates(
         replayed(records_of(900, lambda nth: "schema_error" if nth % 60 == 7 and nth < 60 * before else None))
@@ -82,14 +82,14 @@ def test_a_feature_that_reports_every_outcome_is_read_as_before() -> None:
     assert {n for n, _ in counted} == {15}
 
 
-def test_the_first_ok_ends_it() -> None:
+def test_the_first_ok_ends_the_reading_as_failures_only() -> None:
     records = records_of(1800, lambda nth: sixtieth(nth) or ("ok" if nth >= 900 and nth % 10 == 0 else None))
     counted = rates(replayed(records))
     assert counted[20] == (30, 1)
     assert {n for n, _ in counted[-20:]} == {3, 4}
 
 
-def test_seven_days_without_ok_begin_it_again() -> None:
+def test_seven_days_without_ok_restart_the_reading_as_failures_only() -> None:
     days = KEPT_US // 86_400_000_000
     n = 24 * 6 * (days + 2)
     records = records_of(
@@ -122,13 +122,13 @@ def test_every_response_is_judged_skipped_or_broken() -> None:
     assert feature.verdicts["outcome"] > 600
 
 
-def test_the_pass_rate_goes_on_as_it_was() -> None:
+def test_the_pass_rate_continues_unchanged() -> None:
     messages = replayed(records_of(1200, sixtieth))
     assert {n for n, _ in rates(messages, "pass_rate")} == {30}
     assert sum(failures for _, failures in rates(messages, "pass_rate")) == 20
 
 
-def test_a_rule_on_the_evaluator_reads_only_what_counts_all_calls() -> None:
+def test_a_rule_on_the_evaluator_reads_only_panes_that_count_all_calls() -> None:
     rule = {"name": "unusable", "on": RATE, "above": 0.1, "min_events": 1, "severity": "error"}
     messages = replayed(records_of(3600, sixtieth, 120), {"rules": [rule]})
     assert not messages.get("alerts")
@@ -167,7 +167,7 @@ def test_bundles_and_restarts_change_nothing(
     assert rates({"windows": counted}) == expected
 
 
-def test_state_without_a_note_of_ok_is_searched_for_one() -> None:
+def test_the_last_ok_is_searched_in_state_that_does_not_record_it() -> None:
     """A release before this law counted ``ok`` without a note."""
     watch = Watch(Config())
     watch.apply(records_of(300, lambda nth: "ok" if nth % 2 else None))

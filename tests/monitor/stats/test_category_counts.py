@@ -65,7 +65,7 @@ def test_at_most_64_names_have_an_exact_count_of_their_own(names: list[str]) -> 
     assert sum(counts.values()) == sum(range(1, len(names) + 1))
 
 
-def test_known_names_keep_their_count_when_others_arrive() -> None:
+def test_counted_names_keep_their_count_when_others_arrive() -> None:
     categories = CategoryCounts()
     categories.add(MILLION, {f"error {number}": 1 for number in range(5000)})
     categories.add(MILLION, {"length": 3, "": 2, "content_filter": 1})

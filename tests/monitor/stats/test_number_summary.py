@@ -49,7 +49,7 @@ def test_a_bucket_is_open_below_and_closed_above_as_in_the_otel_data_model(value
     assert index == -1 or 2 ** (index / 32) < value * (1 + 1e-12)
 
 
-def test_powers_of_two_are_upper_bounds() -> None:
+def test_powers_of_two_are_upper_bounds_of_their_bucket() -> None:
     codes = bucket_codes(np.array([2**k for k in range(61)]))
     assert (codes - 2 + 1).tolist() == [32 * k for k in range(61)]
 
@@ -158,7 +158,7 @@ def test_each_value_is_within_its_error_at_every_scale(values: list[int]) -> Non
     st.lists(st.tuples(st.sampled_from([1.0, 0.5, 0.01]), st.integers(-(2**61), 2**61)), max_size=40),
     st.randoms(use_true_random=False),
 )
-def test_all_weight_classes_share_one_scale_and_a_bounded_number_of_buckets(
+def test_all_weight_classes_share_a_scale_and_a_bounded_number_of_buckets(
     parts: list[tuple[float, int]], rng: random.Random
 ) -> None:
     numbers = [number_of([value], probability) for probability, value in parts]
@@ -177,7 +177,7 @@ def test_all_weight_classes_share_one_scale_and_a_bounded_number_of_buckets(
     assert all(len(histogram.buckets) <= 2 * MAX_BUCKETS + 1 for histogram in left.classes.values())
 
 
-def test_a_rescaled_histogram_merges_with_finer_and_coarser_ones() -> None:
+def test_a_rescaled_histogram_merges_with_finer_and_coarser_histograms() -> None:
     wide, fine = number_of([1, 2**45]), number_of([7, 7, 9])
     assert (wide.scale, fine.scale, wide.error > fine.error) == (3, 5, True)
     before = fine.state()

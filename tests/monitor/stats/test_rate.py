@@ -136,7 +136,9 @@ def test_the_exact_interval_equals_scipys_and_contains_the_rate(pair: tuple[int,
 
 @pytest.mark.parametrize("n", [50, 200, 1000])
 @pytest.mark.parametrize("p", [0.005, 0.02, 0.05])
-def test_the_exact_interval_has_its_nominal_coverage_and_wilsons_does_not(n: int, p: float) -> None:
+def test_the_exact_interval_has_its_nominal_coverage_and_the_wilson_interval_does_not(
+    n: int, p: float
+) -> None:
     """Sums the binomial probabilities of intervals that lie entirely above the true rate."""
     z = 4.8
 

@@ -49,7 +49,7 @@ def low_of(rate: Rate, known: Units = NO_UNITS, z: float = BUDGET_Z) -> float:
     st.booleans(),
     st.booleans(),
 )
-def test_with_one_weight_the_estimate_equals_the_unweighted_one_bit_for_bit(
+def test_with_equal_weights_the_estimate_equals_the_unweighted_estimate_bit_for_bit(
     probability, counts, interval, inverted, is_known
 ):
     n, failures = counts
@@ -113,7 +113,7 @@ def test_two_kept_errors_and_no_sampled_success_are_no_outage():
     assert low_of(rate_of((1.0, 200, 200), (0.01, 0, 0)), known) > 0.08  # four successes were due at 50 %
 
 
-def test_one_failing_event_of_weight_1000_beside_ten_of_weight_1_decides_nothing():
+def test_a_failing_event_of_weight_1000_beside_ten_events_of_weight_1_is_insufficient():
     rate = rate_of((0.001, 1, 1), (1.0, 10, 0))
     estimate = rate.estimate(BUDGET_Z, interval=clopper_pearson_interval)
     assert estimate.n == pytest.approx(1.0, abs=0.02)
@@ -200,7 +200,7 @@ def test_class_memories_merge_in_any_order(several, rng: random.Random):
 
 
 @given(classes)
-def test_the_classes_of_a_block_are_known_and_a_second_update_changes_nothing(block):
+def test_the_classes_of_a_block_are_remembered_and_a_second_update_changes_nothing(block):
     memory = WeightMemory()
     assert memory.observe(block) == bool(block)
     assert memory.units.any == max([0.0, *(MILLION / ppm for ppm in block)])

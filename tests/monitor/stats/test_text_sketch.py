@@ -83,7 +83,7 @@ def test_sums_equal_numpys() -> None:
     assert sketch.products.tolist() == (vectors.T @ vectors).tolist()
 
 
-def test_similar_texts_are_close_and_dissimilar_ones_distant_according_to_the_kernel() -> None:
+def test_similar_texts_are_close_and_dissimilar_texts_distant_according_to_the_kernel() -> None:
     def kernel(text: str, other: str) -> float:
         first, second = text_features([text, other]).astype(float)
         return float(first @ second) / (FEATURE_UNIT**2 * FEATURES / 2)

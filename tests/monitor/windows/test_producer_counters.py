@@ -202,7 +202,7 @@ def test_totals_are_sums_over_producers_and_continue_when_a_producer_restarts() 
     )
 
 
-def test_the_counts_of_an_evicted_producer_stay_and_a_returning_one_is_not_counted_twice() -> None:
+def test_the_counts_of_an_evicted_producer_remain_and_a_returning_producer_is_not_counted_twice() -> None:
     producers, second = ProducerTracker(), 1_000_000
     producers.apply_meter("first", second, 0, (100, 50, 40, 10))
     producers.count_events("first", second, 0, 9, 7)

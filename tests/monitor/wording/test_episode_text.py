@@ -199,7 +199,7 @@ def test_a_segment_is_named_and_a_resolved_incident_is_marked():
 
 
 @given(value=st.floats(0, 1))
-def test_a_share_below_one_is_never_shown_as_100_percent_nor_a_positive_one_as_zero(value):
+def test_a_share_below_100_percent_is_never_shown_as_100_percent_nor_a_positive_share_as_zero(value):
     shown = number_format.share(value)
     assert (shown == "100 %") == (value * 100 == 100)
     assert (shown == "0 %") == (value == 0)
@@ -211,7 +211,7 @@ def test_a_share_below_one_is_never_shown_as_100_percent_nor_a_positive_one_as_z
     text=st.text(min_size=1, max_size=256),
     causes=st.lists(st.text(), max_size=3),
 )
-def test_a_summary_is_one_line_within_its_limit_for_any_labels(episode_of, most, left_out, text, causes):
+def test_a_summary_is_a_single_line_within_its_limit_for_any_labels(episode_of, most, left_out, text, causes):
     line = episode_text.summary(
         episode_of(service=text, feature=text, environment=text, rules=("a", "b"), causes=causes),
         left_out,

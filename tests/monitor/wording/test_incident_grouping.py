@@ -56,7 +56,7 @@ def lines(episode_of: Any, *incidents: EpisodeIncident) -> list[str]:
     return episode_text.finding_lines(episode_of().model_copy(update={"incidents": list(incidents)}))
 
 
-def test_twelve_segments_and_the_whole_feature_are_one_line_that_names_three(episode_of: Any) -> None:
+def test_twelve_segments_and_the_whole_feature_share_a_line_that_names_three(episode_of: Any) -> None:
     several = [make_incident("errors", nth / 100, f"m{nth}", minute=1, n=30.0) for nth in range(20, 32)]
     assert lines(episode_of, make_incident("errors", 0.25), *several) == [
         "25 % of calls failed (18 to 34 %; should stay under 2 %), since 2 Mar 09:00 UTC, 100 events in 60 s; "
@@ -83,7 +83,7 @@ def test_findings_of_the_summary_are_not_repeated_in_the_list(episode_of: Any) -
     assert listed(make_incident("errors", 0.25), make_incident("slow", 9.0, metric="duration_s.p90")) == 2
 
 
-def test_segments_without_the_feature_are_one_line_with_the_first_in_full(episode_of: Any) -> None:
+def test_segments_without_the_feature_share_a_line_that_describes_the_first_in_full(episode_of: Any) -> None:
     (line,) = lines(
         episode_of,
         make_incident("slow", 8.3, "m", metric="duration_s.p90"),

@@ -183,7 +183,7 @@ def test_a_value_never_reads_as_its_threshold(pair: tuple[float, float]) -> None
     assert not text.startswith(text.rpartition("stay under ")[2].removesuffix(")") + " ")
 
 
-def test_one_token_more_is_written_as_one_token_more() -> None:
+def test_a_difference_of_one_token_is_shown() -> None:
     drifted = {"value": 101.0, "reference": 100.0, "test": "kolmogorov_smirnov"}
     assert (
         measure(evidence("output_tokens.mean", **drifted), interval=False)

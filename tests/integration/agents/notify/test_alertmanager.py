@@ -250,7 +250,7 @@ def test_alertmanager_accepts_and_ends_alerts_with_any_label_values(tell, active
     assert active_alerts("names") == {}
 
 
-def test_the_watchdog_is_one_alert_prolonged_by_each_ping_and_ended_by_their_absence(
+def test_the_watchdog_is_a_single_alert_extended_by_each_ping_and_ended_by_missing_pings(
     alertmanager, monkeypatch
 ):
     channel = Alertmanager(Config.model_validate({"channels": {"alertmanager": {"url": alertmanager}}}))

@@ -80,7 +80,7 @@ def test_splitting_the_prefix_of_a_long_text_gives_the_same_sentences(text):
 
 
 @pytest.mark.parametrize("lead", ["{", "[", '"', "“", "'", " \n«"])
-def test_a_text_that_may_be_one_quotation_has_no_independent_prefix(lead):
+def test_a_text_that_may_be_a_single_quotation_has_no_independent_prefix(lead):
     assert independent_prefix(lead + "word " * 500) == ""
 
 
