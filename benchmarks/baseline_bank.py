@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor.drift import block_correlation, likelihood_ratios
+from monitor.drift import block_correlation, lagging_reference, likelihood_ratios
 from monitor.drift import shiryaev_roberts as law
 from monitor.rules.learned_baseline import LAG_US, LEARNT_US, RUN_LENGTH, YOUNG_CORRELATION, YOUNG_US
 from monitor.stats.sampling_weights import FORGET_FACTOR
@@ -76,7 +76,7 @@ class BaselineBank:
             streams
         )  # of the last block that the detector was given after five minutes
         self.logs = np.zeros((streams, len(_ODDS)))
-        self.tolerance = np.full(streams, law.TOLERANCE)
+        self.tolerance = np.full(streams, lagging_reference.TOLERANCE)
         self._rate = np.zeros(streams)
         self._gains = np.zeros((streams, 2 * len(self.weights), len(_ODDS)))
         self._stale = np.ones(streams, bool)
@@ -148,13 +148,13 @@ class BaselineBank:
         first = self.recent[rows, 0] == 0
         self.recent_edge[rows[first]] = edge
         self.recent[rows] = np.round(self.recent[rows] + np.round(block, 4), 4)
-        least, largest = law.BUCKET_EVENTS
+        least, largest = lagging_reference.BUCKET_EVENTS
         full = self.recent[rows, 0] >= np.minimum(np.maximum(self.n[rows] / 2, least), largest)
         full &= (edge - self.recent_edge[rows]) * MINUTE_US >= LAG_US
         if not full.any():
             return
         rows, statistic = rows[full], statistic[full]
-        enters = (statistic < math.sqrt(self.bound)) | (self.n[rows] < law.HOLD_BACK_EVENTS)
+        enters = (statistic < math.sqrt(self.bound)) | (self.n[rows] < lagging_reference.HOLD_BACK_EVENTS)
         entering = rows[enters]
         self._learn(entering, self.pending[entering])
         self.pending[entering] = 0
@@ -172,7 +172,7 @@ class BaselineBank:
         self.n[rows], self.failures[rows] = np.round(
             (self.n[rows] + counts[:, 0], self.failures[rows] + counts[:, 1]), 4
         )
-        over = rows[self.n[rows] > law.HORIZON_EVENTS]
+        over = rows[self.n[rows] > lagging_reference.HORIZON_EVENTS]
         self.n[over], self.failures[over] = self.n[over] / 2, self.failures[over] / 2
         self._stale[rows] = True
 
@@ -214,7 +214,7 @@ class BaselineBank:
 
     def set_tolerance(self, tolerance: Floats) -> None:
         """Set by which factor the rate of each series may exceed its reference, at least ``TOLERANCE``."""
-        tolerance = np.maximum(law.TOLERANCE, tolerance)
+        tolerance = np.maximum(lagging_reference.TOLERANCE, tolerance)
         self._stale |= tolerance != self.tolerance
         self.tolerance = tolerance
 

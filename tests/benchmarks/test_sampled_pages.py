@@ -112,7 +112,7 @@ def test_the_screen_has_the_evidence_of_the_core_over_some_thousand_panes() -> N
             for key in (None, feature.keys[nth or 0]):
                 detector = baselines[key][name].detector
                 assert [bank.n[0], bank.failures[0]] == pytest.approx(
-                    [detector.n, detector.failures], rel=1e-3
+                    [detector.reference.n, detector.reference.failures], rel=1e-3
                 )
                 # with a tolerance of the daily cycle the core has less evidence, never more
                 assert (bank.logs[0] > np.array(detector.logs) - 0.02).all()
