@@ -1,4 +1,4 @@
-"""Publishing at a steady rate during faults, and a receiver of pages."""
+"""Publisher at a steady rate during faults, and a receiver of pages."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ from agents.demo.fake_pagerduty import FakePagerDuty
 from tests.durability.undisturbed import PARTITIONS, event
 from tests.polling import wait_until
 
-collect_ignore_glob = ["soak/*"]  # a program of its own, whose modules import each other by name
+collect_ignore_glob = ["soak/*"]  # a program whose modules import each other by plain names
 
 
 class Publisher(threading.Thread):
-    """Publishes ``value_of(rng, elapsed_s)``, a (key, value), this many times a second until it is
-    finished.
-    """
+    """Publisher of ``value_of(rng, elapsed_s)``, a (key, value), at a steady rate until it is finished."""
 
     def __init__(
         self,
@@ -106,7 +104,7 @@ def two_workers(make_topics, make_workers, counting_command, publish):
         workers = make_workers(counting_command(topics, **settings), environment)
         workers.start(1)
         workers.start(2)
-        # on a busy machine all would else be one bundle
+        # on a busy machine all other records would be a single bundle
         wait_until(lambda: workers.log().count(" owns ") >= PARTITIONS, 60, "nobody owns the partitions")
         publisher = publish(topics, event)
         wait_until(lambda: publisher.published > 2000, 60, "nothing is published")

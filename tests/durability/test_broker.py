@@ -1,6 +1,7 @@
-"""A broker that restarts or hangs: nothing is lost or duplicated, and the memory of a worker that is far
-behind is bounded, because bytes between broker and checkpoint are bounded, whatever size the events unpack
-to.
+"""A broker that restarts or hangs: nothing is lost or duplicated, and the memory of a worker far behind is
+bounded.
+
+The bytes between broker and checkpoint are bounded, whatever the size of the decompressed events.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from kafka import KafkaProducer
 from tests.durability.undisturbed import disturbed_equals_undisturbed
 from tests.polling import wait_until
 
-# 640 MB that gzip makes a hundred times smaller, so that a fetch of 4 MB holds all of it
+# 640 MB that gzip compresses by a factor of a hundred, so that a fetch of 4 MB contains all of it
 PARTITIONS, EVENTS, CHARS = 16, 1600, 400_000
-# an idle worker has about 150; without a bound in bytes this one had 1,700 (measured), with it 420
+# measured: an idle worker about 150; this worker 420, without a limit in bytes 1,700
 MOST_MB = 700
 
 

@@ -1,7 +1,7 @@
-"""Under faults of workers, broker and bundles, state and outputs equal those of one undisturbed run over the
+"""Under faults of workers, broker and bundles, state and outputs equal those of an undisturbed run over the
 topic.
 
-The agent here only counts, so every event and every output is compared one by one.
+The agent here only counts, so every event and every output is compared.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.polling import wait_until
 
 @contextlib.contextmanager
 def more_taken(workers: Any, number: int) -> Iterator[None]:
-    """Wait, when left, until the worker has taken a partition since it was entered."""
+    """On exit, wait until the worker has taken a further partition since entry."""
     before = workers.taken(number)
     yield
     wait_until(lambda: workers.taken(number) > before, 60, f"worker {number} took no partition")
@@ -29,9 +29,9 @@ def test_a_worker_that_resumes_after_its_session_changes_nothing(two_workers, co
     topics, workers, publisher = two_workers()
     for number in (1, 2):
         wait_until(lambda: workers.taken(1) and workers.taken(2), 60, "one of them owns nothing")
-        with more_taken(workers, 3 - number):  # the other one takes over when the session is over
+        with more_taken(workers, 3 - number):  # the other worker takes over after the session
             workers.send(number, signal.SIGSTOP)
-        with more_taken(workers, number):  # the zombie comes back
+        with more_taken(workers, number):  # the zombie resumes
             workers.send(number, signal.SIGCONT)
     publisher.finish()
     disturbed_equals_undisturbed(topics, workers, counting)
@@ -42,7 +42,7 @@ def test_a_stopping_worker_leaves_everything_durable(two_workers, counting):
     topics, workers, publisher = two_workers(checkpoint=60)
     publisher.finish()
     time.sleep(2)
-    # what closes nothing and so waits for the next checkpoint: but for the last one, a minute
+    # these records close nothing and wait for the next checkpoint: except the last, for a minute
     for partition in range(PARTITIONS):
         topics.send("events", json.dumps({"key": "quiet", "minute": 0}).encode(), partition)
     time.sleep(3)

@@ -1,5 +1,5 @@
-"""Self-health on a real Kafka: a producer of invalid events is one page about softfail and affects no other
-feature.
+"""Self-health on a real Kafka: a producer of invalid events is a single page about softfail and affects no
+other feature.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WINDOW_S, PANE_S = 10, 5
 
 
 class Producers(threading.Thread):
-    """Two healthy features, and one producer of unreadable records while ``poisoning`` is set: every fifth
+    """Two healthy features, and a producer of unreadable records while ``poisoning`` is set: every fifth
     record.
     """
 
@@ -82,7 +82,7 @@ def test_invalid_events_are_one_health_page_through_kills_and_other_features_are
     workers.send(1, signal.SIGKILL)
     wait_until(lambda: workers.log().count(" owns ") >= 2 * owned, 60, "the worker did not come back")
     time.sleep(WINDOW_S)
-    assert receiver.incidents[0].resolved_at is None  # a new owner that knows no shares yet ends nothing
+    assert receiver.incidents[0].resolved_at is None  # a new owner without shares ends nothing
     producers.poisoning.clear()
     wait_until(
         lambda: receiver.incidents[0].resolved_at is not None, 60 + 4 * WINDOW_S, "the page was not resolved"

@@ -25,14 +25,15 @@ from tests.tiers import by_profile
 KILLS, SEED = by_profile(4, 20), 1
 RATE = by_profile(500, 1500)  # events a second
 PARTITIONS, FEATURES = 4, by_profile(12, 24)
-SPEED = by_profile(20, 40)  # seconds of event time a second; the number of windows rises with it
+SPEED = by_profile(20, 40)  # seconds of event time per second; the number of windows is proportional to it
 BEGIN = datetime.datetime(2026, 3, 2, 9, tzinfo=datetime.UTC)
 SETTINGS = {"time": {"pane": "10s", "lateness": "5s"}}
 
 
 def event(rng: random.Random, elapsed_s: float) -> tuple[bytes, bytes]:
-    """Make an event; event time runs 40 times as fast as the clock, so that the wall clock closes no pane
-    before the end; one in fifty is late.
+    """Make an event; one in fifty is late.
+
+    Event time runs 40 times as fast as the clock, so that the wall clock closes no pane before the end.
     """
     late_s = rng.uniform(20, 300) if rng.random() < 0.02 else rng.uniform(0, 3)
     event_time = BEGIN + datetime.timedelta(seconds=400 + elapsed_s * SPEED - late_s)
@@ -95,7 +96,7 @@ def test_kills_of_two_workers_leave_every_window_exact(make_topics, make_workers
     wait_until(lambda: topics.read("windows")[0], 60, "nothing is measured", every_s=0.3)
     for _ in range(KILLS):
         workers.send(rng.choice((1, 2)), signal.SIGKILL)
-        time.sleep(rng.uniform(1, 5))  # at any point of what the others do then
+        time.sleep(rng.uniform(1, 5))  # at any point of the other worker's work
     publisher.finish()
     records, ends = topics.read("events")
     expected = undisturbed(records)

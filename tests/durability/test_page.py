@@ -1,4 +1,4 @@
-"""From a service's call to one page and its resolve on a real Kafka, while workers are killed and the
+"""From a service's call to a single page and its resolve on a real Kafka, while workers are killed and the
 receiver fails.
 """
 
@@ -24,7 +24,7 @@ REFUSAL = "I'm sorry, but I can't help with that."
 
 
 class Service(threading.Thread):
-    """Two features; one refuses while ``refusing`` is set."""
+    """Two features, one of which refuses while ``refusing`` is set."""
 
     def __init__(self, address: str, topic: str) -> None:
         super().__init__(daemon=True)
@@ -96,7 +96,7 @@ def test_one_fault_is_one_page_and_one_resolve_through_kills_and_a_failing_recei
     service.refusing.set()
     rng = random.Random(9)
     for _ in range(3):
-        time.sleep(rng.uniform(1, 3))  # at any point of what they do
+        time.sleep(rng.uniform(1, 3))  # at any point of their work
         workers.send(rng.choice((1, 2)), signal.SIGKILL)
     wait_until(lambda: len(receiver.incidents) == 1, 90, "no page")
     taken = sum(map(workers.taken, (1, 2)))
@@ -105,7 +105,7 @@ def test_one_fault_is_one_page_and_one_resolve_through_kills_and_a_failing_recei
     wait_until(lambda: sum(map(workers.taken, (1, 2))) >= taken + 4, 60, "the workers did not come back")
     service.refusing.clear()
     wait_until(lambda: receiver.incidents[0].resolved_at is not None, 120, "the page was not resolved")
-    time.sleep(4)  # two panes in which nothing more comes
+    time.sleep(4)  # two panes without a further request
     service.done.set()
     service.join(30)
     (incident,) = receiver.incidents
@@ -115,7 +115,7 @@ def test_one_fault_is_one_page_and_one_resolve_through_kills_and_a_failing_recei
     assert incident.payload["source"] == "support-bot/answer"
     actions = [action for action, _, status in receiver.answers if status == 202]
     assert {"trigger", "resolve"} == set(actions)
-    # a crash may repeat the last step, which the key makes harmless; never a trigger after a resolve
+    # a crash may repeat the last step, which is idempotent by its key; never a trigger after a resolve
     assert actions == sorted(actions, reverse=True)
     assert [status for _, _, status in receiver.answers][:3] == [429, 500, None]
     assert receiver.routing_key not in workers.log()

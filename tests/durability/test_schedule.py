@@ -1,5 +1,7 @@
-"""The durability bench (``tests/durability/soak``), run as a program: a few faults, and in the long form each
-kind over two deployments. Longer: ``make soak MINUTES=30 SEED=7``.
+"""The durability bench (``tests/durability/soak``) as a program: a few faults, and in the long form each kind
+over two deployments.
+
+Longer: ``make soak MINUTES=30 SEED=7``.
 """
 
 from __future__ import annotations
@@ -22,9 +24,7 @@ pytestmark = pytest.mark.long_form
 
 
 def bench(kafka_launcher: object, *arguments: str) -> None:
-    del (
-        kafka_launcher
-    )  # only so that the test is skipped where there is none: the bench has a broker of its own
+    del kafka_launcher  # only skips the test where Kafka cannot run: the bench has its own broker
     command = [sys.executable, str(SOAK), *arguments]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=by_profile(600, 3600), check=False
@@ -34,7 +34,7 @@ def bench(kafka_launcher: object, *arguments: str) -> None:
 
 
 def test_faults_of_each_kind_leave_every_deployment_equal_to_the_oracle(kafka_launcher):
-    # in the short form those that no other test has
+    # the short form has the kinds that no other test has
     kinds = by_profile(["join", "transaction", "config", "receiver"], [*KINDS, "two"])
     faults, rate = len(set(kinds) & KINDS.keys()), by_profile(200, 600)
     arguments = ["--faults", str(faults), "--kinds", ",".join(kinds), "--seed", "11", "--rate", str(rate)]

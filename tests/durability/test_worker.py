@@ -159,7 +159,7 @@ def test_recorded_answers_through_kafka_give_the_windows_of_replay_and_the_incid
             json.loads(record.value) for suffix in ("windows", "alerts") for record in topics.read(suffix)[0]
         ]
 
-    # the last pane closes with the wall clock
+    # the last pane closes by the wall clock
     wait_until(lambda: len(windows(got())) == len(goal), 150, "not all windows were written", every_s=0.5)
     assert windows(got()) == goal
     fired = [
@@ -179,5 +179,5 @@ def test_recorded_answers_through_kafka_give_the_windows_of_replay_and_the_incid
     change = datetime(2023, 6, 1, tzinfo=UTC) + timedelta(seconds=len(values) // 2)
     assert change < datetime.fromisoformat(fired[0]["time"]) < change + timedelta(minutes=6)
     muted = [record for record in got() if record["record"] == "episode"]
-    # it happened in 2023: recorded, paged to nobody
+    # the events are of 2023: the episode is recorded and does not page
     assert {record["muted"] for record in muted} == {"over 24 h old on arrival"}

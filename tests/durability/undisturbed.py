@@ -1,4 +1,4 @@
-"""A stream of events to count, and the result of an undisturbed run."""
+"""Stream of events to count, and the result of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ PARTITIONS, FEATURES = 4, 24
 
 
 def event(rng: random.Random, elapsed_s: float) -> tuple[bytes, bytes]:
-    """A new minute each second, some events late by up to five; some values are invalid."""
+    """Make an event: a new minute each second, some events up to five minutes late; some values are
+    invalid.
+    """
     key = f"f{rng.randrange(FEATURES)}"
     if rng.random() < 0.002:
         return key.encode(), rng.randbytes(50)

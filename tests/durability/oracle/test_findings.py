@@ -1,4 +1,4 @@
-"""The table of the bench (``tests/durability/soak``) detects differences."""
+"""The comparison table of the bench (``tests/durability/soak``) detects differences."""
 
 from __future__ import annotations
 
@@ -28,14 +28,13 @@ PREFIX = "softfail-a"
 
 @pytest.fixture(scope="module")
 def exact() -> dict[str, Any]:
-    """The input of the report for a run without a difference: Kafka equals the oracle."""
+    """Input of the report for a run without a difference: Kafka equals the oracle."""
     corpus = Corpus(1, 2, speed=20.0, length_s=40.0, jump_at=None)
     events, sent_events = [], []
     ends = [0, 0]
     for number in range(4000):
         sent = corpus.message(number / 100)
-        # one that lies elsewhere would be sent on by a worker, and there is none here: everything goes to its
-        # own partition
+        # no worker forwards records here, so every event goes to the partition of its feature
         try:
             event = json.loads(sent.value or b"")
             partition = oracle.events.partition_of(event["service"], event["feature"], 2)
@@ -104,7 +103,7 @@ def written(exact: dict[str, Any]) -> dict[str, list[Any]]:
                 )
                 for offset, message in enumerate(outputs.messages.get(suffix, ()))
             ]
-    # The table compares window by window; these are enough to see each kind of difference.
+    # enough windows to detect each kind of difference, compared window by window
     keys = sorted({record.key for record in comparison["windows"]})[::6]
     comparison["windows"] = [record for record in comparison["windows"] if record.key in set(keys)]
     exact["truth"].windows = {key: exact["truth"].windows[key] for key in keys}
@@ -120,9 +119,7 @@ def findings(
 
 
 def differing(comparison: report.Comparison) -> list[str]:
-    """Return the names of the rows that differ; faults of the corpus are ignored, because the short run cuts
-    some.
-    """
+    """Return the names of the rows that differ. Faults of the corpus are ignored: the short run cuts some."""
     names = [line.split(":")[0] for line in comparison.wrong if not line.startswith(" ")]
     return [name for name in names if not name.startswith("true faults")]
 
@@ -204,7 +201,7 @@ def test_a_page_beside_a_note_is_a_finding_unless_the_page_was_not_confirmed(exa
     note.dedup_key, note.resolved_at = f"{key.rpartition('/')[0]}/missed", 1.0
     contents.incidents = [*contents.incidents, note]
     for answers, expected in (
-        ([("trigger", key, 202)], ["episodes not told rightly"]),
+        ([("trigger", key, 202)], ["episodes delivered wrongly"]),
         ([("trigger", key, 503)], []),
     ):
         contents.answers = answers
@@ -236,7 +233,7 @@ def test_a_missing_repeated_or_unresolved_page_is_a_finding(exact, written):
         contents = contents_of(exact, written)
         contents.incidents = copy.copy(contents.incidents)
         change(contents.incidents)
-        assert differing(findings(exact, contents)) == ["episodes not told rightly"]
+        assert differing(findings(exact, contents)) == ["episodes delivered wrongly"]
 
 
 def test_losses_of_the_broker_are_attributed_to_the_broker(exact, written):

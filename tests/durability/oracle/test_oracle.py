@@ -1,7 +1,7 @@
-"""The bench's oracle and the product agree to the last figure, over everything that the corpus holds; and the
-comparison can fail.
+"""The oracle of the bench and the product compute the same figures over the whole corpus, and the comparison
+can fail.
 
-``tests/durability/soak`` is run as a program, so its modules import each other plainly; here its folder joins
+``tests/durability/soak`` is a program whose modules import each other by plain names. Here its folder joins
 the path.
 """
 
@@ -33,11 +33,11 @@ import oracle_events  # noqa: E402
 import oracle_partition  # noqa: E402
 import truth  # noqa: E402
 
-NOW_MS = 1_795_000_000_000  # months after the events, as on the bench
+NOW_MS = 1_795_000_000_000  # months after the events, as in the bench
 BUNDLE = 400
 RUNS: dict[str, tuple[int, int, float, float | None, bool]] = {
-    # name -> seed, messages, seconds of the publisher's clock, share of it at which a week is jumped, whether
-    # append time is that of the world
+    # name -> seed, messages, seconds of the publisher's clock, share of it at which a week is skipped,
+    # whether append time is that of the event clock
     "months late": (1, 20_000, 40.0, 0.5, False),
     "in time": (2, 6_000, 24.0, 0.75, True),
     "without a jump": (3, 12_000, 62.0, None, False),
@@ -47,7 +47,7 @@ pytestmark = pytest.mark.long_form
 
 
 class Run(NamedTuple):
-    """The published events, the contents of the topic, and the outputs of the product."""
+    """Published events, contents of the topic, and outputs of the product."""
 
     corpus: Any
     meant: Counter[str]
@@ -56,7 +56,7 @@ class Run(NamedTuple):
 
 
 class Topic:
-    """A topic of several partitions with a core on each; a forwarded record is appended again."""
+    """Topic of several partitions with a core on each. A forwarded record is appended again."""
 
     def __init__(self, settings: dict[str, Any], partitions: int) -> None:
         config = Config.model_validate(settings)
@@ -347,7 +347,7 @@ def test_the_oracle_uses_only_the_standard_library_and_no_product_module():
 
 
 def countable(records: list[FileRecord]) -> list[FileRecord]:
-    """Return the responses that are in their partition and in time."""
+    """Return the responses that are in their own partition and in time."""
     counted_records = []
     for record in records:
         try:
@@ -366,7 +366,7 @@ def countable(records: list[FileRecord]) -> list[FileRecord]:
 
 
 def across_an_edge(log: list[FileRecord], run: Run) -> tuple[int, int]:
-    """Return the indices of an event that closes a pane, and of one before it in that pane, without late
+    """Return the indices of an event that closes a pane and of an earlier event in that pane, without late
     events in their windows.
     """
     own = {
@@ -402,7 +402,7 @@ def across_an_edge(log: list[FileRecord], run: Run) -> tuple[int, int]:
 
 
 def has_earlier(events: dict[int, Any], place: int, pane_key: tuple[str, ...]) -> bool:
-    """Whether the pane had an event before this one, so that it is written in time, and a late event is its
+    """Return whether the pane had an earlier event. Then it is written in time, and a late event is its
     second revision.
     """
     begin_s = datetime.fromisoformat(pane_key[3]).timestamp()

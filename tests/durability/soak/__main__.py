@@ -1,14 +1,13 @@
-"""The durability bench: workers on a real Kafka, faults by a seeded schedule, and an oracle that says what
-must have come of it.
+"""Durability bench: workers on a real Kafka, faults by a seeded schedule, and an oracle that computes the
+expected outputs.
 
     python tests/durability/soak                              a mix of about three minutes
     python tests/durability/soak --minutes 30 --seed 7        longer
     python tests/durability/soak --faults 50 --kinds kill     fifty kills of two workers
-    python tests/durability/soak --kinds recreate             the events topic deleted and made again, on its
-    own
+    python tests/durability/soak --kinds recreate             only: delete and recreate the events topic
 
-Exit 0 only if windows, transitions, episodes, dead letters and pages are what the oracle computes from the
-events that the topic really holds.
+It exits with 0 only if windows, transitions, episodes, dead letters and pages equal the oracle's for the
+events in the topic.
 """
 
 from __future__ import annotations
@@ -67,7 +66,7 @@ def recreate(run: Run) -> list[tuple[str, Comparison]]:
     wrong += [
         line for line in last if f"{deployment.prefix}.events" not in line or "agents state reset" not in line
     ]
-    time.sleep(7)  # one that has stopped counts as alive for the session
+    time.sleep(7)  # a stopped member counts as alive until its session expires
     for arguments in (["--agent", "watch"], ["--agent", "notify", "--to", "latest"]):
         command = [
             sys.executable,
@@ -105,7 +104,7 @@ def until(condition: Callable[[], bool], patience_s: float, awaited: str, worker
     """Wait for a condition.
 
     Raises:
-        Stalled: it did not come about.
+        Stalled: it is still false after the timeout.
     """
     deadline = time.monotonic() + patience_s
     while not condition():
@@ -134,15 +133,14 @@ def finish(run: Run, columns: list[tuple[str, Comparison]]) -> int:
         )
         comparison.row("largest lag seen, records", f"{deployment.max_lag:.0f}")
         lost = [line for line in log.splitlines() if " LOST " in line]
-        comparison.equal("lines that say LOST", lost)
-        # 70 ends a worker that was fenced just when it was told to stop; -15 one that was told so before it
-        # could hear it
+        comparison.equal("log lines with LOST", lost)
+        # 70: the worker was fenced just before SIGTERM; -15: SIGTERM came before its handler was installed
         allowed = {0, -9, -15, 70, *([78] if run.done["recreate"] else [])}
         unexpected = [
             f"{n} exits with {code}" for code, n in deployment.workers.exits.items() if code not in allowed
         ]
         comparison.equal(
-            "exits that nothing asked for",
+            "unexpected exits",
             [*unexpected, *(line for line in log.splitlines() if "given up after" in line)],
         )
     faults = ", ".join(f"{kind} {n}" for kind, n in sorted(run.done.items()))
@@ -195,7 +193,7 @@ def options_of(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the bench; return 0 if all is equal, 1 if not or stalled."""
+    """Run the bench; return 0 if everything is equal, 1 if it differs or stalled."""
     options = options_of(argv)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     launcher = module(ROOT / "tests" / "kafka_launcher.py")
@@ -203,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"this machine {lack}")
         return 2
     directory = Path(tempfile.mkdtemp(prefix="softfail-soak-"))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that workers and broker end with us
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # workers and broker must end with this process
     code = 1
     with launcher.Kafka() as broker:
         run = Run(options, broker, directory)

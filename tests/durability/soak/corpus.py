@@ -1,31 +1,29 @@
-"""A seeded stream of events with known truth: everything that can go wrong with events, and faults that must
-page.
+"""Seeded stream of events with a known truth: all kinds of defective events, and faults that must page.
 
 INTERFACE
 
-- ``Corpus(seed, partitions=4, speed=40.0, length_s=120.0, jump_at=0.5)``: ``length_s`` seconds of the
-  publisher's clock in which things go wrong; ``jump_at`` the share of it at which everybody's clock jumps a
+- ``Corpus(seed, partitions=4, speed=40.0, length_s=120.0, jump_at=0.5)``: ``length_s``: seconds of the
+  publisher's clock with defective events and faults. ``jump_at``: the share of it at which all clocks skip a
   week (None: no jump).
-- ``corpus.settings() -> dict``: the softfail configuration that goes with it, without kafka, http and
-  channels.
+- ``corpus.settings() -> dict``: the softfail configuration of the corpus, without kafka, http and channels.
 - ``corpus.message(elapsed_s) -> Message(key, value, partition, headers, meant)``: the next message at this
-  time of the publisher's clock, seconds, never falling. ``value`` may be None (publish it so), ``partition``
-  None: by the key's hash (by any partition if the key is None); else publish it there. ``headers``: list of
-  (str, bytes). ``meant``: what it is ("plain", "late", "poison:...", "misplaced", ...), for the count of what
-  was published.
+  time of the publisher's clock, in seconds, which never decreases. ``value`` may be None; publish it as null.
+  ``partition`` None: choose it by the hash of the key, or any partition if the key is None. ``headers``: list
+  of (str, bytes). ``meant``: the kind of message ("plain", "late", "poison:...", "misplaced", ...), to count
+  the published messages by kind.
 - ``corpus.faults -> list[Fault(service, feature, environment, metric, begin, end)]``: true faults, times RFC
   3339 (event time).
-- ``corpus.calm_from_s``: from then on (0.85 of length_s) everything is healthy, in its place and in order;
-  after ``length_s`` ``message`` goes on so for ever. Publish until ``elapsed_s >= length_s`` AND the workers
-  have caught up, then 3 s more: so nothing is left for the wall clock to decide. At ``speed`` 40 publish at
-  least 300 messages a second: with fewer a fault may be found late, or not at all. A fault that lasts n s of
-  event time lasts n / speed s of the clock: no outage of a channel in the bench should be longer, or its page
-  comes as a note.
+- ``corpus.calm_from_s``: from then on (0.85 of length_s) all events are healthy, in their partition and in
+  order. After ``length_s``, ``message`` continues like that without end. Publish until ``elapsed_s >=
+  length_s`` and the workers have caught up, then 3 s more, so that no output depends on the wall clock. At
+  ``speed`` 40 publish at least 300 messages a second: with fewer, a fault may be detected late or not at all.
+  A fault of n s of event time lasts n / speed s of the clock. An outage of a channel must be shorter, or the
+  page becomes a note.
 
-The clock of the world: event time runs ``speed`` times as fast as the publisher's, from 2026-03-02 on, so
-that the wall clock closes no pane before the end. The same reason bounds what may happen: events in order lag
-at most 1 s, late ones at least 32 s (their pane is closed whatever the wall clock did for a while without
-events), and a producer whose clock is ahead speaks in bursts that leave the watermark just behind an edge.
+Event time runs ``speed`` times as fast as the publisher's clock, from 2026-03-02 on, so that the wall clock
+closes no pane before the end. For the same reason, events in order are at most 1 s late and late events at
+least 32 s: their pane is closed, however far the wall clock advanced during a pause. A producer whose clock
+is ahead sends bursts that leave the watermark just before an edge.
 """
 
 from __future__ import annotations
@@ -41,15 +39,15 @@ from oracle_events import partition_of
 
 BEGIN = datetime(2026, 3, 2, 9, 6, 40, tzinfo=UTC)
 WEEK_S = 7 * 86_400
-CALM = 0.85  # share of the run after which all is well
+CALM = 0.85  # share of the run after which all events are healthy
 PANE_S, LATENESS_S = 10, 20
-AHEAD_S, BEHIND_S = 180, 150  # clocks that are off
+AHEAD_S, BEHIND_S = 180, 150  # errors of clocks
 SOURCES = (*(f"shop/f{n}" for n in range(5)), *(f"bot/f{n}" for n in range(5, 10)), "desk/f10", "desk/canary")
 OFTEN = tuple(3 if source == "bot/f8" else 1 for source in SOURCES)
 
 
 class Message(NamedTuple):
-    """One message to publish; see the module's first lines."""
+    """Message to publish; see the interface above."""
 
     key: bytes | None
     value: bytes | None
@@ -59,7 +57,7 @@ class Message(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """A true fault, in event time (RFC 3339)."""
+    """True fault, in event time (RFC 3339)."""
 
     service: str
     feature: str
@@ -70,7 +68,7 @@ class Fault(NamedTuple):
 
 
 class Corpus:
-    """See the module's first lines."""
+    """Corpus of a seed; see the interface above."""
 
     def __init__(
         self,
@@ -97,12 +95,12 @@ class Corpus:
             for second in range(300, int(last_s), 1500)
             if self._jump_s is None or abs(second - self._jump_s) > 2 * AHEAD_S
         ]
-        self._ahead: list[float] = []  # times of the burst under way
+        self._ahead: list[float] = []  # event times of the current burst
         self._number = 0
 
     @property
     def faults(self) -> list[Fault]:
-        """Return the faults that must page, by their start."""
+        """Return the faults that must page, in order of their start."""
         return [
             Fault(
                 *span.source.split("/"),
@@ -119,7 +117,7 @@ class Corpus:
         return values.settings(PANE_S, LATENESS_S)
 
     def message(self, elapsed_s: float) -> Message:
-        """Return the next message, ``elapsed_s`` seconds after the publisher started."""
+        """Return the next message at ``elapsed_s`` seconds after the publisher started."""
         rng, world_s = self._rng, elapsed_s * self.speed
         self._number += 1
         if self._bursts and world_s >= self._bursts[0]:

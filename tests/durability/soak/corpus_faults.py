@@ -1,4 +1,4 @@
-"""The schedule of true faults of the corpus."""
+"""Schedule of the true faults of the corpus."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import random
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# a fault's length: this share of the run, within these bounds
+# length of a fault: this share of the run, within these bounds
 SHORTEST_S, LONGEST_S, SHARE = 200.0, 1200.0, 0.12
-BEFORE_S, APART_S = 200.0, 900.0  # of health before the first fault, and between two of one feature
-# after a fault, until its incidents have resolved; of a short run this share
+BEFORE_S, APART_S = 200.0, 900.0  # healthy time before the first fault and between two faults of a feature
+# time after a fault until its incidents have resolved; in a short run this share
 CLEARING_S, CLEARING_SHARE = 600.0, 0.15
-# a canary's fault, and until it is certainly seen that its segment is gone
+# fault of a canary, and the time until its segment has certainly ended
 ROLLBACK_S, GONE_S = 300.0, 1500.0
 CANARY = "desk/canary"
-# thinly sampled ones are never at fault: their truth would be a matter of luck
+# thinly sampled features have no faults: their detection would depend on chance
 HEALTHY = (CANARY, "bot/f8", "bot/f9")
 
 
 class Span(NamedTuple):
-    """A fault of ``service/feature``: seconds of event time since the beginning, without the jump."""
+    """Fault of ``service/feature``: seconds of event time since the beginning, without the jump."""
 
     source: str
     metric: str
@@ -30,7 +30,9 @@ class Span(NamedTuple):
 def spans(
     rng: random.Random, sources: Sequence[str], run_s: float, calm_s: float, jump_s: float | None
 ) -> list[Span]:
-    """Return faults by their start: none spans the jump of the clock, and all resolve before the end."""
+    """Return faults in order of their start. No fault spans the jump of the clock, and all resolve before the
+    end.
+    """
     parts = [(BEFORE_S, calm_s)] if jump_s is None else [(BEFORE_S, jump_s), (jump_s + BEFORE_S, calm_s)]
     length_s = max(SHORTEST_S, min(LONGEST_S, SHARE * run_s))
     clearing_s = min(CLEARING_S, CLEARING_SHARE * run_s)

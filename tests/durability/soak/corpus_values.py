@@ -1,4 +1,4 @@
-"""The events of the corpus: healthy and failing features, invalid events, and the configuration that measures
+"""Events of the corpus: healthy and failing features, invalid events, and the configuration that measures
 them.
 """
 
@@ -12,11 +12,11 @@ from typing import Any
 from oracle_verdicts import ANSWERS, LEAKS, REFUSALS
 
 BERLIN = timezone(timedelta(hours=1))
-ERRORS, REFUSED = 0.02, 0.02  # of calls, of answers with text, when all is well
-AT_FAULT = 0.85  # of calls or answers
+ERRORS, REFUSED = 0.02, 0.02  # share of calls and share of answers with text in healthy traffic
+AT_FAULT = 0.85  # share of calls or answers during a fault
 # model -> probability that a call without error is sent
 CHANCES = {"large": 1.0, "small": 0.5, "tiny": 0.1, "spare": 0.01}
-MODELS = {  # service or feature -> models, and how often each is called
+MODELS = {  # service or feature -> models, and their relative frequencies
     "shop": (("large", "small"), (4, 1)),
     "bot": (("large", "small", "tiny"), (8, 1, 1)),
     "desk": (("small", "tiny"), (9, 1)),
@@ -28,8 +28,9 @@ TEXTS = {"shop": (1.0,), "bot": (1.0, 0.5, 0.2), "desk": (0.5,), "bot/f8": (1.0,
 
 
 def settings(pane_s: int, lateness_s: int) -> dict[str, Any]:
-    """Return the softfail configuration without kafka, http and channels. ``page_old_events``: event time is
-    months before the clock.
+    """Return the softfail configuration without kafka, http and channels.
+
+    ``page_old_events`` is set because event time is months before the clock.
     """
     return {
         "time": {"pane": f"{pane_s}s", "lateness": f"{lateness_s}s"},
@@ -86,8 +87,9 @@ def settings(pane_s: int, lateness_s: int) -> dict[str, Any]:
 
 
 def event(rng: random.Random, source: str, fault: str, name: str) -> tuple[dict[str, Any], str]:
-    """Make an event of ``service/feature`` without its time; return it and its kind. ``fault``: the current
-    failure of the feature.
+    """Make an event of ``service/feature`` without its time; return it and its kind.
+
+    ``fault``: the current failure of the feature.
     """
     service, feature = source.split("/")
     segment = {"service": service, "feature": feature, **_segment(rng, source, fault)}
@@ -171,9 +173,9 @@ def _response(rng: random.Random, segment: dict[str, Any], fault: str) -> dict[s
             "interaction": rng.choice(("sync", "progressive", "async")),
             "stages_s": {"retrieve docs": 0.25, "rank": round(rng.random(), 3)},
         }
-    if rng.random() < share / (share + (1 - share) * p):  # errors are always kept
+    if rng.random() < share / (share + (1 - share) * p):  # errors are always sampled
         return {**fields, "error_type": rng.choice(("timeout", "rate_limit")), "sample_probability": 1}
-    # a canary is watched closely
+    # a canary is sampled completely
     q = (
         rng.choice(TEXTS.get(f"{service}/{segment['feature']}") or TEXTS[service])
         if "variant" not in segment
@@ -206,7 +208,7 @@ def _response(rng: random.Random, segment: dict[str, Any], fault: str) -> dict[s
 
 
 def poison(rng: random.Random, value: bytes) -> tuple[str, bytes | None]:
-    """Corrupt an event as a broken producer does; return the kind of corruption and the bytes."""
+    """Corrupt an event like a defective producer; return the kind of corruption and the bytes."""
     document: dict[str, Any] = json.loads(value)
     name = rng.choice(
         (

@@ -1,9 +1,8 @@
-"""The real worker, of whose bundles a share is thrown away on the way, as Faust may: python
-dropping_worker.py --config FILE
+"""The real worker, which drops a share of its bundles, as Faust may do: python dropping_worker.py --config
+FILE
 
-The share stands in the file that DROP_SHARE_FILE names, and is read again each second. Bundles that reach the
-end of their topic go twice as
-often: after the last one nothing comes that would show the gap.
+DROP_SHARE_FILE names the file with the share; it is read again each second. Bundles at the end of their topic
+are dropped twice as often, because no later bundle would reveal the gap.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Faults of a running deployment. After each one every worker is restarted, and broker and receiver are up.
+"""Faults of a running deployment. After each fault every worker is restarted, and broker and receiver run.
 
-A fault takes the deployment and a seeded generator, and returns what it did in a few words for the progress
-line.
+A fault takes the deployment and a seeded generator, and returns a short description for the progress line.
 """
 
 from __future__ import annotations
@@ -16,26 +15,27 @@ from fleet import Deployment
 
 from agents.demo.fake_pagerduty import Fault as Treatment
 
-RECOVERY_S = 3.0  # on average, until work goes on: the next fault mostly waits for that
-SESSION_S = 6.0  # kafka.session_timeout: after this silence a worker's partitions go to others
+RECOVERY_S = 3.0  # mean time until processing continues, for which the next fault usually waits
+# kafka.session_timeout: after this time without heartbeats a worker's partitions are reassigned
+SESSION_S = 6.0
 
 
 def kill(deployment: Deployment, rng: random.Random) -> str:
-    """SIGKILL a worker; it is restarted."""
+    """Kill a worker with SIGKILL; it is restarted."""
     number = rng.choice(deployment.workers.numbers())
     deployment.workers.send(number, signal.SIGKILL)
     return f"worker {number}"
 
 
 def term(deployment: Deployment, rng: random.Random) -> str:
-    """SIGTERM a worker; it is restarted."""
+    """Stop a worker with SIGTERM; it is restarted."""
     number = rng.choice(deployment.workers.numbers())
     deployment.workers.send(number, signal.SIGTERM)
     return f"worker {number}"
 
 
 def zombie(deployment: Deployment, rng: random.Random) -> str:
-    """Suspend a worker for longer than its session; it resumes after others took its partitions."""
+    """Suspend a worker for longer than its session; it resumes after its partitions were reassigned."""
     number, slept_s = rng.choice(deployment.workers.numbers()), rng.uniform(SESSION_S + 1, SESSION_S + 6)
     deployment.workers.send(number, signal.SIGSTOP)
     time.sleep(slept_s)
@@ -44,7 +44,7 @@ def zombie(deployment: Deployment, rng: random.Random) -> str:
 
 
 def rolling(deployment: Deployment, rng: random.Random) -> str:
-    """Stop and restart every worker in turn."""
+    """Stop and restart all workers one after the other."""
     for number in deployment.workers.numbers():
         deployment.workers.restart(number)
         time.sleep(rng.uniform(1, 4))
@@ -81,12 +81,12 @@ def config(deployment: Deployment, rng: random.Random) -> str:
 
 
 def broker(deployment: Deployment, rng: random.Random) -> str:
-    """Stop the broker, and start it after a while."""
+    """Stop the broker, and start it after a pause."""
     return _broker(deployment, rng, signal.SIGTERM)
 
 
 def broker_kill(deployment: Deployment, rng: random.Random) -> str:
-    """Kill the broker, and start it after a while."""
+    """Kill the broker, and start it after a pause."""
     return _broker(deployment, rng, signal.SIGKILL)
 
 
@@ -101,9 +101,9 @@ def _broker(deployment: Deployment, rng: random.Random, number: signal.Signals) 
 def transaction(deployment: Deployment, rng: random.Random) -> str:
     """Kill a worker while it has an open transaction in the state topic.
 
-    Seen from outside: a transaction is open while a partition's last stable offset lies before its end.
-    Everybody is frozen at that sight, one is killed; if the transaction still stands after the others went
-    on, it was that one's.
+    A transaction is open while the last stable offset of a partition is below its end. At that moment all
+    workers are suspended and one is killed. If the transaction is still open after the others resumed, it
+    belonged to the killed worker.
     """
     from kafka import KafkaConsumer, TopicPartition
 
@@ -117,7 +117,7 @@ def transaction(deployment: Deployment, rng: random.Random) -> str:
     }
 
     def is_open(partitions: list[Any]) -> list[Any]:
-        # in this order
+        # in this order: an end offset read first could be below the stable offset
         stable, ends = (
             consumers[level].end_offsets(partitions) for level in ("read_committed", "read_uncommitted")
         )
@@ -134,7 +134,7 @@ def transaction(deployment: Deployment, rng: random.Random) -> str:
                 if time.monotonic() > deadline:
                     return "no transaction was seen open"
             freeze(signal.SIGSTOP)
-            time.sleep(0.05)  # what was on its way to the broker arrives
+            time.sleep(0.05)  # requests under way reach the broker
             if not (left := is_open(tps)):
                 freeze(signal.SIGCONT)
                 time.sleep(rng.uniform(0.05, 0.3))
@@ -153,7 +153,7 @@ def transaction(deployment: Deployment, rng: random.Random) -> str:
 
 
 def drop_bundles(deployment: Deployment, rng: random.Random) -> str:
-    """Drop a share of the bundles of one worker until some were dropped."""
+    """Drop a share of the bundles of a worker until some were dropped."""
     share, lasted_s, before = rng.uniform(0.02, 0.4), rng.uniform(2, 6), deployment.dropped()
     deployment.drop_share.write_text(f"{share:.2f}")
     deadline = time.monotonic() + 30
@@ -176,7 +176,7 @@ def nobody(deployment: Deployment, rng: random.Random) -> str:
 
 
 def receiver(deployment: Deployment, rng: random.Random) -> str:
-    """Let the receiver of pages refuse, close, hang, accept without an answer, or be unreachable."""
+    """Let the receiver of pages refuse, close, hang, accept without a response, or be unreachable."""
     if rng.random() < 0.3:
         down_s = rng.uniform(3, 10)
         deployment.pager.down()
@@ -201,9 +201,7 @@ def receiver(deployment: Deployment, rng: random.Random) -> str:
 
 
 class Kind(NamedTuple):
-    """A fault, how long it takes on average, and how long the deployment is then left alone: seconds, from
-    and to.
-    """
+    """Fault, its mean duration, and the pause after it: seconds, from and to."""
 
     do: Callable[[Deployment, random.Random], str]
     takes_s: float
@@ -225,7 +223,7 @@ KINDS: dict[str, Kind] = {
     "nobody": Kind(nobody, 16, weight=1),
     "receiver": Kind(receiver, 2),
 }
-"""Those that can follow one another in any order, and how often they come in a mix."""
+"""Kinds that can follow each other in any order, and their frequencies in a mix."""
 
 SHAPES: dict[str, str] = {
     "two": (
@@ -237,12 +235,13 @@ SHAPES: dict[str, str] = {
         " `state reset`"
     ),
 }
-"""Those that shape a whole run."""
+"""Kinds that determine a whole run."""
 
 
 def schedule(kinds: list[str], rng: random.Random, faults: int | None, length_s: float | None) -> list[str]:
-    """Choose the names of the next faults: a number of them, or as many as fit into a duration. In a mix each
-    kind occurs once before any is repeated.
+    """Choose the names of the next faults: a number of them, or as many as fit into a duration.
+
+    In a mix each kind occurs once before any is repeated.
     """
     enabled = [kind for kind in kinds if kind in KINDS]
     if not enabled:

@@ -1,4 +1,4 @@
-"""The parts of a run: one broker, and deployments with topics, publisher, workers and receiver of pages."""
+"""Parts of a run: a broker, and deployments with topics, publisher, workers and receiver of pages."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from workers import ROOT, Workers
 
 HERE = Path(__file__).parent
 ROUTING_KEY = "0123456789abcdef0123456789abcdef"
-POSITION = b"\x00position"  # key of the state record that says where a partition stands
-TAIL = 500  # records of the state topic that are read to find it, at first
+POSITION = b"\x00position"  # key of the state record that contains the position of a partition
+TAIL = 500  # records of the state topic that are read first to find it
 
 
 def module(path: Path) -> ModuleType:
-    """Load a module by its path: tests are no package."""
+    """Load a module by its path: the tests are no package."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, module)  # dataclasses look their module up
+    sys.modules.setdefault(path.stem, module)  # dataclasses look up their module
     spec.loader.exec_module(module)
     return module
 
 
 class Pager:
-    """The demo's PagerDuty receiver, listening in its own thread."""
+    """PagerDuty receiver of the demo that listens in its own thread."""
 
     def __init__(self) -> None:
         from agents.demo.fake_pagerduty import FakePagerDuty
@@ -58,7 +58,7 @@ class Pager:
         self._wait(self.receiver.start(port=self._port))
 
     def close(self) -> None:
-        """Stop for good."""
+        """Stop finally."""
         self._wait(self.receiver.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
@@ -68,7 +68,7 @@ class Pager:
 
 
 class Deployment:
-    """One prefix on the broker: topics, a corpus, its publisher, workers, and a receiver for its pages."""
+    """Prefix on the broker with its topics, corpus, publisher, workers, and the receiver of its pages."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Deployment:
         self.settings: dict[str, Any] = dict(corpus.settings())
         self.rate, self._dropping = rate, dropping
         self._ports = {number: module(ROOT / "tests" / "kafka_launcher.py").free_port() for number in static}
-        # what the dropping worker reads: the share of bundles to throw away
+        # read by the dropping worker: the share of bundles to drop
         self.drop_share = directory / "drop"
         self.workers = Workers(
             directory,
@@ -112,15 +112,15 @@ class Deployment:
             {"PAGERDUTY_ROUTING_KEY": ROUTING_KEY, "DROP_SHARE_FILE": str(self.drop_share)},
         )
         self.publisher = self._new_publisher()
-        self.dropped_before_end = 0  # bundles thrown away while it was published
+        self.dropped_before_end = 0  # bundles dropped while it was published
         self.max_lag, self._looking = 0.0, True
         self._looker = threading.Thread(target=self._look, daemon=True)
         self._looker.start()
-        # topic -> where in each partition the time begins that is compared
+        # topic -> the offset in each partition from which records are compared
         self.since: dict[str, dict[int, int]] = {}
         self._next: dict[str, dict[int, int]] = {}
         self._read: dict[str, list[Any]] = {}
-        self.incidents_before = 0  # at the receiver, of a time that is not compared
+        self.incidents_before = 0  # at the receiver, from the time that is not compared
 
     def _new_publisher(self) -> Publisher:
         return Publisher(self.broker.address, f"{self.prefix}.events", self.corpus.message, self.rate)
@@ -132,8 +132,9 @@ class Deployment:
         return [sys.executable, "-m", "agents", "worker", "--config", str(path)]
 
     def config(self, number: int) -> Path:
-        """Write the configuration of a worker with the current settings. A worker without a port joins the
-        group under a new name each time.
+        """Write the configuration of a worker with the current settings.
+
+        A worker without a port joins the group under a new name each time.
         """
         channels = {
             "pagerduty": {
@@ -170,8 +171,9 @@ class Deployment:
         asyncio.run(create(Kafka(**self.kafka)))
 
     def begin_anew(self, corpus: Any) -> None:
-        """Replace corpus and publisher, without starting it. Earlier records are not compared; the events
-        topic is empty.
+        """Replace corpus and publisher, without starting it.
+
+        Earlier records are not compared; the events topic is empty.
         """
         self.since = {suffix: self.ends(suffix) for suffix in ("windows", "deadletter", "alerts")}
         self.incidents_before = len(self.pager.receiver.incidents)
@@ -193,8 +195,9 @@ class Deployment:
         return {tp.partition: end for tp, end in ends.items()}
 
     def read(self, suffix: str) -> list[Any]:
-        """Return all committed records of a topic since ``since``, in order within a partition; records read
-        before are not fetched again.
+        """Return all committed records of a topic since ``since``, in order within a partition.
+
+        Records that were read before are not fetched again.
         """
         from kafka import KafkaConsumer, TopicPartition
 
@@ -222,8 +225,9 @@ class Deployment:
         return records_read
 
     def positions(self) -> dict[int, int]:
-        """Return the position of the state of each partition. Every checkpoint writes its position, so it is
-        in the last records.
+        """Return the position of the state of each partition.
+
+        Every checkpoint writes its position, so it is among the last records.
         """
         from kafka import KafkaConsumer, TopicPartition
 
@@ -270,7 +274,7 @@ class Deployment:
             time.sleep(2)
 
     def close(self) -> None:
-        """Stop everything of the deployment."""
+        """Stop all parts of the deployment."""
         self._looking = False
         self._looker.join()
         self.workers.close()
@@ -278,5 +282,5 @@ class Deployment:
 
 
 def seeded(seed: int, *names: object) -> random.Random:
-    """Return a separate generator for each purpose, so that an additional draw changes no other."""
+    """Return a separate generator for each purpose, so that an additional draw changes no other sequence."""
     return random.Random("/".join(map(str, (seed, *names))))

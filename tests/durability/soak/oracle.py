@@ -1,25 +1,24 @@
-"""The independent oracle: what must come of the records that a topic really holds. Standard library only; it
+"""Independent oracle: the outputs expected from the records of a topic. It uses only the standard library and
 shares no code with the product.
 
 INTERFACE
 
-- ``compute(records, settings, partitions) -> Truth``. ``records``: every record of the events topic (any
-  order of partitions; within one by offset), with attributes partition, offset, timestamp (append, ms), key,
-  value, headers. Forwarded copies are among them: they lie in the topic like any other. ``settings``:
-  ``corpus.settings()``. ``partitions``: of the topic.
-- ``Truth.windows: dict[bytes, dict]``: Kafka key -> the last revision, as the record in the windows topic has
-  it.
+- ``compute(records, settings, partitions) -> Truth``. ``records``: every record of the events topic
+  (partitions in any order, each by offset), with attributes partition, offset, timestamp (append time, ms),
+  key, value, headers. Forwarded copies are among them. ``settings``: ``corpus.settings()``. ``partitions``:
+  number of partitions of the topic.
+- ``Truth.windows: dict[bytes, dict]``: Kafka key -> the last revision, in the form of the windows topic.
 - ``Truth.dead_letters: list[tuple[str, str]]``: ("PARTITION-OFFSET", class), sorted; class is ``empty``,
   ``unreadable``, ``invalid:FIELD``, ``future`` or ``misplaced``.
-- ``Truth.forwarded: list[str]``: "PARTITION-OFFSET" of records that must have been sent on; ``Truth.copies:
-  list[str]``: of those that are copies.
+- ``Truth.forwarded: list[str]``: "PARTITION-OFFSET" of records that must be forwarded; ``Truth.copies:
+  list[str]``: of their copies.
 - ``Truth.lost_forwards``, ``Truth.doubled_forwards: list[str]``: originals without exactly one copy in the
   right partition.
 - ``Truth.transitions: list[dict]``: as in the alerts topic without ``decided_at``, sorted by (service,
   feature, environment, time, ...).
-- ``Truth.episodes: list[dict]``: one an episode: episode_id, service, feature, environment, severity,
-  urgency, opened, resolved (None while open), rules (sorted).
-- ``Truth.expired``, ``Truth.late: int``; ``Truth.edges: dict[int, str]``: partition -> the edge that its own
+- ``Truth.episodes: list[dict]``: per episode: episode_id, service, feature, environment, severity, urgency,
+  opened, resolved (None while open), rules (sorted).
+- ``Truth.expired``, ``Truth.late: int``; ``Truth.edges: dict[int, str]``: partition -> the last edge that its
   records close (RFC 3339).
 - ``Truth.compared_until: str``: compare transitions and episodes until this edge (the least of ``edges``).
 """
@@ -38,7 +37,7 @@ from oracle_partition import Partition, rfc3339
 
 @dataclass
 class Truth:
-    """What must come of the records; see the module's first lines."""
+    """Outputs expected from the records; see the interface above."""
 
     windows: dict[bytes, dict[str, Any]] = field(default_factory=dict)
     dead_letters: list[tuple[str, str]] = field(default_factory=list)
@@ -54,24 +53,24 @@ class Truth:
 
     @property
     def compared_until(self) -> str:
-        """Transitions and episodes are compared until this edge; what the wall clock closes after it is not
-        in the log.
+        """Transitions and episodes are compared until this edge. The wall clock closes later edges, and the
+        log does not contain its time.
         """
         return min(self.edges.values(), default="")
 
 
 def compute(records: Iterable[Any], settings: dict[str, Any], partitions: int) -> Truth:
-    """What must come of the records of an events topic, its end being the end of time (``Watch.finish``).
+    """Compute the expected outputs of an events topic whose end is the end of time (``Watch.finish``).
 
     Args:
         records: all of them, each with partition, offset, timestamp (ms, append time), key, value and
             headers.
-        settings: of softfail, as ``corpus.settings()`` gives them.
-        partitions: of the topic.
+        settings: of softfail, from ``corpus.settings()``.
+        partitions: number of partitions of the topic.
 
     Raises:
-        ValueError: the settings hold a rule that the oracle does not know.
-        KeyError: a text that is not in ``oracle_verdicts.TEXTS``.
+        ValueError: the settings contain a rule that the oracle does not implement.
+        KeyError: a text is not in ``oracle_verdicts.TEXTS``.
     """
     truth, parts = Truth(), [Partition(settings, number, partitions) for number in range(partitions)]
     for record in sorted(records, key=lambda record: (record.partition, record.offset)):
@@ -96,8 +95,8 @@ def compute(records: Iterable[Any], settings: dict[str, Any], partitions: int) -
 
 
 def _match_copies(parts: list[Partition], truth: Truth) -> None:
-    """Each record that lies in a wrong partition must have exactly one copy, in the right one, that says
-    where it came from.
+    """Compare the misplaced records with their copies: each has exactly one, in its own partition, with its
+    origin.
     """
     owed: dict[tuple[int, str, bytes], list[str]] = {}
     for number, part in enumerate(parts):

@@ -1,4 +1,6 @@
-"""What an event counts for in the pane of its segment: the law of "Samples and weights" and decision 2."""
+"""Contribution of an event to the pane of its segment: "Samples and weights" of the semantics, and decision
+2.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +35,15 @@ CATEGORIES = {
     "degradation_level": "1",
     "service_version": None,
 }
-STAGES = 16  # names of stages a pane
-FORMATTED = 50  # the first of them, of which the formats are counted
-TOLD = 20  # responses with text of a segment and pane, the first, of which the languages are told
+STAGES = 16  # stage names per pane
+FORMATTED = 50  # answers per pane of which the format is counted
+TOLD = 20  # responses with text per segment and pane of which the language is detected
 
 
 class Pane:
-    """Counts of one segment from ``start_us`` on, by the finest weight class; ``revision`` and ``late`` as
-    its windows were written.
+    """Counts of a segment from ``start_us`` on, by the finest weight class.
+
+    ``revision`` and ``late`` are those of its last window.
     """
 
     __slots__ = ("categories", "events", "late", "numbers", "rates", "revision", "start_us", "texts")
@@ -84,7 +87,10 @@ class Pane:
         counts_by_ppm[2][code] = counts_by_ppm[2].get(code, 0) + 1
 
     def metrics(self, units_by_name: dict[str, figures.Units]) -> dict[str, dict[str, Any]]:
-        """All figures as a window record has them; ``known``: rate -> heaviest weights when it was written."""
+        """Return all figures in the form of a window record.
+
+        ``known``: rate -> heaviest weights at the time of writing.
+        """
         out: dict[str, dict[str, Any]] = {}
         for name, fine in self.rates.items():
             classes = figures.coarse_rate(fine)
@@ -105,8 +111,8 @@ class Pane:
 
 
 def _shares(fine: dict[int, dict[str, int]]) -> dict[str, Any]:
-    """Weighted counts of labels, and Kish's number of events; the corpus has fewer labels than are kept
-    apart.
+    """Return the weighted counts of labels, and Kish's number of events. The corpus has fewer labels than the
+    limit.
     """
     coarse = {ppm: [ppm] for ppm in fine} if len(fine) <= 8 else figures.coarse_enough(fine)
     counts: dict[str, float] = {}
@@ -122,7 +128,7 @@ def _shares(fine: dict[int, dict[str, int]]) -> dict[str, Any]:
 
 
 def add_rate(rates: dict[str, figures.Classes], name: str, ppm: int, n: int, failures: int) -> None:
-    """Count n events of which so many failed."""
+    """Count n events and their failures."""
     counts_by_ppm = rates.setdefault(name, {}).setdefault(ppm, [0, 0])
     counts_by_ppm[0] += n
     counts_by_ppm[1] += failures
@@ -132,7 +138,7 @@ Rates = list[tuple[str, int, int]]  # metric, ppm, failures (0 or 1)
 
 
 def count(event: dict[str, Any], pane: Pane, judges: Judges) -> Rates:
-    """Count an event into its pane; return the rates that it counted in, for the sums over windows."""
+    """Count an event into its pane; return the rates that it contributes to, for the sums over windows."""
     p = figures.grid(event["sample_probability"])
     if event["kind"] == "response":
         outcomes = _response(event, pane, judges, p)

@@ -1,4 +1,4 @@
-"""Rules read at every edge, and the incidents of one feature and environment joined to episodes."""
+"""Rules evaluated at every edge, and the incidents of a feature and environment joined to episodes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNLABELLED: At = ("", "", "", ())
 
 @dataclass
 class Episode:
-    """The overlapping incidents of one feature and environment."""
+    """Overlapping incidents of a feature and environment."""
 
     name: str
     started_us: int
@@ -30,12 +30,12 @@ class Episode:
     resolved_us: int | None = None
     firing: set[str] = field(default_factory=set)
     rules: set[str] = field(default_factory=set)
-    # which series and rule fired in it and did not for a while
+    # series and rules that fired in it and ended a while ago
     over: set[tuple[At | None, str]] = field(default_factory=set)
 
 
 class Feature:
-    """What rules look at of one feature: the whole, and its segments."""
+    """Input of rules for a feature: the feature as a whole, and its segments."""
 
     def __init__(self, key: Key, pane_us: int) -> None:
         self.key, self._pane_us = key, pane_us
@@ -51,12 +51,12 @@ class Feature:
         self.weights = Weights()
 
     def series(self, segment_key: At) -> Series:
-        """Of a segment, made when first asked for."""
+        """Return the series of a segment; create it at first use."""
         return self.segments.get(segment_key) or self.segments.setdefault(segment_key, Series(self._pane_us))
 
 
 class Desk:
-    """Rules, incidents and episodes of one partition. ``transitions`` and ``episodes`` grow."""
+    """Rules, incidents and episodes of a partition. ``transitions`` and ``episodes`` grow."""
 
     def __init__(self, rules: list[Rule], paging: tuple[str, ...], pane_us: int) -> None:
         self._rules, self._paging, self._pane_us = rules, paging, pane_us
@@ -64,7 +64,7 @@ class Desk:
         self.episodes: list[tuple[Key, Episode]] = []
 
     def look(self, feature: Feature, edge_us: int, rolled_us: int) -> None:
-        """Read every rule on the feature and its segments."""
+        """Evaluate every rule on the feature and its segments."""
         if not feature.incidents and feature.active_us < edge_us - DAY_US:
             return
         changes: list[tuple[At | None, Incident, str, str]] = []
@@ -153,7 +153,7 @@ class Desk:
     def _end_page(
         self, feature: Feature, changes: list[tuple[At | None, Incident, str, str]], edge_us: int
     ) -> list[tuple[At | None, Incident, str, str]]:
-        """End a paging episode an hour after its last paging incident, or a quarter of an hour where another
+        """End a paging episode an hour after its last paging incident, or 15 minutes if another incident
         fires; return the remaining changes.
         """
         episode = feature.episode
@@ -185,8 +185,8 @@ class Desk:
         return [change for change in changes if change not in over] + left
 
     def _came_back(self, feature: Feature, segment_key: At | None, opened_incident: Incident) -> bool:
-        """Whether it fired and ended within the hour before it fired again, in this episode or one that ended
-        within that hour.
+        """Return whether the rule fired and ended within the hour before it fired again, in this episode or
+        in an episode that ended within that hour.
         """
         since_us = opened_incident.since_us
         if (
@@ -258,7 +258,7 @@ class Desk:
 
 
 def labels(key: Key, segment_key: At | None) -> dict[str, Any]:
-    """The labels of a segment (None: the feature as a whole) as records carry them."""
+    """Return the labels of a segment (None: the feature as a whole) in the form of records."""
     model, prompt_version, variant, dimensions = segment_key or UNLABELLED
     return {
         "level": "feature" if segment_key is None else "segment",

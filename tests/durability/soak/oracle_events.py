@@ -1,5 +1,5 @@
-"""From the bytes of a record to an event, or to the reason why it is none: the law of docs/events.md,
-decisions 8 and ``semantics.md`` (Time).
+"""Event of a record, or the reason why it has none: docs/events.md, decision 8, and Time in
+``semantics.md``.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ FORWARDED = "softfail-forwarded"
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:?\d\d)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# field -> (JSON type, least, most, required); of texts the lengths, of objects the type and bounds of their
-# values
+# field -> (JSON type, minimum, maximum, required). The bounds of a text are those of its length; those of an
+# object are the type and bounds of its values
 _LABEL, _MAYBE, _COUNT, _TOTAL = ("text", 1, 256), ("text", 0, 256), ("whole", 0, 10**9), ("whole", 0, 2**53)
 _SECONDS, _SHARE, _SCORE, _FLAG, _TEXT = (
     ("number", 0, 10**7),
@@ -133,8 +133,8 @@ class Refused(Exception):
 
 
 def read(record: Any) -> dict[str, Any]:
-    """The event of a record: its fields with defaults, and ``time_us``, ``seen_us`` (what the watermark may
-    learn), microseconds.
+    """Return the event of a record: its fields with defaults, ``time_us``, and ``seen_us``, the time for the
+    watermark, in microseconds.
 
     Raises:
         Refused: with the class ``empty``, ``unreadable``, ``invalid:FIELD`` or ``future``.
@@ -150,10 +150,10 @@ def read(record: Any) -> dict[str, Any]:
 
 
 def parsed(value: bytes | None) -> dict[str, Any]:
-    """The event of a value, without regard to append time.
+    """Return the event of a value, without regard to append time.
 
     Raises:
-        Refused: as ``read``, but for ``future``.
+        Refused: as ``read``, but not with ``future``.
     """
     if value is None:
         raise Refused("empty")
@@ -224,8 +224,9 @@ def _microseconds(text: str) -> int | None:
 
 
 def partition_of(service: str, feature: str, partitions: int) -> int:
-    """murmur2 of ``service/feature``, positive, modulo the partitions. Source: Kafka's Java client,
-    ``Utils.murmur2`` and ``toPositive``.
+    """Return murmur2 of ``service/feature``, positive, modulo the number of partitions.
+
+    Source: Kafka's Java client, ``Utils.murmur2`` and ``toPositive``.
     """
     data, mixer, mask = f"{service}/{feature}".encode(), 0x5BD1E995, 0xFFFFFFFF
     hashed, whole = (0x9747B28C ^ len(data)) & mask, len(data) // 4 * 4

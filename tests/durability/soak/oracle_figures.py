@@ -1,8 +1,8 @@
-"""Figures of a pane from its counts: rates with Wilson intervals, numbers with quantiles, as ``semantics.md``
-and decision 1 have them.
+"""Figures of a pane from its counts: rates with Wilson intervals, numbers with quantiles, as in
+``semantics.md`` and decision 1.
 
-Counts are kept by the finest weight class, parts per million, and only made coarser when they are shown: the
-least level with at most eight classes.
+Counts are kept by the finest weight class, in parts per million. They are made coarser only for display: at
+the least level with at most eight classes.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ WHOLE = 1_000_000
 Z95 = 1.959963984540054
 SUCCESSES = frozenset({"pass_rate", "feedback.acceptance_rate"})
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
-SLACK = 1 - 1e-12  # a rank that is a whole count must not slip into the next bucket by rounding
+SLACK = 1 - 1e-12  # the rank of a whole count must not reach the next bucket by rounding
 
 Classes = dict[int, list[int]]  # ppm -> [n, failures]
 
 
 class Shown(NamedTuple):
-    """A value with its interval and effective n."""
+    """Value with its interval and effective n."""
 
     value: float | None
     n: float
@@ -36,7 +36,7 @@ NOTHING = Shown(None, 0.0, None, None)
 
 @lru_cache(4096)
 def grid(probability: float) -> int:
-    """Three significant digits, parts per million.
+    """Return the probability rounded to three significant digits, in parts per million.
 
     >>> grid(0.12345), grid(1e-9)
     (123000, 1)
@@ -51,8 +51,8 @@ def _digits(ppm: int, digits: int) -> int:
 
 @lru_cache(4096)
 def at_level(ppm: int, level: int) -> int:
-    """A class on grid ``level``, each step rounding the one before: 3, 2, 1 digits, then the power of ten
-    nearest in proportion.
+    """Return a class on grid ``level``. Each level rounds the level before: to 3, 2, 1 digits, then to the
+    nearest power of ten in proportion.
     """
     for step in range(1, level + 1):
         ppm = (
@@ -64,7 +64,7 @@ def at_level(ppm: int, level: int) -> int:
 
 
 def coarse_enough(classes: dict[int, Any]) -> dict[int, list[int]]:
-    """The same on the finest grid that has at most eight classes: ppm -> the classes that fall together."""
+    """Return the classes on the finest grid with at most eight: coarse ppm -> the classes that it merges."""
     if len(classes) <= 8:
         return {ppm: [ppm] for ppm in classes}
     for level in range(4):
@@ -77,7 +77,7 @@ def coarse_enough(classes: dict[int, Any]) -> dict[int, list[int]]:
 
 
 def coarse_rate(classes: Classes) -> Classes:
-    """(n, failures) by class, at most eight of them."""
+    """Return (n, failures) by class, at most eight classes."""
     if len(classes) <= 8:
         return classes
     return {
@@ -86,31 +86,35 @@ def coarse_rate(classes: Classes) -> Classes:
     }
 
 
-Units = tuple[float, float]  # heaviest weights known: of any event, of a failed one
+Units = tuple[float, float]  # heaviest known weights: of any event, of a failed event
 NO_UNITS: Units = (0.0, 0.0)
 
 
 def rate(classes: Classes, z: float, inverted: bool = False, units: Units = NO_UNITS) -> Shown:
-    """R = sum(f/p) / sum(n/p) with Wilson's interval on n events; with several weights as decision 30 says."""
+    """Return R = sum(f/p) / sum(n/p) with Wilson's interval on n events; with several weights as in decision
+    30.
+    """
     if has_one_weight(classes, units):
         return _rate(tuple([(ppm, n, f) for ppm, (n, f) in classes.items()]), z, inverted)
     return _in_units(classes, z, inverted, units, False)
 
 
 def has_one_weight(classes: Classes, units: Units) -> bool:
-    """Return whether neither the classes nor the known units of the series have a second, heavier weight."""
+    """Return whether the classes and the known units of the series contain a single weight."""
     return not classes or (len(classes) == 1 and units[0] <= max(WHOLE / ppm for ppm in classes))
 
 
 def units_of(classes: Classes, units: Units) -> Units:
-    """c_s and c_f: the heaviest weights; of failures that of any event where none ever failed."""
+    """Return c_s and c_f: the heaviest weight of any event, and of a failed event. Without failures c_f is
+    c_s.
+    """
     every = max(units[0], *(WHOLE / ppm for ppm in classes))
     failed = max([units[1]] + [WHOLE / ppm for ppm, (_, f) in classes.items() if f])
     return every, failed or every
 
 
 def without_heaviest(classes: Classes) -> float:
-    """The share of failures without the heaviest event that passed."""
+    """Return the share of failures without the heaviest event that passed."""
     bad = sum(f * WHOLE / ppm for ppm, (_, f) in sorted(classes.items()))
     whole = sum(n * WHOLE / ppm for ppm, (n, _) in sorted(classes.items()))
     if sum(n > 0 for n, _ in classes.values()) > 1:
@@ -163,7 +167,7 @@ def _bounds(
 
 
 def decided(classes: Classes, z: float, inverted: bool = False, units: Units = NO_UNITS) -> Shown:
-    """The same with the interval that rules decide by: Clopper and Pearson's."""
+    """Return the rate with the interval that decides a rule: Clopper and Pearson's."""
     if not has_one_weight(classes, units):
         return _in_units(classes, z, inverted, units, True)
     shown = rate(classes, z, inverted)
@@ -180,8 +184,8 @@ def _exact(share: float, n: float, z: float) -> tuple[float, float]:
 
 @lru_cache(1 << 16)
 def _beta_quantile(chance: float, a: float, b: float) -> float:
-    """x with I_x(a, b) = chance, by false position (the Illinois rule), or by halving where it would not
-    gain a half in three steps.
+    """Return x with I_x(a, b) = chance, by false position (the Illinois rule), or by bisection where that is
+    slower.
     """
     low, high = 0.0, 1.0
     below, above = -chance, 1 - chance
@@ -202,8 +206,9 @@ def _beta_quantile(chance: float, a: float, b: float) -> float:
 
 
 def _beta(x: float, a: float, b: float) -> float:
-    """The regularised incomplete beta function, by its continued fraction (Abramowitz and Stegun, 26.5.8),
-    evaluated from the front (Lentz).
+    """Return the regularised incomplete beta function.
+
+    Source: its continued fraction (Abramowitz and Stegun, 26.5.8), evaluated from the front (Lentz).
     """
     if x > (a + 1) / (a + b + 2):
         return 1 - _beta(1 - x, b, a)
@@ -255,7 +260,8 @@ def _rate(classes: tuple[tuple[int, int, int], ...], z: float, inverted: bool) -
 
 @lru_cache(65536)
 def bucket(value: int) -> int:
-    """The i of a whole value above 0 that lies in (2**(i/32), 2**((i+1)/32)]: exactly, by its 32nd power.
+    """Return the i of the bucket (2**(i/32), 2**((i+1)/32)] of a positive whole value, exactly, by its 32nd
+    power.
 
     >>> bucket(1), bucket(2), bucket(3)
     (-1, 31, 50)
@@ -264,13 +270,15 @@ def bucket(value: int) -> int:
 
 
 def code(value: int) -> int:
-    """An order-keeping name of a bucket: 0 is zero, i + 2 a positive bucket, -(i + 2) a negative one."""
+    """Return a code of a bucket that keeps the order: 0 is zero, i + 2 a positive bucket, -(i + 2) a negative
+    bucket.
+    """
     return 0 if value == 0 else bucket(value) + 2 if value > 0 else -bucket(-value) - 2
 
 
 @lru_cache(8192)
 def middle(by_ppm: int) -> float:
-    """The value that is at most 1.1 % from all of a bucket: the harmonic mean of its ends."""
+    """Return the harmonic mean of the ends of a bucket, which is at most 1.1 % from each value in it."""
     if by_ppm == 0:
         return 0.0
     low, high = 2 ** ((abs(by_ppm) - 2) / 32), 2 ** ((abs(by_ppm) - 1) / 32)
@@ -278,7 +286,10 @@ def middle(by_ppm: int) -> float:
 
 
 def number(classes: dict[int, list[Any]], unit: float) -> dict[str, dict[str, Any]]:
-    """Reading (mean, p50, ...) -> figures. ``classes``: ppm -> [n, sum, {code: count}]."""
+    """Return reading (mean, p50, ...) -> figures.
+
+    ``classes``: ppm -> [n, sum, {code: count}].
+    """
     by_ppm: dict[int, list[Any]] = dict(sorted(classes.items())) if len(classes) <= 8 else {}
     for ppm, these in sorted(coarse_enough(classes).items()) if not by_ppm else ():
         merged = by_ppm[ppm] = [
@@ -322,7 +333,7 @@ def _mean(counts: dict[int, float], mean: float, total: float, n: float) -> Show
 
 def _quantile(names: list[int], ranks: list[float], q: float, n: float) -> Shown:
     half, last, total = Z95 * math.sqrt(q * (1 - q) / n), len(names) - 1, ranks[-1] * SLACK
-    if not last:  # all in one bucket, as in most panes
+    if not last:  # all in a single bucket, as in most panes
         only = middle(names[0])
         return Shown(only, n, only if q > half else None, only if q + half < 1 else None)
     low, value, high = (

@@ -1,4 +1,4 @@
-"""One partition in the order of its log: watermark, edges, panes with their revisions, refused, forwarded and
+"""A partition in the order of its log: watermark, edges, panes with their revisions, refused, forwarded and
 expired events.
 """
 
@@ -15,21 +15,21 @@ from oracle_desk import UNLABELLED, At, Desk, Feature, Key, labels
 from oracle_rules import FINE_US, HOUR_US, rules_of, seconds
 from oracle_verdicts import Judges, judges_of
 
-LATE_US = HOUR_US // 2  # rules read no events that arrive later after their time
+LATE_US = HOUR_US // 2  # rules ignore events that arrive this long after their time
 
-# edges that are looked at one by one after each pane when time jumps; architecture.md: a jump never walks the
-# empty panes
+# edges that are evaluated after each pane when time jumps; architecture.md: a jump never walks the empty
+# panes
 WALK = 120
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def rfc3339(microseconds: int) -> str:
-    """Format a time as in records."""
+    """Format a time in the form of records."""
     return (_EPOCH + timedelta(microseconds=microseconds)).isoformat().replace("+00:00", "Z")
 
 
 class Partition:
-    """The expected state of one partition after some of its records."""
+    """Expected state of a partition after some of its records."""
 
     def __init__(self, settings: dict[str, Any], number: int, partitions: int) -> None:
         self._settings, self._number, self._partitions = settings, number, partitions
@@ -56,7 +56,7 @@ class Partition:
 
     @property
     def edge_us(self) -> int | None:
-        """Return the last edge closed by the records."""
+        """The last edge closed by the records."""
         return None if self.watermark_us is None else self.watermark_us // self.pane_us * self.pane_us
 
     def take(self, record: Any) -> None:
@@ -79,7 +79,7 @@ class Partition:
         self._count(event, judges)
 
     def advance(self, watermark_us: int) -> None:
-        """Advance the watermark, never back, and close every edge that it passes."""
+        """Advance the watermark, never back, and close every edge up to it."""
         if self.watermark_us is None:
             self.watermark_us = watermark_us
         elif watermark_us > self.watermark_us:
@@ -125,7 +125,7 @@ class Partition:
             feature.active_us = max(feature.active_us, start_us)
         counted = count(event, pane, judges)
         if start_us + self.pane_us + LATE_US <= closed_us + self._lateness_us:
-            return  # so late that it only revises its window
+            return  # too late for rules: it only revises its window
         fresh = self._fresh.setdefault(start_us, {}).setdefault((key, segment_key), {})
         on_time = self._on_time.setdefault((key, segment_key), {}).setdefault(start_us, {})
         for metric, ppm, failures in counted:
@@ -204,7 +204,7 @@ class Partition:
                 self._known[key, None, start_us] = {name: weights.units(None, name) for name in names}
 
     def windows(self) -> dict[bytes, dict[str, Any]]:
-        """Kafka key -> the last revision of each window."""
+        """Return Kafka key -> the last revision of each window."""
         windows: dict[bytes, dict[str, Any]] = {}
         wholes: dict[Key, dict[int, list[Pane]]] = {}
         for (key, segment_key), panes in self.panes.items():

@@ -17,7 +17,7 @@ WEEK_S = 604_800
 LADDER_S = (300, 1800, 7200, 21_600, 86_400, 259_200, WEEK_S)
 BUDGET_Z = 4.8
 HOUR_US = 3_600_000_000
-FINE_US = 2 * HOUR_US  # what is older lies in hours: windows snap outwards to them
+FINE_US = 2 * HOUR_US  # older panes are hours, so windows extend outwards to full hours
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
 
@@ -35,7 +35,7 @@ def seconds(duration: float | str) -> float:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of the settings. The oracle reads rates only."""
+    """Rule of the settings. The oracle reads rates only."""
 
     name: str
     on: str
@@ -58,7 +58,8 @@ def rules_of(settings: dict[str, Any]) -> list[Rule]:
     """Return the rules of the settings.
 
     Raises:
-        ValueError: the oracle does not know default rules, silence, or rules on numbers.
+        ValueError: a default rule, a no_data rule, or a rule on a number, which the oracle does not
+            implement.
     """
     if settings.get("default_rules", True) or settings.get("no_data", {}).get("severity", "critical"):
         raise ValueError(
@@ -100,12 +101,12 @@ def reading(
     born_us: int,
     firing: float | None,
 ) -> tuple[str, dict[str, Any]]:
-    """``breach``, ``good``, ``between`` or ``unknown``, with the evidence.
+    """Return ``breach``, ``good``, ``between`` or ``unknown``, with the evidence.
 
     Args:
-        rolled_us: panes before this lie in hours.
-        cleared_us: the edge at which the last incident of this rule and series ended: no window begins before
-            the one that showed it well.
+        rolled_us: earlier panes are rolled up into hours.
+        cleared_us: the edge at which the last incident of this rule and series ended. No window begins before
+            the window that cleared it.
         units: heaviest weights of the series.
         born_us: first pane of the feature.
         firing: the value of the incident that fires.
@@ -121,7 +122,7 @@ def reading(
         if start_us < rolled_us:
             start_us = start_us // HOUR_US * HOUR_US
         classes = series.sum(rule.on, window_s, start_us, edge_us)
-        # a longer window without more events says the same
+        # a longer window without more events gives the same reading
         if (more := sum(n for n, _ in classes.values())) > counted:
             counted, shown = (
                 more,
@@ -172,7 +173,7 @@ def _state(rule: Rule, shown: figures.Shown, classes: figures.Classes) -> str:
 
 
 def _odds(rule: Rule, shown: figures.Shown, classes: figures.Classes, firing: float) -> bool:
-    """Whether the odds for the threshold, against the value that fires, are 1,000 to 1."""
+    """Return whether the odds for the threshold, against the value that fires, are 1,000 to 1."""
     limit = rule.above if rule.above is not None else rule.below
     assert limit is not None
     bad = [_clearing(rule, classes), limit if rule.clear is None else rule.clear, firing]
@@ -187,7 +188,7 @@ def _odds(rule: Rule, shown: figures.Shown, classes: figures.Classes, firing: fl
 def _sample(
     rule: Rule, classes: figures.Classes, window_s: float, units: figures.Units
 ) -> dict[str, dict[str, float]]:
-    """Describe a sample of several weights in the evidence."""
+    """Describe a sample of several weights for the evidence."""
     if not classes or (len(classes) == 1 and len(set(figures.units_of(classes, units))) == 1):
         return {}
     failed = sum(f * figures.WHOLE / ppm for ppm, (_, f) in classes.items())
@@ -206,7 +207,7 @@ def _sample(
 
 @dataclass
 class Incident:
-    """One rule breached on one series."""
+    """Breach of a rule on a series."""
 
     name: str
     rule: str
@@ -222,8 +223,9 @@ class Incident:
     def step(
         self, rule: Rule, state: str, evidence: dict[str, Any], edge_us: int, keep_us: int
     ) -> tuple[str, str] | None:
-        """Return the new state and its reason, if it changes at this edge. ``keep_us``: the minimum time
-        without a breach.
+        """Return the new state and its reason if it changes at this edge.
+
+        ``keep_us``: the minimum time without a breach.
         """
         passed_us, self.edge_us = edge_us - self.edge_us, edge_us
         if state == "unknown":
@@ -246,12 +248,12 @@ class Incident:
 
 
 def opened(rule: Rule, feature: tuple[str, str, str], plain: Any, edge_us: int, severity: str) -> Incident:
-    """Open an incident; its id is derived from rule, segment and opening edge, as in the product."""
+    """Open an incident. Its id is derived from rule, segment and opening edge, as in the product."""
     return Incident(digest((rule.name, feature, plain, edge_us)), rule.name, severity, edge_us, edge_us)
 
 
 def digest(identity: tuple[Any, ...]) -> str:
-    """Sixteen hexadecimal digits of a value's text."""
+    """Return sixteen hexadecimal digits of the hash of a value's text."""
     return hashlib.blake2b(repr(identity).encode(), digest_size=8).hexdigest()
 
 

@@ -1,9 +1,9 @@
-"""The expected verdicts of a response.
+"""Expected verdicts of a response.
 
 Generic verdicts (error, outcome, empty, truncation, content filter, length, latency) are computed from the
-fields. What a refusal is cannot be computed twice without copying the product: the texts of the corpus are
-few and known, so ``TEXTS`` says of each what fails, and ``LANGUAGES`` in which language it is. A text that is
-not in the table is an error of the bench, never a verdict.
+fields. Refusals cannot be computed independently without a copy of the product. The texts of the corpus are
+few and fixed, so ``TEXTS`` lists the failures of each text, and ``LANGUAGES`` its language. A text that is
+not in the table is an error of the bench and has no verdict.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ TEXTS: dict[str, frozenset[str]] = {
 LANGUAGES: dict[str, str | None] = {
     **dict.fromkeys((*ANSWERS, *REFUSALS), "en"),
     "Ja, das Paket ist unterwegs.": "de",
-    # marks of a template; what repeats itself too often for anybody to be sure
+    # template markers; repetitive text, whose language is uncertain
     **dict(zip(LEAKS, ("en", None, None), strict=True)),
     "": None,
-    "Where is my order?": None,  # nothing, and too little
+    "Where is my order?": None,  # empty, and too short
 }
-PROSE = frozenset(TEXTS)  # every text of the bench that is not empty
+PROSE = frozenset(TEXTS)  # every nonempty text of the bench
 READS_TEXT = frozenset({"refusal", "known_failure"})
-# fields that answer in place of the text
+# fields that are judged instead of the text
 SIZES = {"empty": ("output_chars", "output_tokens"), "length": ("output_chars",)}
 INFORMS = frozenset({"length", "latency"})
 DEFAULTS = (
@@ -67,7 +67,7 @@ FIRST_TOKEN_S = 0.5
 
 
 class Judges(NamedTuple):
-    """The evaluators of a feature: name -> parameters, those that gate, dimensions and interaction."""
+    """Evaluators of a feature: name -> parameters, the gating ones, dimensions and interaction."""
 
     evaluators: dict[str, dict[str, Any]]
     gating: frozenset[str]
@@ -76,7 +76,7 @@ class Judges(NamedTuple):
 
 
 def judges_of(settings: dict[str, Any], service: str, feature: str) -> Judges:
-    """The settings of the first feature that matches, else the defaults."""
+    """Return the settings of the first feature that matches, else the defaults."""
     chosen = next(
         (
             setting
@@ -102,14 +102,14 @@ def verdicts(event: dict[str, Any], judges: Judges) -> dict[str, bool]:
 
 
 def by_text(name: str, event: dict[str, Any]) -> bool:
-    """Return whether the verdict needs the text, so that it is weighted by p·q."""
+    """Return whether the verdict needs the text. If so, it is weighted by p·q."""
     return name in READS_TEXT or (
         name in SIZES and "output" in event and not any(size in event for size in SIZES[name])
     )
 
 
 def format_of(event: dict[str, Any]) -> str:
-    """Return the format of an answer; empty where there is no answer."""
+    """Return the format of an answer; empty without an answer."""
     if event.get("error_type"):
         return ""
     if event["output"]:

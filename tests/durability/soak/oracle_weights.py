@@ -1,4 +1,4 @@
-"""The heaviest known weights of each rate and series at an edge: decision 30."""
+"""Heaviest known weights of each rate and series at an edge: decision 30."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import Any
 
 import oracle_figures as figures
 
-FORGET = 100  # times the calls that a weight stands for
+FORGET = 100  # a weight is forgotten after this many times the calls that it stands for
 
 Column = tuple[float, float, float]  # heaviest weight, calls counted since it was seen, heaviest since then
 
 
 class Weights:
-    """Of the rates of a feature, by segment; None: the whole feature."""
+    """Weights of the rates of a feature, by segment; None: the whole feature."""
 
     def __init__(self) -> None:
         self._columns: dict[tuple[Any, str], tuple[Column, Column]] = {}
         self._passed: set[tuple[Any, str]] = set()
 
     def observe(self, segment_key: Any, name: str, classes: figures.Classes) -> None:
-        """Add the counts since the last edge; classes without events are known as well."""
+        """Add the counts since the last edge. Classes without events are known, too."""
         column = segment_key, name
         nothing = (0.0, 0.0, 0.0)
         every, failed = self._columns.get(column, (nothing, nothing))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import oracle_figures as figures
 
-FAR = 200  # panes; a window that moves further is added up anew
+FAR = 200  # panes; a window that moves further is summed anew
 
 
 class Sliding:
-    """The sum over [start, end), which mostly moves by one pane."""
+    """Sum over [start, end), which usually moves by one pane."""
 
     def __init__(self, panes: dict[int, figures.Classes], pane_us: int) -> None:
         self._panes, self._pane_us = panes, pane_us
@@ -50,7 +50,7 @@ class Sliding:
 
 
 class Series:
-    """The rates of a segment, or of a feature as a whole, that rules look at."""
+    """Rates of a segment, or of a feature as a whole, that rules read."""
 
     def __init__(self, pane_us: int) -> None:
         self._pane_us = pane_us
@@ -66,7 +66,7 @@ class Series:
             sliding.count(start_us, ppm, failures)
 
     def sum(self, metric: str, window_s: float, start_us: int, end_us: int) -> figures.Classes:
-        """The sum over [start, end); ``window_s`` names the window, so that it can slide."""
+        """Return the sum over [start, end); ``window_s`` identifies the sliding window."""
         by_window = self._sliding.setdefault(metric, {})
         if window_s not in by_window:
             by_window[window_s] = Sliding(self._panes.setdefault(metric, {}), self._pane_us)

@@ -1,5 +1,5 @@
-"""Publishes a corpus and records for each message whether the broker acknowledged it, so that losses are
-attributed correctly.
+"""Publishes a corpus and records for each message whether the broker acknowledged it, to attribute losses
+correctly.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ from typing import Any, NamedTuple
 
 
 class SentEvent(NamedTuple):
-    """A message sent by the publisher. ``position``: (partition, offset) after the acknowledgement of the
-    broker.
-    """
+    """Message sent by the publisher. ``position``: (partition, offset) after the broker's acknowledgement."""
 
     key: bytes | None
     value: bytes | None
@@ -21,10 +19,10 @@ class SentEvent(NamedTuple):
 
 
 class Publisher(threading.Thread):
-    """Publishes a corpus at a steady rate, and records for each message whether the broker has it.
+    """Publisher of a corpus at a steady rate, which records whether the broker has each message.
 
-    Its clock goes on while the broker is away: what was due meanwhile is sent late and in order, as a service
-    would.
+    Its clock continues during an outage of the broker: the messages of that time are sent late and in order,
+    like those of a service.
     """
 
     def __init__(self, address: str, topic: str, message: Callable[[float], Any], rate: float) -> None:
@@ -74,7 +72,7 @@ class Publisher(threading.Thread):
         future.add_errback(lambda error: self.failed.__setitem__(number, repr(error)))
 
     def finish(self) -> None:
-        """Stop publishing; return when everything is acknowledged or given up."""
+        """Stop publishing; return when every message is acknowledged or given up."""
         self._done.set()
         self.join(180)
         if self.is_alive():

@@ -12,7 +12,7 @@ import truth as truths
 from publisher import SentEvent
 
 Rows = list[tuple[str, str]]
-SHOWN = 5  # differences of a kind
+SHOWN = 5  # examples shown per kind of difference
 
 
 @dataclass
@@ -44,8 +44,8 @@ class Comparison:
 
         Args:
             name: of the row.
-            differences: one line each.
-            count: number of items that differ, if an item may have several lines; None: one line each.
+            differences: a line per difference.
+            count: number of items that differ, if an item may have several lines; None: a line per item.
         """
         self.row(name, len(differences) if count is None else count)
         self.wrong += (
@@ -70,7 +70,8 @@ def compare_run(
     """
     comparison = Comparison()
     _publishing(comparison, contents, expected, sent_events, failed)
-    last = {record.key: record for record in contents.windows}  # of a key; all of a key lie in one partition
+    # all records of a key are in the same partition
+    last = {record.key: record for record in contents.windows}
     _windows(comparison, truths.windows_of(last.values()), expected.windows, outages)
     comparison.row("late / expired by the oracle", expected.late, expected.expired)
     letters = truths.letters_of(contents.deadletter)
@@ -103,7 +104,7 @@ def _publishing(
     sent_events: Sequence[SentEvent],
     failed: Mapping[int, str],
 ) -> None:
-    """Compare sent events with the events topic; a loss there is not a fault of softfail."""
+    """Compare sent events with the events topic; a loss there is no fault of softfail."""
     holds = {(record.partition, record.offset): (record.key, record.value) for record in contents.events}
     acknowledged = {
         item.position: (item.key, item.value) for item in sent_events if item.position is not None
@@ -133,14 +134,14 @@ def _windows(
 ) -> None:
     """Compare windows; all fields must be equal.
 
-    Only where the broker was away or a worker stood still may a revision be higher. A worker's clock goes on
-    for the seconds in which it takes itself to be caught up (what it last heard of the end is up to 3 s old),
-    and here a second is three pane edges: it may close one early, and late events around it are then written
-    twice and not once.
+    Revisions may be higher only where the broker was away or a worker was suspended. Such a worker considers
+    itself caught up for up to 3 s, the age of its last end offset, and its clock advances. Here a second is
+    three pane edges: it may close an edge early. Late events at that edge are then written in two revisions
+    instead of one.
     """
     comparison.row("windows expected / got", len(expected), len(actual))
     comparison.row("windows revised", sum(window["revision"] > 1 for window in expected.values()))
-    # quick; the rest says how they differ
+    # fast; only unequal windows are compared in detail
     unequal = [key for key in actual.keys() | expected.keys() if actual.get(key) != expected.get(key)]
     unequal_actual, unequal_expected = (
         {key: windows[key] for key in unequal if key in windows} for windows in (actual, expected)
@@ -177,8 +178,10 @@ def _windows(
 def _transitions(
     comparison: Comparison, actual: Sequence[Any], expected: Sequence[Any], outages: bool
 ) -> None:
-    """Each transition; where something stood still, an edge may have come before the last events of its pane,
-    which came with a later revision: then the same was said at the same edge of fewer events.
+    """Compare the transitions.
+
+    After an outage an edge may precede the last events of its pane, which arrive with a later revision. Then
+    the same transition at the same edge has fewer events.
     """
     lines = truths.compare(actual, expected)
     fewer = (
@@ -188,7 +191,7 @@ def _transitions(
     )
     sent_events = {line.partition(").evidence.")[0] for line in fewer if _says_fewer(line)}
     fewer = [line for line in fewer if line.partition(").evidence.")[0] in sent_events]
-    comparison.row("transitions told of fewer events, in an outage", len(sent_events))
+    comparison.row("transitions with fewer events, in an outage", len(sent_events))
     comparison.equal("transitions differing", [line for line in lines if line not in fewer])
 
 
@@ -211,11 +214,13 @@ def _events(window: Any) -> int:
 
 
 def _pages(comparison: Comparison, contents: TopicContents, episodes: Sequence[Mapping[str, Any]]) -> None:
-    """Each episode has one incident at the receiver under the key of its urgency, resolved if the episode is;
-    or one note when all was over.
+    """Compare the incidents at the receiver with the episodes.
+
+    Each episode has a single incident under the key of its urgency, resolved if the episode is, or a note if
+    it was over on delivery.
     """
     by_key = collections.defaultdict(list)
-    # of the monitor: by wall time
+    # about softfail: these depend on wall time
     health = [
         incident for incident in contents.incidents if incident.payload["source"].startswith("softfail/")
     ]
@@ -235,7 +240,7 @@ def _pages(comparison: Comparison, contents: TopicContents, episodes: Sequence[M
             len(pages) == len(note) == 1
             and ("trigger", f"{key}/{episode['urgency']}", 202) not in contents.answers
         )
-        # taken, but answered by 503 or not at all: a note too is better than none
+        # accepted, but with a 503 or no response: an additional note is allowed
         if len(pages) + len(note) != 1 and not unconfirmed:
             wrong.append(f"{key} ({episode['urgency']}): opened {len(pages)} times, {len(note)} notes")
         open_ones = [item for item in (*pages, *lower) if item.resolved_at is None]
@@ -250,12 +255,12 @@ def _pages(comparison: Comparison, contents: TopicContents, episodes: Sequence[M
     )
     comparison.row("episodes / over / of high urgency", len(episodes), over, high)
     comparison.row(
-        "triggers / resolves / told when all was over",
+        "triggers / resolves / notes",
         sum(incident.triggers for incident in contents.incidents),
         sum(incident.resolved_at is not None for incident in contents.incidents),
         missed,
     )
-    comparison.equal("episodes not told rightly", wrong)
+    comparison.equal("episodes delivered wrongly", wrong)
 
 
 def table(columns: Sequence[str], rows: Sequence[Rows]) -> str:

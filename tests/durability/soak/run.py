@@ -1,4 +1,4 @@
-"""One run: start deployments, apply faults, wait until they are idle, and compare."""
+"""A run: start deployments, apply faults, wait until they are idle, and compare."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from faults import KINDS, duration_s, schedule
 from fleet import Deployment, seeded
 from report import Comparison, TopicContents, compare_run
 
-# the oracle is plain Python; two cores hold broker, workers and publisher
+# the oracle is plain Python; two cores share broker, workers and publisher
 MOST_EVENTS, MOST_RATE, CALM_RATE = 140_000, 600, 100
-# seconds of event time a second: three pane edges in two seconds, ninety times as many as in earnest
+# seconds of event time per second: three pane edges in two seconds, ninety times as many as in production
 FASTEST = 15.0
 PARTITIONS = 4
-QUIET_S, AFTER_S = 8.0, 10.0  # before the first fault, after the last one
-PATIENCE_S = 150.0  # without progress; the watchdog has 60 s to see a stall, and a restart may follow
-# share of the faults that wait until work goes on after the one before, and for how long
+QUIET_S, AFTER_S = 8.0, 10.0  # before the first fault, after the last fault
+PATIENCE_S = 150.0  # without progress; the watchdog detects a stall within 60 s, and a restart may follow
+# share of the faults that wait until processing continues after the previous fault, and for how long
 WAITING, PROGRESS_S = 0.7, 30.0
-SETTLE_S = 45.0  # for the last panes to close by the wall clock, and the last page to go out
+SETTLE_S = 45.0  # for the last panes to close by the wall clock, and the last page to be sent
 
 
 class Stalled(RuntimeError):
@@ -31,7 +31,7 @@ class Stalled(RuntimeError):
 
 
 class Run:
-    """One run, from the broker's start to the table."""
+    """A run, from the start of the broker to the table."""
 
     def __init__(self, options: argparse.Namespace, broker: Any, directory: Path) -> None:
         self.options, self.broker, self.directory = options, broker, directory
@@ -40,7 +40,7 @@ class Run:
         rng = seeded(options.seed, "schedule")
         length_s = None if options.minutes is None else options.minutes * 60 - QUIET_S - AFTER_S
         self.plan = schedule(options.kinds, rng, options.faults, length_s)
-        # the last part of a corpus is calm
+        # the last part of a corpus has no faults
         self.length_s = (QUIET_S + duration_s(self.plan) + AFTER_S) / 0.85
         self.deployments: list[Deployment] = []
 
@@ -51,7 +51,7 @@ class Run:
     def deploy(self, name: str, seed: int, rate: float, workers: int) -> Deployment:
         """Start topics, publisher and workers under a prefix."""
         corpus = self.corpus(seed, rate)
-        static = (1,) if seed % 2 == 0 else (1, 2)  # worker 3 never is
+        static = (1,) if seed % 2 == 0 else (1, 2)  # worker 3 is never static
         deployment = Deployment(
             self.broker,
             name,
@@ -70,8 +70,9 @@ class Run:
         return deployment
 
     def corpus(self, seed: int, rate: float) -> Corpus:
-        """Make the corpus. Its time is so fast that the wall clock closes no pane, and so slow that a window
-        has enough events.
+        """Make the corpus.
+
+        Its time is so fast that the wall clock closes no pane, and so slow that a window has enough events.
         """
         return Corpus(seed, PARTITIONS, speed=min(FASTEST, rate / 6), length_s=self.length_s)
 
@@ -94,7 +95,7 @@ class Run:
             time.sleep(pause_s)
 
     def await_progress(self, deployment: Deployment) -> None:
-        """Return when something became durable since now, or after a timeout: faults during the start prove
+        """Return when a later checkpoint is durable, or after a timeout: faults during the start test
         little.
         """
         before, deadline = sum(deployment.positions().values()), time.monotonic() + PROGRESS_S
@@ -102,17 +103,18 @@ class Run:
             time.sleep(0.2)
 
     def calm(self, deployment: Deployment) -> None:
-        """Publish the rest of the corpus, wait until everything is read, then publish a little more, so that
-        the wall clock decides nothing.
+        """Publish the rest of the corpus, wait until everything is read, then publish a little more.
+
+        So no output depends on the wall clock.
         """
         deployment.pager.receiver.faults.clear()
         time.sleep(max(0.0, deployment.publisher.began + self.length_s - time.monotonic()))
-        deployment.publisher.rate = CALM_RATE  # whoever lags on a busy machine must be able to catch up
+        deployment.publisher.rate = CALM_RATE  # a worker that lags on a busy machine must be able to catch up
         self.await_position(deployment, "while it is published")
         self.say(f"{deployment.prefix}: the workers have caught up")
         time.sleep(3)
         if "drop-bundles" in self.options.kinds:
-            # after the last bundle of a topic none comes that would show the gap
+            # no bundle after the last bundle of a topic reveals the gap
             deployment.drop_share.write_text("0.3")
         deployment.publisher.finish()
         deployment.dropped_before_end = deployment.dropped()
@@ -141,7 +143,7 @@ class Run:
             time.sleep(1)
 
     def wait_until_equal(self, deployment: Deployment) -> Comparison:
-        """Compare repeatedly until all is equal or the timeout is over."""
+        """Compare repeatedly until everything is equal or the timeout has passed."""
         events, sent_events = deployment.read("events"), deployment.publisher.sent_events()
         self.say(f"{deployment.prefix}: {len(events)} records read")
         expected = oracle.compute(events, deployment.corpus.settings(), PARTITIONS)

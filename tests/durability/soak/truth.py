@@ -1,18 +1,19 @@
-"""What Kafka holds, and what it should hold: read in one form, compared exactly. Standard library only.
+"""Contents of Kafka and their expected values: read in a common form, compared exactly. Standard library
+only.
 
-INTERFACE (``records`` are kafka-python's ``ConsumerRecord`` or anything with topic, partition, offset,
+INTERFACE (``records`` are kafka-python's ``ConsumerRecord`` or any object with topic, partition, offset,
 timestamp, key, value, headers):
 
 - ``windows_of(records) -> dict[bytes, dict]``: the windows topic; key -> last revision, as
   ``oracle.Truth.windows``. Read it ``read_committed``.
 - ``letters_of(records) -> list[tuple[str, str]]``: the dead letter topic; sorted ("PARTITION-OFFSET" of the
-  refused record, class), doubles kept, as ``oracle.Truth.dead_letters``.
+  refused record, class), with duplicates, as ``oracle.Truth.dead_letters``.
 - ``transitions_of(records, until=None) -> list[dict]``, ``episodes_of(records, until=None) -> list[dict]``:
   the alerts topic, in the form of ``oracle.Truth.transitions`` and ``.episodes``. ``until``: RFC 3339; later
   edges are left out (give ``truth.compared_until``).
-- ``before(truth.transitions, until) -> list``: the same cut for what the oracle says; cut both sides with one
+- ``before(truth.transitions, until) -> list``: the same cut for the oracle; cut both sides with the same
   ``until``.
-- ``compare(got, expected) -> list[str]``: two dicts by key, or two lists; one line a difference, empty when
+- ``compare(got, expected) -> list[str]``: two dicts by key, or two lists; a line per difference, empty when
   equal. Integers, texts and null must be equal; floats within 1e-9 relative. ``compare(...,
   revisions=False)`` leaves ``revision`` out (see ``oracle`` on the wall clock).
 - ``faults_found(episodes, faults) -> list[str]``: each ``corpus.faults`` has exactly one episode that
@@ -29,7 +30,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 TOLERANCE = 1e-9
-FOUND_S = 300  # a fault is found at most so long after it has ended, where a feature's events are few
+FOUND_S = 300  # maximum delay of an episode after the end of its fault, for features with few events
 _IDENTITY = ("time", "incident_id", "state")
 
 
@@ -43,8 +44,8 @@ def windows_of(records: Iterable[Any]) -> dict[bytes, dict[str, Any]]:
 
 
 def letters_of(records: Iterable[Any]) -> list[tuple[str, str]]:
-    """("PARTITION-OFFSET" of the refused record, class), sorted, doubles kept. Marks of re-injection are no
-    letters.
+    """Return ("PARTITION-OFFSET" of the refused record, class), sorted, with duplicates. Marks of
+    re-injection are no dead letters.
     """
     letters = [json.loads(record.value) for record in records if record.value is not None]
     return sorted(
@@ -66,7 +67,7 @@ def class_of(letter: Mapping[str, Any]) -> str:
 
 
 def transitions_of(records: Iterable[Any], until: str | None = None) -> list[dict[str, Any]]:
-    """Transitions without ``decided_at``, in the oracle's order."""
+    """Return transitions without ``decided_at``, in the oracle's order."""
     records_found = [
         {name: item for name, item in alert.items() if name != "decided_at"}
         for alert in _alerts(records, "transition")
@@ -77,8 +78,9 @@ def transitions_of(records: Iterable[Any], until: str | None = None) -> list[dic
 
 
 def before(records_found: Sequence[dict[str, Any]], until: str | None) -> list[dict[str, Any]]:
-    """Transitions at edges up to ``until``, or episodes opened by then (one that resolved later counts as
-    open); None: all. RFC 3339.
+    """Return transitions at edges up to ``until``, or episodes opened by then; None: all. RFC 3339.
+
+    An episode that resolved later counts as open.
     """
     if until is None:
         return list(records_found)
@@ -91,9 +93,7 @@ def before(records_found: Sequence[dict[str, Any]], until: str | None) -> list[d
 
 
 def episodes_of(records: Iterable[Any], until: str | None = None) -> list[dict[str, Any]]:
-    """Return one dict per episode in the form of the oracle; one that was opened or resolved twice has it
-    under ``fault``.
-    """
+    """Return a dict per episode in the form of the oracle; ``fault`` if it was opened or resolved twice."""
     records_found: dict[str, dict[str, Any]] = {}
     states: Counter[tuple[str, str]] = Counter()
     for alert in _alerts(records, "episode"):
@@ -123,9 +123,9 @@ def episodes_of(records: Iterable[Any], until: str | None = None) -> list[dict[s
 
 
 def compare(actual: Any, expected: Any, revisions: bool = True) -> list[str]:
-    """Return one line per difference, none when equal. Dicts are compared by key; lists of transitions,
-    episodes and dead letters by their identity.
+    """Return a line per difference, none when equal.
 
+    Dicts are compared by key; lists of transitions, episodes and dead letters by their identity.
     ``revisions`` False leaves ``revision`` out.
     """
     if isinstance(actual, list) and isinstance(expected, list):
@@ -142,8 +142,9 @@ def compare(actual: Any, expected: Any, revisions: bool = True) -> list[str]:
 
 
 def faults_found(episodes: Sequence[Mapping[str, Any]], faults: Sequence[Any]) -> list[str]:
-    """Compare pages with the intended faults: each fault has one episode, opened in it and resolved after it;
-    no other episode pages.
+    """Compare pages with the intended faults.
+
+    Each fault has a single episode, opened in it and resolved after it; no other episode pages.
     """
     lines, with_text = [], set()
     for fault in faults:
@@ -156,12 +157,12 @@ def faults_found(episodes: Sequence[Mapping[str, Any]], faults: Sequence[Any]) -
             and begin <= _time(episode["opened"]) <= end + timedelta(seconds=FOUND_S)
         ]
         with_text |= {item["episode_id"] for item in own_episodes}
-        # it is news of an episode that came back within the hour, and so lasts an hour more
+        # the fault belongs to an episode that returned within the hour, which then lasts for another hour
         if not own_episodes and any(covers(episode, fault) for episode in episodes):
             continue
         if len(own_episodes) != 1 or own_episodes[0]["urgency"] != "high":
             lines.append(
-                f"{fault}: {len(own_episodes)} episodes, {sum(one['urgency'] == 'high' for one in own_episodes)} of them"
+                f"{fault}: {len(own_episodes)} episodes, {sum(item['urgency'] == 'high' for item in own_episodes)} of them"
                 " page, expected one"
             )
         lines += [

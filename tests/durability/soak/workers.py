@@ -1,4 +1,4 @@
-"""Worker processes, and the process manager over them."""
+"""Worker processes and their process manager."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ CONFIGURATION = 78
 
 
 class Workers:
-    """Worker processes and the process manager over them: a stopped worker is restarted, except after a
-    configuration error (78).
+    """Worker processes and their process manager: a stopped worker is restarted, except after a configuration
+    error (78).
     """
 
     def __init__(
@@ -50,15 +50,15 @@ class Workers:
                 self.processes[number].send_signal(signal_number)
 
     def restart(self, number: int) -> None:
-        """Send SIGTERM, wait for the end, start again."""
+        """Send SIGTERM, wait for the end, and restart."""
         self.retire(number)
         self.start(number)
 
     def retire(self, number: int, signal_number: int = signal.SIGTERM) -> int:
-        """End a worker for good and return its exit code.
+        """End a worker finally and return its exit code.
 
         Raises:
-            subprocess.TimeoutExpired: it did not within 40 s.
+            subprocess.TimeoutExpired: it did not end within 40 s.
         """
         with self._lock:
             process = self.processes.pop(number)
