@@ -257,7 +257,7 @@ class PaneCloser:
                 target = segment.panes_by_resolution[coarse][coarse_us] = Pane(coarse_us)
             target.merge(pane)
             changed.add(coarse_us)
-            feature.invalidate_pane(start_us)
+            feature.invalidate_pane(segment, start_us)
             self.partition_state.mark_pane(feature.key, segment.key, fine, start_us)
             self.partition_state.mark_pane(feature.key, segment.key, coarse, coarse_us)
         return len(changed)

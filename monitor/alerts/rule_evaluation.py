@@ -12,6 +12,7 @@ from monitor.references.gaps import gaps_of
 from monitor.references.pinned import PinnedReferences
 from monitor.rules import burn_rate, no_data, threshold
 from monitor.rules.drift import DriftReader
+from monitor.rules.quiet_reading import QuietReading, unchanged_until_us
 from monitor.rules.reading import Reading
 from monitor.rules.threshold import RateHistory
 from monitor.rules.threshold_resolution import ThresholdResolver
@@ -90,23 +91,31 @@ class RuleReader:
     ) -> Reading:
         if rule.is_learnt:
             return self.baselines.read(rule, feature, segment_key, edge_us)
-        cleared_us = (
-            feature.resolved_edges.get(series_name(segment_key, rule.name))
-            if feature.resolved_edges
-            else None
-        )
+        name = series_name(segment_key, rule.name)
+        cleared_us = feature.resolved_edges.get(name)
         series = feature if segment_key is None else feature.segments[segment_key]
-        return threshold.read(
+        since_us = self.versions.cleared_us(feature.key, rule, cleared_us)
+        known = feature.weights.units(segment_key, rule.on)
+        firing = incident.evidence.value if incident is not None and incident.state == "firing" else None
+        arguments = (since_us, known, firing, incident is None)
+        quiet: QuietReading | None = feature.quiet_readings.get(name)
+        if quiet is not None and quiet.holds(series.revision, arguments, edge_us):
+            return quiet.reading
+        reading = threshold.read(
             rule,
             self._thresholds.resolve(rule, feature.key.service, feature.key.feature),
             series,
             edge_us,
-            self.versions.cleared_us(feature.key, rule, cleared_us),
-            feature.weights.units(segment_key, rule.on),
+            since_us,
+            known,
             RateHistory(feature.first_us, partial(feature.rate_of_hours, segment_key, rule.on)),
-            incident.evidence.value if incident is not None and incident.state == "firing" else None,
+            firing,
             brief=incident is None,
         )
+        if reading.evidence.window_s > rule.window:
+            until_us = unchanged_until_us(rule, feature, segment_key, edge_us, since_us)
+            feature.quiet_readings[name] = QuietReading(reading, series.revision, arguments, until_us)
+        return reading
 
     def _read_drift(
         self,

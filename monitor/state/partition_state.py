@@ -63,7 +63,7 @@ class PartitionState(PartitionContents):
         pane.open_for_counting()
         segment.active_us = max(segment.active_us, start_us)
         if resolution == FINE:
-            feature.invalidate_pane(start_us)
+            feature.invalidate_pane(segment, start_us)
         self.unwritten.setdefault(start_us, set()).add((feature.key, segment.key))
         self._dirty["pane", feature.key, segment.key, resolution, start_us] = None
         return pane
@@ -108,7 +108,7 @@ class PartitionState(PartitionContents):
                 if pane.stale:
                     self.unwritten.setdefault(start_us, set()).add((feature.key, OVERFLOW))
                     self.unwritten[start_us].discard((feature.key, leaving.key))
-                feature.invalidate_pane(start_us)
+                feature.invalidate_pane(other, start_us)
                 self.mark_pane(feature.key, leaving.key, resolution, start_us)
                 self.mark_pane(feature.key, OVERFLOW, resolution, start_us)
         for resolution, blocks in leaving.texts.items():
@@ -126,6 +126,7 @@ class PartitionState(PartitionContents):
     def drop_segment(self, feature: FeatureState, key: SegmentKey) -> None:
         """Drop a segment that has no panes, with its learned baselines and weights."""
         del feature.segments[key]
+        feature.quiet_readings.clear()
         if feature.weights.memories.pop(key, None) is not None:
             self.mark_weights(feature.key, key)
         if self.baselines.get(feature.key, {}).pop(key, None) is not None:

@@ -43,6 +43,9 @@ class FeatureState:
         weights: the heaviest weights of its events.
         reference_cache: results of ``monitor.references.finder``, computed from panes that start before
             ``references_until_us``.
+        revision: how often panes that rules read have changed since this process knows the feature.
+        quiet_readings: rule and segment -> a reading that is the same for some edges
+            (``monitor.rules.quiet_reading``).
     """
 
     def __init__(self, key: FeatureKey) -> None:
@@ -70,6 +73,8 @@ class FeatureState:
         self.weights = SeriesWeights()
         self.reference_cache: dict[Any, Any] = {}
         self.references_until_us = 0
+        self.revision = 0
+        self.quiet_readings: dict[str, Any] = {}
         self._merged_panes: dict[int, Pane] = {}
 
     @property
@@ -136,8 +141,10 @@ class FeatureState:
             if (pane := segment.late_panes.get(start_us)) is not None
         ]
 
-    def invalidate_pane(self, start_us: int) -> None:
-        """Drop what was computed from a pane that has changed: its merged form, and references."""
+    def invalidate_pane(self, segment: SegmentSeries, start_us: int) -> None:
+        """Drop what was computed from a pane that has changed: its merged form, readings and references."""
+        segment.revision += 1
+        self.revision += 1
         self._merged_panes.pop(start_us, None)
         if start_us < self.references_until_us:
             self.clear_references()

@@ -30,13 +30,15 @@ class SegmentSeries:
         active_us: start of the latest pane with an event.
         panes_by_resolution: ``FINE``, ``HOUR``, ``DAY`` or ``LATE`` -> start -> pane.
         texts: ``FINE`` or ``HOUR`` -> start -> text block.
+        revision: how often panes that rules read have changed since this process knows the segment.
     """
 
-    __slots__ = ("active_us", "key", "panes_by_resolution", "texts")
+    __slots__ = ("active_us", "key", "panes_by_resolution", "revision", "texts")
 
     def __init__(self, key: SegmentKey) -> None:
         self.key = key
         self.active_us = 0
+        self.revision = 0
         self.panes_by_resolution: dict[str, dict[int, Pane]] = {FINE: {}, HOUR: {}, DAY: {}, LATE: {}}
         self.texts: dict[str, dict[int, TextBlock]] = {FINE: {}, HOUR: {}}
 

@@ -182,7 +182,7 @@ def test_a_late_event_is_in_the_reference_immediately() -> None:
     )
     before = references.find("trailing 24h", feature, M, T, MINUTE_US, 0)
     feature.segments[M].panes[T - 20 * MINUTE_US].events += 5
-    feature.invalidate_pane(T - 20 * MINUTE_US)
+    feature.invalidate_pane(feature.segments[M], T - 20 * MINUTE_US)
     after = references.find("trailing 24h", feature, M, T, MINUTE_US, 0)
     assert before is not None
     assert after is not None
