@@ -1,4 +1,4 @@
-"""Wait for a condition that another thread, another process or the broker brings about."""
+"""Wait for a condition that another task, another thread, another process or the broker brings about."""
 
 from __future__ import annotations
 
@@ -27,14 +27,22 @@ def wait_until(
     return result
 
 
-async def turns(condition: Callable[[], Any], timeout_s: float = 10.0) -> Any:
-    """Let other tasks of the event loop run until the condition is true; return its result.
+async def until(
+    condition: Callable[[], Any], timeout_s: float = 10.0, missing: str = "", every_s: float = 0.002
+) -> Any:
+    """Return the first result of the condition that is true, like ``wait_until``, while other tasks run.
 
     Raises:
-        AssertionError: it is not within the timeout.
+        AssertionError: there is none within the timeout.
     """
     deadline_s = time.monotonic() + timeout_s
     while not (result := condition()):
-        assert time.monotonic() < deadline_s, f"not true within {timeout_s:g} s"
-        await asyncio.sleep(0)
+        assert time.monotonic() < deadline_s, missing or f"not true within {timeout_s:g} s"
+        await asyncio.sleep(every_s)
     return result
+
+
+async def idle(turns: int = 50) -> None:
+    """Let all tasks that are ready run, for this many turns of the event loop, before nothing is asserted."""
+    for _ in range(turns):
+        await asyncio.sleep(0)

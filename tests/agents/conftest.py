@@ -44,7 +44,10 @@ def ends(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str]]:
 
 
 class ListChangelog:
-    """Keeps transactions in a list. ``gate`` cleared: writes wait; ``failure`` set: they fail."""
+    """Keeps transactions in a list. ``gate`` cleared: writes wait; ``failure`` set: they fail.
+
+    ``begun`` counts the writes, those that wait included.
+    """
 
     def __init__(self) -> None:
         self.transactions: list[tuple[int, list[Any], dict[str, list[Any]]]] = []
@@ -52,6 +55,7 @@ class ListChangelog:
         self.gate = asyncio.Event()
         self.gate.set()
         self.failure: BaseException | None = None
+        self.begun = 0
         self.restored, self.share, self.records, self.bytes, self.closed = 0, 0.0, 0, 0, False
         self.state_topic, self.remedy = "t.watch.state", "mend it"
 
@@ -59,6 +63,7 @@ class ListChangelog:
         return self.recovered
 
     async def write(self, position: int, changed: list[Any], outputs: Any) -> int:
+        self.begun += 1
         await self.gate.wait()
         if self.failure is not None:
             raise self.failure

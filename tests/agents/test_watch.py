@@ -14,6 +14,7 @@ from agents.runtime.clock import WallClock
 from agents.watch import WatchAgent
 from monitor.protocol.messages import FileRecord
 from schemas.config.monitor_config import Config
+from tests.polling import until
 
 SECOND = 1_000_000
 
@@ -62,9 +63,14 @@ def tended(monkeypatch):
     agent = WatchAgent(Config.model_validate({"time": {"pane": "1s", "lateness": "0s"}}))
 
     class Tended:
-        caught_up, lost, recovery_s = False, 0, 75.0
+        is_caught_up, lost, recovery_s, ticks = False, 0, 75.0, 0
         core = agent.core(0, 0)
         windows, beats = 0, ()
+
+        @property
+        def caught_up(self):  # asked at each tick
+            self.ticks += 1
+            return self.is_caught_up
 
         def add(self, outputs):
             self.windows += len(outputs.messages.get("windows", []))
@@ -87,11 +93,10 @@ def test_a_caught_up_partition_closes_its_panes_without_records(tended):
 
     async def scene() -> None:
         task = asyncio.create_task(agent.tend(partition))
-        await asyncio.sleep(0.3)
+        await until(lambda: partition.ticks >= 20)
         assert partition.windows == 0
-        partition.caught_up = True
-        await asyncio.sleep(0.3)
-        assert partition.windows > 0
+        partition.is_caught_up = True
+        await until(lambda: partition.windows)
         task.cancel()
 
     asyncio.run(scene())
@@ -102,7 +107,7 @@ def test_the_first_heartbeat_reports_a_long_restore(tended):
 
     async def scene() -> None:
         task = asyncio.create_task(agent.tend(partition))
-        await asyncio.sleep(0.3)
+        await until(lambda: partition.beats)
         task.cancel()
 
     asyncio.run(scene())
@@ -115,7 +120,7 @@ def test_a_suspended_process_that_believes_to_be_caught_up_does_not_advance_the_
     tended, monkeypatch
 ):
     agent, partition = tended
-    partition.caught_up, calls = True, 0
+    partition.is_caught_up, calls = True, 0
 
     def monotonic() -> float:
         nonlocal calls
@@ -125,9 +130,8 @@ def test_a_suspended_process_that_believes_to_be_caught_up_does_not_advance_the_
     async def scene() -> None:
         monkeypatch.setattr(watch, "time", SimpleNamespace(monotonic=monotonic, time_ns=time.time_ns))
         task = asyncio.create_task(agent.tend(partition))
-        await asyncio.sleep(0.5)
+        await until(lambda: calls > 60)
         task.cancel()
-        assert calls > 20
         assert partition.windows == 0
 
     asyncio.run(scene())

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from agents.demo.fake_pagerduty import FakePagerDuty, Fault
 from agents.demo.processes import EmbeddedBroker, WorkerProcess, configuration, free_port
 from softfail.partitioning import partition_of
+from tests.polling import until
 
 pytest.importorskip("confluent_kafka")
 KEY = "0123456789abcdef0123456789abcdef"
@@ -37,13 +37,6 @@ def traffic(now):
         }
 
 
-async def until(condition, patience_s=40.0):
-    deadline = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not become true"
-        await asyncio.sleep(0.05)
-
-
 def test_a_new_prompt_version_is_sent_to_pagerduty_once_through_a_kill_and_does_not_page(tmp_path):
     from confluent_kafka import Producer
 
@@ -64,7 +57,7 @@ def test_a_new_prompt_version_is_sent_to_pagerduty_once_through_a_kill_and_does_
                     "softfail.events", json.dumps(event).encode(), b"support-bot/answer", partition=partition
                 )
             assert producer.flush(10) == 0
-            await until(lambda: receiver.changes)
+            await until(lambda: receiver.changes, 40.0, every_s=0.05)
             await asyncio.sleep(1.5)  # the checkpoint after the answer
             worker._process.kill()
             await worker._process.wait()

@@ -17,6 +17,7 @@ from monitor.delivery.retries import EPISODES
 from monitor.protocol.messages import FileRecord, Outputs
 from schemas.config.monitor_config import Config
 from softfail.backoff import Backoff
+from tests.polling import until
 
 TAKEN = {"pagerduty": (202, b"{}"), "alertmanager": (200, b""), "slack": (200, b"ok"), "webhook": (204, b"")}
 CHANNELS = (*TAKEN, "console")
@@ -77,7 +78,7 @@ class Partition:
         self.changed_event.set()
 
     async def checkpoint(self):
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(0)
         self.core.changed()
         self.checkpoints += 1
 
@@ -144,13 +145,6 @@ def run(scene, receivers):
     asyncio.run(play())
 
 
-async def until(condition, patience_s=20.0):
-    deadline = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not become true"
-        await asyncio.sleep(0.01)
-
-
 @pytest.mark.parametrize("name", CHANNELS)
 def test_a_hanging_channel_delays_no_other_and_then_gets_each_step_once_and_in_order(
     recent, monkeypatch, name
@@ -160,23 +154,26 @@ def test_a_hanging_channel_delays_no_other_and_then_gets_each_step_once_and_in_o
     monkeypatch.setattr(
         sys, "stdout", SimpleNamespace(buffer=SimpleNamespace(write=receivers.write), flush=lambda: None)
     )
-    life = [("page", "a"), ("page", "b"), ("end", "a")]
+    life = [("page", "a"), ("page", "b"), ("end", "a"), ("page", "c")]
 
     async def scene(partition):
         partition.put(recent("a"), recent("b"))
         await until(
-            lambda: all(len(sent) == 2 for channel, sent in receivers.received.items() if channel != name)
+            lambda: all(len(sent) == 2 for channel, sent in receivers.received.items() if channel != name),
+            20.0,
         )
         partition.put(recent("a", "resolved"))
         await until(
-            lambda: all(len(sent) == 3 for channel, sent in receivers.received.items() if channel != name)
+            lambda: all(len(sent) == 3 for channel, sent in receivers.received.items() if channel != name),
+            20.0,
         )
         assert receivers.asked[name] >= 1
         assert receivers.received[name] == []
         receivers.hanging.clear()
         receivers.mended.set()
-        await until(lambda: len(receivers.received[name]) >= 3)
-        await asyncio.sleep(0.3)  # nothing comes twice
+        await until(lambda: len(receivers.received[name]) >= 3, 20.0)
+        partition.put(recent("c"))  # a step that came twice would come before this one
+        await until(lambda: all(("page", "c") in sent for sent in receivers.received.values()), 20.0)
         assert {channel: sorted(sent) for channel, sent in receivers.received.items()} == dict.fromkeys(
             CHANNELS, sorted(life)
         )

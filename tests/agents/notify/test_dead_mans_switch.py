@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import time
+from unittest import mock
 
 import pytest
 from aiohttp import web
@@ -15,12 +16,15 @@ from agents.notify import NotifyAgent
 from monitor.delivery import outbox as outbox_module
 from monitor.delivery.retries import EPISODES
 from monitor.protocol.messages import FileRecord, Outputs
+from monitor.self_health.dead_mans_switch import DeadMansSwitch
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
 from softfail.backoff import Backoff
+from tests.polling import idle, until
 
 KEY = "0123456789abcdef0123456789abcdef"
 PARTITIONS = 2
+DUE = DeadMansSwitch.due
 
 
 class Partition:
@@ -54,18 +58,17 @@ class Partition:
         self.add(self.core.apply([FileRecord(episode.model_dump_json().encode())], now_us()) or Outputs())
 
 
-class Ears:
-    """A dead man's switch that counts pings, and a pager, at one address."""
+class Receiver:
+    """Dead man's switch that counts pings, and a pager, at the same address.
+
+    ``checks`` counts how often the notifier asked whether a ping is due; ``skipped_us`` is added to its
+    clock.
+    """
 
     def __init__(self):
-        self.heard, self.alerts, self.paged, self.status, self.pager_status, self.slow_s = (
-            [],
-            [],
-            0,
-            200,
-            202,
-            0.0,
-        )
+        self.pings, self.alerts, self.paged = [], [], 0
+        self.status, self.pager_status, self.slow_s = 200, 202, 0.0
+        self.checks = self.skipped_us = 0
         app = web.Application()
         app.router.add_route("*", "/ping/geheim", self._ping)
         app.router.add_post("/v2/enqueue", self._page)
@@ -80,8 +83,17 @@ class Ears:
     async def stop(self):
         await self._runner.cleanup()
 
+    def now_us(self):
+        return now_us() + self.skipped_us
+
+    async def pass_seconds(self, seconds):
+        """Advance the clock of the notifier; return when it has checked since whether a ping is due."""
+        self.skipped_us += seconds * 1_000_000
+        checks = self.checks
+        await until(lambda: self.checks >= checks + 3)
+
     async def _ping(self, request):
-        self.heard.append((request.method, request.path_qs))
+        self.pings.append((request.method, request.path_qs))
         await asyncio.sleep(self.slow_s)
         return web.Response(
             status=self.status, headers={"Location": f"{self.url}/elsewhere"}, text=f"no {request.path}"
@@ -116,24 +128,21 @@ def recent(episode_of, nine_us):
     return lambda *args, **more: episode_of(*args, minute=minutes, **more)
 
 
-async def until(condition, patience_s=10.0):
-    deadline = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not become true"
-        await asyncio.sleep(0.01)
-
-
 def run(scene, **channels):
     async def play():
-        ears, tasks = Ears(), []
-        await ears.start()
+        receiver, tasks = Receiver(), []
+        await receiver.start()
 
         def begin():
-            pager = {"pagerduty": {"routing_key": KEY, "url": f"{ears.url}/v2/enqueue"}}
+            pager = {"pagerduty": {"routing_key": KEY, "url": f"{receiver.url}/v2/enqueue"}}
             config = Config.model_validate(
                 {
-                    "health": {"dead_mans_url": f"{ears.url}/ping/geheim?rid=1", "dead_mans_interval": 1.0},
-                    "channels": pager | {name: {"url": ears.url} | more for name, more in channels.items()},
+                    "health": {
+                        "dead_mans_url": f"{receiver.url}/ping/geheim?rid=1",
+                        "dead_mans_interval": 1.0,
+                    },
+                    "channels": pager
+                    | {name: {"url": receiver.url} | more for name, more in channels.items()},
                 }
             )
             agent = NotifyAgent(config)
@@ -142,36 +151,43 @@ def run(scene, **channels):
             tasks.append(partition.task)
             return partition
 
+        def due(switch, now_us):
+            receiver.checks += 1
+            return DUE(switch, now_us)
+
+        clock = mock.patch.object(notify, "wall_clock_us", receiver.now_us)
+        checks = mock.patch.object(DeadMansSwitch, "due", due)
         try:
-            await scene(ears, begin)
+            with clock, checks:
+                await scene(receiver, begin)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await ears.stop()
+            await receiver.stop()
 
     asyncio.run(play())
 
 
 def test_pings_start_after_a_heartbeat_of_each_partition_and_stop_while_the_channel_is_down(recent, caplog):
-    async def scene(ears, begin):
+    async def scene(receiver, begin):
         partition = begin()
         partition.beat(0)
-        await asyncio.sleep(0.2)
-        assert ears.heard == []
+        await until(lambda: receiver.checks >= 3)
+        assert receiver.pings == []
         partition.beat(1)
-        await until(lambda: len(ears.heard) >= 2)
-        assert set(ears.heard) == {("GET", "/ping/geheim?rid=1")}
+        await until(lambda: len(receiver.pings) >= 2)
+        assert set(receiver.pings) == {("GET", "/ping/geheim?rid=1")}
 
-        ears.pager_status = 503
+        receiver.pager_status = 503
         partition.put(recent())
         await until(lambda: partition.core.status()["dead_man"]["withheld"])
-        before = len(ears.heard)
-        await asyncio.sleep(1.3)
-        assert len(ears.heard) == before
-        ears.pager_status = 202
-        await until(lambda: len(ears.heard) > before)
-        assert ears.paged == 1
+        before = len(receiver.pings)
+        await receiver.pass_seconds(2)
+        assert len(receiver.pings) == before
+        receiver.pager_status = 202
+        await until(lambda: len(receiver.pings) > before)
+        assert receiver.paged == 1
 
     with caplog.at_level(logging.DEBUG):
         run(scene)
@@ -190,14 +206,14 @@ def test_pings_start_after_a_heartbeat_of_each_partition_and_stop_while_the_chan
 def test_a_failed_ping_disturbs_no_delivery_is_repeated_and_its_address_is_never_logged(
     recent, caplog, status, reason
 ):
-    async def scene(ears, begin):
+    async def scene(receiver, begin):
         partition = begin()
         if status is None:  # nobody listens there
             partition.core.dead_mans_switch._url = type(partition.core.dead_mans_switch._url)(
                 "http://127.0.0.1:1/ping/geheim"
             )
         else:
-            ears.status = status
+            receiver.status = status
         partition.beat(0, 1)
         await until(
             lambda: any(
@@ -206,7 +222,7 @@ def test_a_failed_ping_disturbs_no_delivery_is_repeated_and_its_address_is_never
             )
         )
         partition.put(recent())
-        await until(lambda: ears.paged)
+        await until(lambda: receiver.paged)
         assert partition.core.status()["dead_man"] == {"withheld": None, "last": {"url": None}}
 
     with caplog.at_level(logging.DEBUG):
@@ -216,39 +232,40 @@ def test_a_failed_ping_disturbs_no_delivery_is_repeated_and_its_address_is_never
 
 
 def test_an_unresponsive_switch_delays_no_page(recent):
-    async def scene(ears, begin):
-        ears.slow_s = 60.0
+    async def scene(receiver, begin):
+        receiver.slow_s = 60.0
         partition = begin()
         partition.beat(0, 1)
-        await until(lambda: ears.heard)
+        await until(lambda: receiver.pings)
         partition.put(recent())
-        await until(lambda: ears.paged, patience_s=3.0)
+        await until(lambda: receiver.paged, timeout_s=3.0)
 
     run(scene)
 
 
 def test_the_next_owner_sends_pings_and_the_previous_stops():
-    async def scene(ears, begin):
+    async def scene(receiver, begin):
         first = begin()
         first.beat(0, 1)
-        await until(lambda: ears.heard)
+        await until(lambda: receiver.pings)
         first.task.cancel()
         await asyncio.gather(first.task, return_exceptions=True)
-        before = len(ears.heard)
-        await asyncio.sleep(1.3)
-        assert len(ears.heard) == before
+        before = len(receiver.pings)
+        receiver.skipped_us += 2_000_000
+        await idle()
+        assert len(receiver.pings) == before
         second = begin()
         second.beat(0, 1)
-        await until(lambda: len(ears.heard) > before)
+        await until(lambda: len(receiver.pings) > before)
 
     run(scene)
 
 
 def test_the_watchdog_is_sent_to_alertmanager_too():
-    async def scene(ears, begin):
+    async def scene(receiver, begin):
         begin().beat(0, 1)
-        await until(lambda: ears.heard and ears.alerts)
-        assert [alert["labels"]["alertname"] for alert in ears.alerts] == ["SoftfailWatchdog"]
+        await until(lambda: receiver.pings and receiver.alerts)
+        assert [alert["labels"]["alertname"] for alert in receiver.alerts] == ["SoftfailWatchdog"]
 
     run(scene, alertmanager={"watchdog": True})
 
@@ -258,9 +275,9 @@ def test_without_an_address_there_is_no_ping_task():
         agent = NotifyAgent(Config.model_validate({"channels": {}}))
         partition = Partition(agent.core(0, 1))
         task = asyncio.create_task(agent.tend(partition))
-        await asyncio.sleep(0.1)
+        await idle()
         partition.beat(0, 1)
-        await asyncio.sleep(0.1)
+        await idle()
         assert partition.core.status()["dead_man"] is None
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

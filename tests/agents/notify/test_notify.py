@@ -17,6 +17,7 @@ from monitor.protocol.messages import FileRecord, Outputs
 from schemas.config.monitor_config import Config
 from schemas.records import Change
 from softfail.backoff import Backoff
+from tests.polling import idle, until
 
 KEY = "0123456789abcdef0123456789abcdef"
 EVERY_FAULT = [
@@ -31,16 +32,22 @@ class Partition:
     """A partition without Kafka: checkpoints are kept in memory."""
 
     def __init__(self, core, durable=()):
-        self.core, self.caught_up, self.changed_event = core, True, asyncio.Event()
+        self.core, self.is_caught_up, self.changed_event = core, True, asyncio.Event()
+        self.looks = 0  # of a task whether everything is read
         self.durable, self.checkpoints, self.outputs = dict(durable), 0, Outputs()
         self.core.restore(self.durable.items())
+
+    @property
+    def caught_up(self):
+        self.looks += 1
+        return self.is_caught_up
 
     def add(self, outputs):
         self.outputs.extend(outputs)
         self.changed_event.set()
 
     async def checkpoint(self):
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0)
         self.durable.update(self.core.changed())
         self.checkpoints += 1
 
@@ -88,13 +95,6 @@ def config_for(url, **channels):
     return Config.model_validate(
         {"channels": {"pagerduty": {"routing_key": KEY, "url": url, "timeout": 0.25}} | channels}
     )
-
-
-async def until(condition, patience_s=10.0):
-    deadline = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not become true"
-        await asyncio.sleep(0.01)
 
 
 def run(scene):
@@ -160,17 +160,18 @@ def test_a_lost_response_opens_no_second_incident(recent):
 def test_nothing_is_sent_before_the_backlog_is_read(recent, change):
     async def scene(receiver, begin):
         partition = begin(config_for(receiver.url))
-        partition.caught_up = False
+        partition.is_caught_up = False
         partition.put(recent("a"))
-        await asyncio.sleep(0.3)
+        await until(lambda: partition.looks >= 3)
         assert receiver.answers == []
-        partition.caught_up = True
+        partition.is_caught_up = True
         await until(lambda: receiver.incidents)
-        partition.caught_up = False
+        partition.is_caught_up = False
+        looks = partition.looks
         partition.put(change("v8"))
-        await asyncio.sleep(0.3)
+        await until(lambda: partition.looks >= looks + 5)
         assert receiver.change_answers == []
-        partition.caught_up = True
+        partition.is_caught_up = True
         await until(lambda: receiver.changes)
 
     run(scene)
@@ -293,11 +294,11 @@ def test_the_routing_key_is_in_no_log_line_state_record_or_dead_letter(recent, c
 def test_a_revoked_partition_sends_nothing(recent):
     async def scene(receiver, begin):
         partition = begin(config_for(receiver.url))
-        await asyncio.sleep(0.05)
+        await until(lambda: partition.looks > 3)
         partition.task.cancel()
         await asyncio.gather(partition.task, return_exceptions=True)
         partition.put(recent())
-        await asyncio.sleep(0.2)
+        await idle()
         assert receiver.answers == []
 
     run(scene)

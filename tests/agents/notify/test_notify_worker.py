@@ -9,16 +9,10 @@ import pytest
 
 from agents.demo.fake_pagerduty import FakePagerDuty, Fault
 from agents.demo.processes import EmbeddedBroker, WorkerProcess, configuration, free_port
+from tests.polling import until
 
 pytest.importorskip("confluent_kafka")
 KEY = "0123456789abcdef0123456789abcdef"
-
-
-async def until(condition, patience_s=20.0):
-    deadline = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline, "the condition did not become true"
-        await asyncio.sleep(0.05)
 
 
 def test_a_worker_killed_between_trigger_and_resolve_repeats_and_loses_nothing(episode_of, nine_us, tmp_path):
@@ -45,7 +39,7 @@ def test_a_worker_killed_between_trigger_and_resolve_repeats_and_loses_nothing(e
                 [Fault("status", 429, (("Retry-After", "1"),)), Fault("status", 500), Fault("close")]
             )
             put(episode_of("a", minute=minute), episode_of("b", minute=minute, urgency="low"))
-            await until(lambda: len(receiver.incidents) == 2)
+            await until(lambda: len(receiver.incidents) == 2, 20.0, every_s=0.05)
             await asyncio.sleep(0.5)  # the checkpoint after the last answer
             worker._process.kill()
             await worker._process.wait()
@@ -55,9 +49,11 @@ def test_a_worker_killed_between_trigger_and_resolve_repeats_and_loses_nothing(e
                 episode_of("c", minute=minute),
             )
             await worker.start()
-            await until(lambda: len(receiver.incidents) == 4)
+            await until(lambda: len(receiver.incidents) == 4, 20.0, every_s=0.05)
             put(episode_of("b", "resolved", minute=minute), episode_of("c", "resolved", minute=minute))
-            await until(lambda: all(incident.resolved_at for incident in receiver.incidents))
+            await until(
+                lambda: all(incident.resolved_at for incident in receiver.incidents), 20.0, every_s=0.05
+            )
         except AssertionError as error:
             raise AssertionError(f"{error}\n{receiver.answers}\n{worker.log()}") from None
         finally:

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from agents.process import exits
 from agents.runtime import faust_transport
 from agents.runtime.faust_transport import Bundle, Continuity, continuity
+from tests.polling import idle
 
 A, B = TopicPartition("t", 0), TopicPartition("t", 1)
 
@@ -139,7 +140,7 @@ async def position_of_b(hand_over: Any) -> int:
     inner._loop, inner._wait_consume_future, inner._closed = asyncio.get_running_loop(), None, False
     active = {A}
     waiting = asyncio.ensure_future(hand_over(inner, active))
-    await asyncio.sleep(0.02)
+    await idle()
     active.clear()  # a rebalance: Faust's pause_partitions
     inner._records[B] = fetcher.FetchResult(
         B, assignment=assignment, partition_records=Records(1000, 5), backoff=0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import time
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from agents.runtime.owned_partitions import OwnedPartitions
 from agents.runtime.state_header import expected_header
 from schemas.config.connections import Kafka
 from tests.agents.runtime.memory_backend import MemoryKafka
-from tests.polling import turns
+from tests.polling import idle, until
 
 A, B = TP("t.events", 0), TP("t.events", 1)
 
@@ -53,7 +54,7 @@ def make_store(counting) -> Any:
 
 def restoring(kafka: MemoryKafka, count: int) -> Any:
     """Wait until so many partitions wait for their barrier."""
-    return turns(lambda: len(kafka.open_transactions) == count)
+    return until(lambda: len(kafka.open_transactions) == count)
 
 
 def test_assigning_returns_after_the_restore_with_known_positions(make_store):
@@ -121,7 +122,7 @@ def test_a_restore_logs_its_progress_and_its_total(make_store, monkeypatch, capl
         for partition, _ in store.restoring.values():
             changelog: Any = partition.changelog
             changelog.restored, changelog.share = 120_000, 0.5
-        await turns(lambda: "50 %" in caplog.text)
+        await until(lambda: "50 %" in caplog.text)
         kafka.may_write.set()
         await assigning
         await store.revoke_all()
@@ -135,12 +136,16 @@ def test_the_duration_of_the_restore_of_a_partition_is_recorded(make_store):
     async def scene() -> None:
         kafka = made_kafka()
         store = make_store(kafka)
+        before_s = time.monotonic()
         assigning = asyncio.create_task(store.assign({A}))
-        await asyncio.sleep(0.2)
+        await restoring(kafka, 1)
+        began_s = time.monotonic()
         assert store.restoring[A][0].recovery_s == 0.0
+        await idle()
+        waited_s = time.monotonic() - began_s
         kafka.may_write.set()
         await assigning
-        assert store.owned[A].recovery_s >= 0.2
+        assert waited_s <= store.owned[A].recovery_s <= time.monotonic() - before_s
         await store.revoke_all()
 
     asyncio.run(scene())

@@ -15,6 +15,7 @@ from agents.process import exits
 from agents.runtime import checkpoint_queue
 from agents.runtime import partition as shell
 from monitor.protocol.messages import FileRecord, Message, Outputs
+from tests.polling import idle, until
 
 TPS = TP("t.events", 1)
 
@@ -76,10 +77,10 @@ def test_events_applied_during_a_checkpoint_are_in_the_next_one(make_partition, 
         partition.changelog.gate.clear()
         partition.apply(bundle(0, 3, minute=1))
         first = asyncio.create_task(partition.checkpoint())
-        await asyncio.sleep(0.01)
+        await until(lambda: partition.changelog.begun == 1)
         partition.apply(bundle(3, 5, minute=2))
         second = asyncio.create_task(partition.checkpoint())
-        await asyncio.sleep(0.01)
+        await idle()
         partition.changelog.gate.set()
         await first
         assert partition.durable >= 3
@@ -96,12 +97,12 @@ def test_a_waiter_for_a_checkpoint_can_be_cancelled_without_stopping_the_transac
         partition.changelog.gate.clear()
         partition.apply(bundle(0, 3))
         waiting = asyncio.create_task(partition.checkpoint())
-        await asyncio.sleep(0.01)
+        await until(lambda: partition.changelog.begun == 1)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         partition.changelog.gate.set()
-        await asyncio.sleep(0.01)
-        assert partition.durable == 3
+        await until(lambda: partition.durable == 3)
+        assert partition.changelog.begun == 1
 
     asyncio.run(scene())
 
@@ -112,14 +113,17 @@ def test_a_waiter_for_a_checkpoint_can_be_cancelled_without_stopping_the_transac
     ids=["neither outputs nor time: not yet", "an output: at once", "the time is up"],
 )
 def test_a_checkpoint_is_written_immediately_for_outputs_and_otherwise_after_its_interval(
-    make_partition, bundle, minutes, checkpoint_s, written
+    make_partition, bundle, monkeypatch, minutes, checkpoint_s, written
 ):
+    monkeypatch.setattr(checkpoint_queue, "LINGER_S", 60.0)
+
     async def scene() -> None:
         partition = await make_partition(checkpoint_s)
         partition.begin()
         for offset, minute in enumerate(minutes):
             partition.apply(bundle(offset, offset + 1, minute=minute))
-        await asyncio.sleep(0.1)
+        await until(lambda: len(partition.changelog.transactions) >= written)
+        await idle()
         assert len(partition.changelog.transactions) == written
         await partition.close()
         assert partition.durable == len(minutes)
@@ -134,10 +138,10 @@ def test_many_records_without_outputs_cause_a_checkpoint(make_partition, bundle,
         partition = await make_partition()
         partition.begin()
         partition.apply(bundle(0, 9))
-        await asyncio.sleep(0.02)
+        await idle()
         assert partition.changelog.transactions == []
         partition.apply(bundle(9, 10))
-        await asyncio.sleep(0.02)
+        await until(lambda: partition.changelog.transactions)
         assert [position for position, _, _ in partition.changelog.transactions] == [10]
         await partition.close()
 
@@ -211,12 +215,12 @@ def test_a_partition_with_a_hanging_checkpoint_accepts_at_most_two_checkpoints_o
         partition.begin()
         partition.changelog.gate.clear()
         partition.apply(bundle(0, 10))
-        await asyncio.sleep(0.02)  # a checkpoint is under way
+        await until(lambda: partition.changelog.begun == 1)
         for start in (10, 20):
             await asyncio.wait_for(partition.wait_for_space(), 1)
             partition.apply(bundle(start, start + 10))
         waiting = asyncio.create_task(partition.wait_for_space())
-        await asyncio.sleep(0.02)
+        await idle()
         assert not waiting.done()
         partition.changelog.gate.set()
         await asyncio.wait_for(waiting, 1)
@@ -238,9 +242,9 @@ def test_a_partition_with_many_unwritten_changes_accepts_no_more_until_they_are_
         await asyncio.wait_for(partition.wait_for_space(), 1)
         partition.add(outputs)
         waiting = asyncio.create_task(partition.wait_for_space())
-        await asyncio.sleep(0.02)
+        await until(lambda: partition.changelog.begun == 1)
         partition.add(outputs)  # while the first transaction is under way
-        await asyncio.sleep(0.02)
+        await idle()
         assert not waiting.done()
         partition.changelog.gate.set()
         await asyncio.wait_for(waiting, 1)
@@ -285,17 +289,18 @@ def test_closing_writes_everything_and_stops_the_background_task(make_partition,
             name, source = "watch", "events"
 
             async def tend(self, _: Any) -> None:
+                tended.append("begun")
                 try:
-                    await asyncio.sleep(60)
+                    await asyncio.Event().wait()
                 finally:
                     tended.append("ended")
 
         partition.agent = Agent()
         partition.begin()
-        await asyncio.sleep(0.01)
+        await until(lambda: tended)
         partition.apply(bundle(0, 3))
         await partition.close()
-        assert (partition.durable, partition.changelog.closed, tended) == (3, True, ["ended"])
+        assert (partition.durable, partition.changelog.closed, tended) == (3, True, ["begun", "ended"])
 
     asyncio.run(scene())
 
@@ -366,9 +371,9 @@ def test_outputs_that_are_not_urgent_are_written_together_a_moment_later(make_pa
             outputs.add("events", Message(b"k", b"forwarded", 1))
             partition.add(outputs)
             await asyncio.sleep(0)
-        await asyncio.sleep(0.02)
+        await idle()
         assert partition.changelog.transactions == []
-        await asyncio.sleep(0.1)
+        await until(lambda: partition.changelog.transactions)
         assert [len(outputs["events"]) for _, _, outputs in partition.changelog.transactions] == [5]
         await partition.close()
 

@@ -23,6 +23,7 @@ from agents.runtime.faust_transport import Bundle
 from monitor.protocol.messages import FileRecord
 from schemas.config.connections import Kafka
 from schemas.config.monitor_config import Config
+from tests.polling import idle, until
 
 A = TP("p.events", 0)
 
@@ -108,7 +109,7 @@ def test_fetching_resumes_only_when_all_assigned_partitions_are_restored(worker,
         monkeypatch.setattr(running.store, "assign", assign)
         running.faust.consumer = SimpleNamespace(assignment=lambda: {A})
         signalled = asyncio.create_task(running.faust.on_rebalance_complete.send())
-        await asyncio.sleep(0.05)
+        await idle()
         assert not signalled.done()
         may.set()
         await signalled
@@ -406,10 +407,7 @@ def test_an_agent_that_fails_outside_our_code_stays_failed_for_the_watchdog(work
 
         agent.fun = stream_breaks
         await agent.start()
-        for _ in range(300):
-            if agent.crashed:
-                break
-            await asyncio.sleep(0.01)
+        await until(lambda: agent.crashed)
         return agent.crashed, len(begun)
 
     assert asyncio.run(scene()) == (True, 1)

@@ -56,7 +56,7 @@ class Producer:
         return future
 
     async def commit_transaction(self) -> None:
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0)
         self.committed.append(self.open)
 
     async def partitions_for(self, _: str) -> set[int]:
