@@ -112,7 +112,7 @@ def _properties(
     return {
         "episodes": str(len(episodes)),
         "since": ", ".join(format_time(episode.since) for episode in episodes),
-        "told": ", ".join(format_time(episode.first.time) for episode in episodes),
+        "opened": ", ".join(format_time(episode.first.time) for episode in episodes),
         "paged": ", ".join(format_time(episode.paged) if episode.paged else "never" for episode in episodes),
         "until": ", ".join(
             format_time(episode.until) if episode.until else "still open" for episode in episodes
@@ -127,7 +127,7 @@ def _episode_fields(episode: EpisodeHistory) -> dict[str, Any]:
     return {
         "episode_id": episode.first.episode_id,
         "since": rfc3339(episode.since),
-        "told": rfc3339(episode.first.time),
+        "opened": rfc3339(episode.first.time),
         "paged": rfc3339(episode.paged) if episode.paged else None,
         "until": rfc3339(episode.until) if episode.until else None,
         "severity": episode.latest.severity,

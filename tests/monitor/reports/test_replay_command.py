@@ -119,7 +119,7 @@ def test_what_if_in_ndjson_appends_one_record_per_difference(capsys, log, config
         "changed",
         "answer",
     )
-    assert "told" in {item["what"] for item in difference["changes"]}
+    assert "opened" in {item["what"] for item in difference["changes"]}
 
 
 def test_two_equal_configurations_have_no_differences(capsys, log, config_files):
