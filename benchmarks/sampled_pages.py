@@ -15,10 +15,11 @@ the core's pages count. Some lives without a mark run through it too, and must n
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +41,7 @@ LIVES = 264  # of a cell and round: 1,848 days
 EARLY_SHARE = 1000.0
 """The statistic is counted when it reaches this part of its bound, which chance can show."""
 ERROR_LIMIT, FLOOR = 0.02, 0.5  # the default thresholds on failures
+SHOWN = ("days", "marked", "pages", "early", "cpu_s")
 
 
 class Sampling(NamedTuple):
@@ -103,7 +105,7 @@ def drawn(cell: Cell, lives: int, key: tuple[int, ...]) -> Day:
             read * (1 - errors - refusals),
             calls * (1 - errors) * s.of_others * (1 - s.of_text),
         )
-        kinds.append([rng.poisson(mean, (MINUTES, lives)).astype(np.int32) for mean in means])
+        kinds.append([rng.poisson(mean, (MINUTES, lives)).astype(np.int16) for mean in means])
     return Day(*(np.stack(columns, 1) for columns in zip(*kinds, strict=True)))
 
 
@@ -160,6 +162,10 @@ def pages_of(cell: Cell, days: Iterator[Day], life: int) -> list[dict[str, Any]]
     return pages
 
 
+Key = tuple[str, int | None]
+"""A rate, and the segment; None: the whole feature."""
+
+
 class SeriesCounts(NamedTuple):
     """Events and failures of one rate of one level, shape (minutes, lives, classes), and the classes present."""
 
@@ -175,13 +181,13 @@ def weights_of(design: str) -> list[float]:
     })  # fmt: skip
 
 
-def series_of(cell: Cell, day: Day) -> dict[tuple[str, int | None], SeriesCounts]:
+def series_of(cell: Cell, day: Day) -> dict[Key, SeriesCounts]:
     """Return the rates of a day: (metric, segment; None: the feature) -> counts. Rates that equal another of
     the same feature, and those that nothing fails, are left out.
     """
     samplings, weights = DESIGNS[cell.design], weights_of(cell.design)
     metrics = ["error"] if not cell.rates[1] else ["error", "refusal", "pass"]
-    out: dict[tuple[str, int | None], SeriesCounts] = {}
+    out: dict[Key, SeriesCounts] = {}
     for metric in metrics:
         for nth, s in enumerate(samplings):
             shape = (*day.errors[:, nth].shape, len(weights))
@@ -215,86 +221,101 @@ def series_of(cell: Cell, day: Day) -> dict[tuple[str, int | None], SeriesCounts
 
 
 class Screen:
-    """Screens the lives of one cell, day by day."""
+    """Screens the lives of cells of one design, day by day. All their series are in one bank."""
 
-    def __init__(self, cell: Cell, lives: int) -> None:
-        self.cell, self.lives = cell, lives
-        self.weights = weights_of(cell.design)
-        self.banks: dict[tuple[str, int | None], BaselineBank] = {}
-        self.largest: dict[tuple[str, int | None], Floats] = {}
-        self.blocks = 0
-        self._days: list[dict[tuple[str, int | None], SeriesCounts]] = []
-        self._responses: list[Counts] = []
+    def __init__(self, cells: Sequence[Cell], lives: int) -> None:
+        self.cells, self.lives = cells, lives
+        self.weights = weights_of(cells[0].design)
+        self.keys: list[tuple[Cell, Key]] = []
+        self.bank = BaselineBank(0, self.weights)
+        self.largest = self.blocks = np.zeros(0)
+        self._days: list[dict[tuple[Cell, Key], SeriesCounts]] = []
+        self._responses: dict[Cell, list[Counts]] = {cell: [] for cell in cells}
 
-    def add(self, nth: int, day: Day) -> None:
-        """Feed one day to the baselines, and keep its counts for ``marked``."""
-        series = series_of(self.cell, day)
-        for key, counts in series.items():
-            bank = self.banks.setdefault(key, BaselineBank(self.lives, self.weights))
-            largest = self.largest.setdefault(key, np.zeros(self.lives))
-            for minute in range(len(counts.events)):
-                rows, statistic = bank.feed(
-                    nth * MINUTES + minute + 1,
-                    counts.events[minute],
-                    counts.failed[minute],
-                    counts.present[minute],
-                )
-                largest[rows] = np.maximum(largest[rows], statistic)
-                self.blocks += len(rows)
-        self._days.append({key: counts for key, counts in series.items() if key[0] != "refusal"})
-        self._responses.append(sum(kind.sum(1) for kind in day))  # type: ignore[arg-type]
+    def add(self, nth: int, days: Sequence[Day]) -> None:
+        """Feed one day of each cell to the baselines, and keep its counts for ``marked``."""
+        series = {
+            (cell, key): counts
+            for cell, day in zip(self.cells, days, strict=True)
+            for key, counts in series_of(cell, day).items()
+        }
+        if not self.keys:
+            self.keys, streams = list(series), len(series) * self.lives
+            self.bank = BaselineBank(streams, self.weights)
+            self.largest, self.blocks = np.zeros((2, streams))
+        events, failed, present = (
+            np.concatenate(parts, 1) for parts in zip(*(series[key] for key in self.keys), strict=True)
+        )
+        for minute in range(len(events)):
+            rows, statistic = self.bank.feed(
+                nth * MINUTES + minute + 1, events[minute], failed[minute], present[minute]
+            )
+            self.largest[rows] = np.maximum(self.largest[rows], statistic)
+            self.blocks[rows] += 1
+        self._days.append({key: counts for key, counts in series.items() if key[1][0] != "refusal"})
+        for cell, day in zip(self.cells, days, strict=True):
+            self._responses[cell].append(sum(kind.sum(1) for kind in day))  # type: ignore[arg-type]
 
-    def marked(self) -> Bools:
-        """Return the lives that might page."""
-        marked = may_be_silent(np.concatenate(self._responses))
-        for key, largest in self.largest.items():
-            marked |= largest >= self.banks[key].bound / 2
-        for key in self._days[0]:
+    def marked(self, cell: Cell) -> Bools:
+        """Return the lives of a cell that might page."""
+        marked = may_be_silent(np.concatenate(self._responses[cell]))
+        marked |= (self._of(self.largest, cell) >= self.bank.bound / 2).any(0)
+        own = [key for key in self._days[0] if key[0] == cell]
+        has_pass_rate = any(metric == "pass" for _, (metric, _) in own)
+        for key in own:
             events, failed, present = (
                 np.concatenate(parts) for parts in zip(*(day[key] for day in self._days), strict=True)
             )
-            seen = np.logical_or.accumulate(present, 0)
-            heaviest = np.where(seen, self.weights, 0.0).max(2)
-            limits = [ERROR_LIMIT] if key[0] == "error" else [FLOOR]
-            if key[0] == "error" and len(self._days[0]) == len(DESIGNS[self.cell.design]):
-                limits.append(FLOOR)  # the pass rate equals it
+            heaviest = np.where(np.logical_or.accumulate(present, 0), self.weights, 0.0).max(2)
+            is_error = key[1][0] == "error"
+            limits = [ERROR_LIMIT] if is_error else [FLOOR]
+            if is_error and not has_pass_rate:
+                limits.append(FLOOR)  # the failures of both rates are the same
             for limit in limits:
                 marked |= may_breach(events, failed, self.weights, limit, heaviest)
         return marked
 
-    def early(self) -> int:
-        """Return in how many series and lives the statistic reached ``1 / EARLY_SHARE`` of its bound."""
-        return sum(
-            int((largest >= self.banks[key].bound / EARLY_SHARE).sum())
-            for key, largest in self.largest.items()
-        )
+    def count(self, cell: Cell) -> tuple[int, int]:
+        """Return the blocks of a cell, and in how many series and lives the statistic reached
+        ``1 / EARLY_SHARE`` of its bound.
+        """
+        early = self._of(self.largest, cell) >= self.bank.bound / EARLY_SHARE
+        return int(self._of(self.blocks, cell).sum()), int(early.sum())
+
+    def _of(self, column: Floats, cell: Cell) -> Floats:
+        chosen = [nth for nth, (owner, _) in enumerate(self.keys) if owner == cell]
+        return column.reshape(len(self.keys), self.lives)[chosen]
 
 
-def run_cell(
-    cell: Cell, lives: int, seed: int, nth_round: int, checked: int, days: int = DAYS
-) -> dict[str, Any]:
-    """Simulate one round of a cell."""
-    begun, screen = time.process_time(), Screen(cell, lives)
+def run_cells(
+    cells: Sequence[Cell], lives: int, seed: int, nth_round: int, checked: int, days: int = DAYS
+) -> list[dict[str, Any]]:
+    """Simulate one round of some cells of one design."""
+    begun, screen, out = time.process_time(), Screen(cells, lives), []
     for nth in range(days):
-        screen.add(nth, drawn(cell, lives, (seed, nth_round, nth)))
-    marked = screen.marked()
-    rng = np.random.default_rng([seed, nth_round])
-    others = rng.permutation(np.flatnonzero(~marked))[:checked]
-    pages = []
-    for life in [*np.flatnonzero(marked), *others]:
-        drawn_days = (drawn(cell, lives, (seed, nth_round, nth)) for nth in range(days))
-        found = pages_of(cell, drawn_days, int(life))
-        assert marked[life] or not found, (cell, life, found)
-        pages += [{"life": int(life), "round": nth_round, **page} for page in found]
-    return {
-        "days": lives * days,
-        "pages": pages,
-        "marked": int(marked.sum()),
-        "checked": len(others),
-        "blocks": screen.blocks,
-        "early": screen.early(),
-        "cpu_s": round(time.process_time() - begun, 1),
-    }
+        screen.add(nth, [drawn(cell, lives, (seed, nth_round, nth)) for cell in cells])
+    for cell in cells:
+        marked = screen.marked(cell)
+        rng = np.random.default_rng([seed, nth_round])
+        others = rng.permutation(np.flatnonzero(~marked))[:checked]
+        pages = []
+        for life in [*np.flatnonzero(marked), *others]:
+            drawn_days = (drawn(cell, lives, (seed, nth_round, nth)) for nth in range(days))
+            found = pages_of(cell, drawn_days, int(life))
+            assert marked[life] or not found, (cell, life, found)
+            pages += [{"life": int(life), "round": nth_round, **page} for page in found]
+        blocks, early = screen.count(cell)
+        out.append({
+            "days": lives * days,
+            "pages": pages,
+            "marked": int(marked.sum()),
+            "checked": len(others),
+            "blocks": blocks,
+            "early": early,
+            "cpu_s": round((time.process_time() - begun) / len(cells), 1),
+            "rounds": 1,
+        })  # fmt: skip
+    return out
 
 
 def name_of(cell: Cell) -> str:
@@ -345,18 +366,27 @@ def main() -> None:
     parser.add_argument("--lives", type=int, default=LIVES, help="lives of a cell, seven days each")
     parser.add_argument("--checked", type=int, default=0, help="lives without a mark for the core, by cell")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=1, help="rounds that each cell has at the end")
     parser.add_argument("--table", action="store_true", help="print what was run before")
     options = parser.parse_args()
     path: Path = options.append
     done = json.loads(path.read_text()) if path.exists() else {}
-    for cell in [] if options.table else cells(options.design):
-        name = name_of(cell)
-        nth_round = done.get(name, {}).get("rounds", 0)
-        new = run_cell(cell, options.lives, options.seed, nth_round, options.checked) | {"rounds": 1}
-        done[name] = merged(done.get(name), new)
+    for nth_round, design, calls in itertools.product(range(options.rounds), DESIGNS, TRAFFIC):
+        group = [
+            cell
+            for cell in cells(options.design)
+            if (cell.design, cell.calls) == (design, calls)
+            and done.get(name_of(cell), {}).get("rounds", 0) == nth_round
+        ]
+        if options.table or not group:
+            continue
+        for cell, new in zip(
+            group, run_cells(group, options.lives, options.seed, nth_round, options.checked), strict=True
+        ):
+            done[name_of(cell)] = merged(done.get(name_of(cell)), new)
+            print(name_of(cell), {name: new[name] for name in SHOWN}, file=sys.stderr, flush=True)
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(done, indent=1))
-        print(name, {key: new[key] for key in ("days", "marked", "pages", "early", "cpu_s")}, file=sys.stderr)
     print(table(done))
 
 

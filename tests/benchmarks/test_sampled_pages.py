@@ -97,26 +97,27 @@ def test_the_screen_has_the_evidence_of_the_core_over_some_thousand_panes() -> N
     for cell in (bench.Cell("errors at 1, others at 0.1", 200, 0.05), bench.Cell("all at 0.1", 200, 0.01)):
         day, screen, feature = (
             bench.drawn(cell, 2, (5, 0, 0)),
-            bench.Screen(cell, 2),
+            bench.Screen([cell], 2),
             bench.SampledFeature(cell),
         )
-        screen.add(0, day)
+        screen.add(0, [day])
         counts = np.stack([kind[:, :, 0] for kind in day], 1)
         for minute in range(bench.MINUTES):
             start_us = START_US + minute * MINUTE_US
             feature.count_minute(start_us, counts[minute])
             assert not list(feature.close(start_us + MINUTE_US))
         baselines = feature.partition_state.baselines[feature.key]
-        for (metric, nth), bank in screen.banks.items():
+        for number, (_, (metric, nth)) in enumerate(screen.keys):
             name = "pass_rate" if metric == "pass" else f"evaluator.{metric}.fail_rate"
+            stream, bank = number * screen.lives, screen.bank
             for key in (None, feature.keys[nth or 0]):
                 detector = baselines[key][name].detector
-                assert [bank.n[0], bank.failures[0]] == pytest.approx(
+                assert [bank.n[stream], bank.failures[stream]] == pytest.approx(
                     [detector.reference.n, detector.reference.failures], rel=1e-3
                 )
                 # with a tolerance of the daily cycle the core has less evidence, never more
-                assert (bank.logs[0] > np.array(detector.logs) - 0.02).all()
-                assert bank.logs[0] == pytest.approx(detector.logs, abs=0.3)
+                assert (bank.logs[stream] > np.array(detector.logs) - 0.02).all()
+                assert bank.logs[stream] == pytest.approx(detector.logs, abs=0.3)
                 compared += bench.MINUTES
     assert compared >= 5000
 
@@ -126,9 +127,9 @@ def test_every_page_of_the_core_is_marked_by_the_screen() -> None:
     day = bench.Day(*(kind[:420] for kind in bench.drawn(cell, 3, (7, 0, 0))))
     day.errors[360:, :, 1] *= 3  # a fault in the second life
     day.errors[360:, :, 2] *= 40  # and an outage in the third
-    screen = bench.Screen(cell, 3)
-    screen.add(0, day)
-    marked = screen.marked()
+    screen = bench.Screen([cell], 3)
+    screen.add(0, [day])
+    marked = screen.marked(cell)
     assert marked.tolist() == [False, True, True]
     pages = [bench.pages_of(cell, iter([day]), life) for life in range(3)]
     assert [bool(found) for found in pages] == [False, True, True]
@@ -137,9 +138,9 @@ def test_every_page_of_the_core_is_marked_by_the_screen() -> None:
 
 def test_a_cell_is_run_and_shown_with_its_interval() -> None:
     cell = bench.Cell("all at 0.001", 20, 0.05)
-    row = bench.run_cell(cell, lives=3, seed=1, nth_round=0, checked=1, days=1)
+    (row,) = bench.run_cells([cell], lives=3, seed=1, nth_round=0, checked=1, days=1)
     assert (row["days"], row["marked"], row["checked"], row["pages"]) == (3, 0, 1, [])
-    row = bench.merged(bench.merged(None, row | {"rounds": 1}), row | {"rounds": 1})
+    row = bench.merged(bench.merged(None, row), row)
     line = bench.table({bench.name_of(cell): row}).splitlines()[-1]
     assert line.startswith("| all at 0.001 | 20 | 5.0% | 6 | 0 | 0 (0 to 6")
 

@@ -20,6 +20,7 @@ from monitor.protocol.messages import FileRecord
 from monitor.wording.episode_text import summary
 from schemas.config.monitor_config import Config
 from schemas.records import Episode
+from tests.tiers import by_profile
 
 DATA = Path(__file__).parents[3].parent / "shared" / "data" / "llmdrift"
 MARCH, JUNE = "openaichat/gpt-4-0314", "openaichat/gpt-4-0613"
@@ -169,13 +170,68 @@ def test_the_default_configuration_opens_an_episode_within_100_answers_and_one_p
     assert any(before in text for before in ("(was ", "; was "))
 
 
+@pytest.mark.long_form
 @pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])
 def test_march_followed_by_shuffled_march_opens_no_episode_and_no_warning(
     answers: Callable[[str, str], list[dict[str, Any]]], name: str
 ) -> None:
     rows = answers(name, MARCH)
-    for seed in range(10):
+    for seed in range(by_profile(10, 100)):
         first, second = list(rows), list(rows)
         random.Random(seed).shuffle(first)
         random.Random(1000 + seed).shuffle(second)
         assert [r for r in alerts_of(Config(), first + second) if r["record"] != "window"] == [], seed
+
+
+Mix = Callable[[int, float, random.Random], list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def mixed(answers: Callable[[str, str], list[dict[str, Any]]]) -> Mix:
+    """Draw answers of which a share are refusals of June and the others answers of March."""
+
+    def refuses(row: dict[str, Any]) -> bool:
+        return any(words in row["answer"].lower() for words in ("subjective", "as an ai"))
+
+    refused = [row for row in answers("OPINIONQA", JUNE) if refuses(row)]
+    answered = [row for row in answers("OPINIONQA", MARCH) if not refuses(row)]
+
+    def draw(n: int, share: float, rng: random.Random) -> list[dict[str, Any]]:
+        return [rng.choice(refused if rng.random() < share else answered) for _ in range(n)]
+
+    return draw
+
+
+def pages_of(rows: list[dict[str, Any]]) -> list[float]:
+    """Seconds from the first answer to the edges at which episodes of high urgency were written."""
+    return [
+        (datetime.fromisoformat(record["time"]) - BEGIN).total_seconds()
+        for record in alerts_of(Config(), rows)
+        if record["record"] == "episode" and record["urgency"] == "high"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "learnt", "events"),
+    [
+        (0.1, 0.7, 1000, 100),
+        (0.3, 0.95, 1000, 100),
+        (0.5, 1.0, 1000, 100),
+        (0.64, 1.0, 3600, 140),
+        (0.64, 0.89, 1000, 840),  # of so small a change no detector finds out in 100 (docs/statistics.md)
+    ],
+)
+def test_a_set_that_starts_bad_pages_soon_after_it_becomes_worse(
+    mixed: Mix, before: float, after: float, learnt: int, events: int
+) -> None:
+    rng = random.Random(7)
+    pages = pages_of(mixed(learnt, before, rng) + mixed(events + 60, after, rng))
+    assert pages
+    assert learnt < pages[0] <= learnt + events + 60
+
+
+@pytest.mark.long_form
+@pytest.mark.parametrize("share", [0.1, 0.4])  # at 0.5 the floor of the pass rate is breached
+def test_a_set_that_starts_bad_and_stays_so_pages_never(mixed: Mix, share: float) -> None:
+    for seed in range(by_profile(2, 50)):
+        assert pages_of(mixed(1500, share, random.Random(seed))) == [], seed
