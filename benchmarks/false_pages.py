@@ -4,11 +4,14 @@ Prints the table of docs/statistics.md, "False pages of the default configuratio
 
     python benchmarks/false_pages.py --days 500                      high urgency, without the drift rule
     python benchmarks/false_pages.py --days 500 --append pages.json  the next 500, added to an earlier run
+    python benchmarks/false_pages.py --days 500 --all                every life through the core, unscreened
     python benchmarks/false_pages.py --tickets --days 28             every episode, with drift
 
-The core is fed without JSON. Each minute's pane of a feature gets counts drawn by numpy and is marked as the
-ingestor marks it; then its edge is closed. A feature lives seven days and learns on the first. Windows are
-not written: they cost most and nothing reads them.
+Counts are drawn by numpy. ``benchmarks/shape_screen.py`` finds the lives that might page; only these run through
+the core, and only the core's pages count. The core is fed without JSON: each minute's pane of a feature is marked
+as the ingestor marks it, then its edge is closed. Windows are not written: they cost most and nothing reads
+them. A feature lives seven days and learns on the first; one with a weekly cycle lives longer, and counts from
+its ninth day on, when its week is known.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
 
+from benchmarks.shape_screen import marked_lives  # noqa: E402 - after the path is set
 from monitor.alerts.pane_close import PaneCloser  # noqa: E402
 from monitor.protocol.messages import Outputs  # noqa: E402
 from monitor.state.partition_state import PartitionState  # noqa: E402 after the path
@@ -41,7 +45,8 @@ from monitor.windows.segment_series import SegmentSeries  # noqa: E402
 from schemas.config.monitor_config import Config  # noqa: E402
 from schemas.config.rules import DEFAULT_RULES  # noqa: E402
 
-MINUTES, LIFE = 1440, 7  # of a day; days of a feature
+MINUTES = 1440  # of a day
+BATCH = 66  # lives that are screened together
 MINUTE_US, START_US = 60_000_000, 1_772_409_600_000_000  # 2 March 2026, a Monday
 DISPERSION = 0.002  # correlation of the outcomes of one minute, beta-binomial
 # healthy rates, and the most that they may come to together
@@ -75,7 +80,9 @@ class Shape(NamedTuple):
     differ, 0: not at all;
     ``night``: hours without traffic, and ``dusk``: hours in which it fades out and comes back; ``every``: all
     calls come in one minute of so many;
-    ``zeros``: share of the evaluators that nothing ever fails, and numbers that are mostly zero.
+    ``zeros``: share of the evaluators that nothing ever fails, and numbers that are mostly zero;
+    ``office``: calls only Monday to Friday, 8 to 18 h; ``weekend``: factor on failures on Saturday and Sunday;
+    ``days``: of a life; ``learns``: days at its beginning that do not count.
     """
 
     a_minute: tuple[float, float]
@@ -87,6 +94,10 @@ class Shape(NamedTuple):
     dusk: float = 0.0
     every: int = 1
     zeros: float = 0.0
+    office: bool = False
+    weekend: float = 1.0
+    days: int = 7
+    learns: int = 0
 
 
 SHAPES = {
@@ -98,6 +109,8 @@ SHAPES = {
     "nights without traffic": Shape((5, 100), night=8, dusk=3),
     "low volume": Shape((1, 1)),
     "high volume": Shape((500, 2000), grain=50.0),
+    "office hours": Shape((10, 100), office=True, days=22, learns=8),
+    "failures × 3 at weekends": Shape((10, 100), weekend=3.0, days=36, learns=8),
 }
 APART = {
     "opening hours, 16 a day": Shape((5, 100), night=8),
@@ -142,6 +155,12 @@ def drawn(shape: Shape, rng: np.random.Generator, days: int) -> Life:
             hour < 0, 0, np.clip(np.minimum(hour, 24 - shape.night - hour) / max(shape.dusk, 1e-9), 0, 1)
         )
     expected = expected * shape.every * ((minute_index + int(phase * shape.every)) % shape.every == 0)
+    weekday, week = np.zeros(len(minute_index), int), np.ones(len(minute_index))
+    if shape.office or shape.weekend != 1:  # born on any day of the week, with office hours at 8 h
+        start = int(rng.integers(5 if shape.office else 7)) * MINUTES + (480 if shape.office else 0)
+        weekday, hour = (start + minute_index) // MINUTES % 7, (start + minute_index) % MINUTES / 60
+        week = np.where(weekday < 5, 1 / shape.weekend, 1.0)
+        expected = expected * ((weekday < 5) & (hour >= 8) & (hour < 18) if shape.office else 1)
     segments = int(rng.integers(1, 4))
     calls = rng.multinomial(rng.poisson(expected), rng.dirichlet(np.full(segments, 4.0)))
     rates = np.exp([rng.uniform(*np.log(item)) for item in (ERRORS, *[FAILURES] * len(EVALUATORS))])
@@ -150,7 +169,7 @@ def drawn(shape: Shape, rng: np.random.Generator, days: int) -> Life:
     failures, left = np.zeros((len(minute_index), len(rates), segments), np.int64), calls.copy()
     for nth, rate in enumerate(rates):
         if rate:
-            mean = rate * (1 + shape.rates * cycle)
+            mean = rate * (1 + shape.rates * cycle) * week
             minute = rng.beta(mean * (1 / DISPERSION - 1), (1 - mean) * (1 / DISPERSION - 1))
             failures[:, nth] = rng.binomial(
                 left, np.minimum(1, minute[:, None] * (unlike if nth else np.ones(segments)))
@@ -280,13 +299,39 @@ class Feature:
                 yield record
 
 
-def lived(task: tuple[str, int, int, bool]) -> dict[str, Any]:
+Task = tuple[str, int, int, bool]
+"""Shape, number of the feature, seed, whether tickets count."""
+
+
+def rng_of(task: Task) -> np.random.Generator:
+    name, number, seed, _ = task
+    return np.random.default_rng([seed, list(ALL).index(name), number])
+
+
+def run_batch(batch: tuple[list[Task], bool]) -> list[dict[str, Any]]:
+    """Run features of one shape. Where ``is_screened``, those that cannot page are not run through the core."""
+    tasks, is_screened = batch
+    shape, begun = ALL[tasks[0][0]], time.process_time()
+    marked = np.ones(len(tasks), bool)
+    if is_screened:
+        lives = [drawn(shape, rng_of(task), shape.days) for task in tasks]
+        counts = [(life.calls, life.failures) for life in lives]
+        marked = marked_lives(counts, START_US, Config().no_data, shape.learns * MINUTES)
+    screen_s = (time.process_time() - begun) / len(tasks)
+    return [
+        (lived(task) if is_marked else {"shape": task[0], "number": task[1], "found": [], "cpu_s": 0.0})
+        | {"screen_s": screen_s, "marked": int(is_marked)}
+        for task, is_marked in zip(tasks, marked.tolist(), strict=True)
+    ]
+
+
+def lived(task: Task) -> dict[str, Any]:
     """The life of one feature, and what was found wrong with it."""
-    name, number, seed, tickets = task
+    name, number, _, tickets = task
     shape, begun = ALL[name], time.process_time()
     gc.disable()  # nothing here is a cycle
-    rng = np.random.default_rng([seed, list(ALL).index(name), number])
-    life = drawn(shape, rng, LIFE)
+    rng = rng_of(task)
+    life = drawn(shape, rng, shape.days)
     feature, episodes, known = Feature(f"{name} {number}", life.calls.shape[1], tickets=tickets), [], set()
     day_numbers: list[list[dict[str, NumberSummary]]] = []
     for minute_index, (calls, failures) in enumerate(zip(life.calls, life.failures, strict=True)):
@@ -307,7 +352,7 @@ def lived(task: tuple[str, int, int, bool]) -> dict[str, Any]:
             is_new = (episode["episode_id"], episode["urgency"]) not in known and (
                 tickets or episode["urgency"] == "high"
             )
-            if is_new and episode["state"] != "resolved":
+            if is_new and episode["state"] != "resolved" and minute_index >= shape.learns * MINUTES:
                 known.add((episode["episode_id"], episode["urgency"]))
                 episodes.append(
                     {
@@ -333,8 +378,13 @@ def interval(n: int) -> tuple[float, float]:
     return float(gammaincinv(n, 0.025)) if n else 0.0, float(gammaincinv(n + 1, 0.975))
 
 
-def row(name: str, features: int, episodes: list[dict[str, Any]], promised: str) -> str:
-    days, n = features * LIFE, len(episodes)
+def days_of(features: dict[str, int]) -> int:
+    """Return the days that count of so many features by shape."""
+    return sum(n * (ALL[name].days - ALL[name].learns) for name, n in features.items())
+
+
+def row(name: str, days: int, episodes: list[dict[str, Any]], promised: str) -> str:
+    n = len(episodes)
     rules = Counter(
         max(item["incidents"], key=lambda incident: incident["severity"] in ("error", "critical"))["rule"]
         for item in episodes
@@ -343,7 +393,7 @@ def row(name: str, features: int, episodes: list[dict[str, Any]], promised: str)
     first = sum(item["minute"] < MINUTES for item in episodes)
     shown = ", ".join(f"{rule} {times}" for rule, times in sorted(rules.items()))
     return (
-        f"| {name} | {days} | {n}{f': {shown}' if shown else ''} | {first} | {1000 * n / days:.2g} ({low:.2g}"
+        f"| {name} | {days:,} | {n}{f': {shown}' if shown else ''} | {first} | {1000 * n / days:.2g} ({low:.2g}"
         f" to {high:.2g}) | {promised} |"
     )
 
@@ -359,7 +409,7 @@ def table(done: dict[str, Any]) -> str:
     ]
     by = {name: [item for item in done["found"] if item["shape"] == name] for name in ALL}
     ran = {
-        name: row(name, done["features"][name], by[name], promised)
+        name: row(name, days_of({name: done["features"][name]}), by[name], promised)
         for name in ALL
         if done["features"].get(name)
     }
@@ -367,7 +417,7 @@ def table(done: dict[str, Any]) -> str:
     if summed:
         ran["all"] = row(
             "**all of these**",
-            sum(done["features"][name] for name in summed),
+            days_of({name: done["features"][name] for name in summed}),
             [item for name in summed for item in by[name]],
             promised,
         )
@@ -383,6 +433,7 @@ def main() -> None:
     )
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--all", action="store_true", help="run every life through the core, unscreened")
     parser.add_argument("--shape", choices=ALL, action="append", help="only these shapes; may be repeated")
     parser.add_argument(
         "--tickets",
@@ -408,31 +459,47 @@ def main() -> None:
                 f" {'--tickets' if done['tickets'] else 'without --tickets'}"
             )
     names = options.shape or list(SHAPES)
-    ahead, tasks = dict(done["features"]), []
-    for _ in range(-(-options.days // LIFE)):
-        name = min(names, key=lambda name: (ahead.get(name, 0), names.index(name)))
-        tasks.append((name, ahead.get(name, 0), options.seed, options.tickets))
+    ahead, by_shape = dict(done["features"]), dict[str, list[Task]]()
+    days = 0
+    while days < options.days:
+        name = min(names, key=lambda name: (days_of({name: ahead.get(name, 0)}), names.index(name)))
+        by_shape.setdefault(name, []).append((name, ahead.get(name, 0), options.seed, options.tickets))
         ahead[name] = ahead.get(name, 0) + 1
+        days += ALL[name].days - ALL[name].learns
+    batches = []
+    for name, tasks in by_shape.items():
+        # in the first week of a weekly cycle the rate does rise, so only the core knows what follows
+        is_screened = not options.all and not options.tickets and ALL[name].weekend == 1
+        size = BATCH if is_screened else 1
+        batches += [(tasks[first : first + size], is_screened) for first in range(0, len(tasks), size)]
     with Pool(options.jobs) as pool:
         # in order, so that what is stopped is continued where it was
-        for nth, one in enumerate(pool.imap(lived, tasks), 1):
-            done["features"][one["shape"]] = done["features"].get(one["shape"], 0) + 1
-            done["found"] += one["found"]
-            done["cpu_s"] += one["cpu_s"]
+        for nth, results in enumerate(pool.imap(run_batch, batches), 1):
+            for result in results:
+                done["features"][result["shape"]] = done["features"].get(result["shape"], 0) + 1
+                done["found"] += result["found"]
+                done["cpu_s"] += result["cpu_s"] + result["screen_s"]
+                done["marked"] = done.get("marked", 0) + result["marked"]
             if options.append:
                 fresh = options.append.with_suffix(".new")
                 fresh.write_text(json.dumps(done, indent=1))
                 fresh.replace(options.append)
-            print(
-                f"{nth} of {len(tasks)}: {one['shape']} {one['number']}, {one['cpu_s']:.1f} s,"
-                f" {len(one['found'])} found",
-                file=sys.stderr,
-            )
+            found, marked = (sum(map(count, results)) for count in (_found, _marked))
+            shown = f"{results[0]['shape']}, {len(results)} features, {marked} marked, {found} found"
+            print(f"{nth} of {len(batches)}: {shown}", file=sys.stderr, flush=True)
     print(table(done))
     print(
-        f"\nSeed {done['seed']}; {done['cpu_s'] / max(1, sum(done['features'].values()) * LIFE):.2f} s of CPU"
-        " a feature-day."
+        f"\nSeed {done['seed']}; {done['cpu_s'] / max(1, days_of(done['features'])):.2f} s of CPU"
+        f" a feature-day; {done.get('marked', 0)} features ran through the core."
     )
+
+
+def _found(result: dict[str, Any]) -> int:
+    return len(result["found"])
+
+
+def _marked(result: dict[str, Any]) -> int:
+    return int(result["marked"])
 
 
 if __name__ == "__main__":
