@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import json
 import sys
 from collections.abc import Callable
@@ -18,10 +16,10 @@ from kafka import KafkaProducer
 from monitor.backtest.engine import replay
 from monitor.protocol.messages import FileRecord
 from schemas.config.monitor_config import Config
+from tests.llmdrift import JUNE, MARCH, measurements_of, rows_of
 from tests.polling import wait_until
 from tests.tiers import by_profile
 
-DATA = Path(__file__).parents[2].parent / "shared" / "data" / "llmdrift"
 PARTITIONS = 4
 
 
@@ -108,32 +106,21 @@ def replayed(config: Config, values: list[bytes]) -> list[dict[str, Any]]:
 
 
 def real_answers(name: str) -> list[bytes]:
-    path = DATA / f"{name}.csv.gz"
-    if not path.exists():
-        pytest.skip(f"the real answers are not here: {path.name} belongs in ../shared/data/llmdrift")
-    csv.field_size_limit(10**9)
-    with gzip.open(path, "rt", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
-    begin, values = datetime(2023, 6, 1, tzinfo=UTC), []
-    for model in ("openaichat/gpt-4-0314", "openaichat/gpt-4-0613"):
-        for row in rows:
-            if row["model"] == model:
-                event = {
-                    "kind": "response",
-                    "event_id": f"{name}-{len(values)}",
-                    "time": (begin + timedelta(seconds=len(values))).isoformat(),
-                    "service": "llmdrift",
-                    "feature": name,
-                    "model": "gpt-4",
-                    "input": row["query"],
-                    "output": row["answer"],
-                    "output_tokens": int(row["answer_token"]),
-                    "duration_s": float(row["latency"]),
-                    "cost_usd": float(row["cost"]),
-                    "finish_reason": "stop",
-                }
-                values.append(json.dumps(event).encode())
-    return values
+    begin = datetime(2023, 6, 1, tzinfo=UTC)
+    return [
+        json.dumps(
+            {
+                "kind": "response",
+                "event_id": f"{name}-{number}",
+                "time": (begin + timedelta(seconds=number)).isoformat(),
+                "service": "llmdrift",
+                "feature": name,
+                "model": "gpt-4",
+                **measurements_of(row),
+            }
+        ).encode()
+        for number, row in enumerate([*rows_of(name, MARCH), *rows_of(name, JUNE)])
+    ]
 
 
 PRIME, OPINIONS = ("PRIME_FULL", {"below": 200}), ("OPINIONQA", {"above": 60})

@@ -5,7 +5,7 @@ and the laws of the alerts topic.
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import pytest
 
@@ -16,8 +16,8 @@ from monitor.state.partition_state import PartitionState
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 from tests.monitor.delivery.outbox_core import OutboxCore
+from tests.monitor.event_values import NINE, event
 
-NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 NINE_US = int(NINE.timestamp()) * 1_000_000
 SECOND_US = 1_000_000
 TICK_S = 30.0
@@ -298,17 +298,6 @@ def call():
     """Make one event of a second, as ``run`` takes it: ``call(60.0, error_type="timeout")``."""
 
     def make(second, **more):
-        time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-        fields = {
-            "event_id": f"e{second}",
-            "time": time,
-            "service": "bot",
-            "feature": "answer",
-            "model": "m",
-            "output": "It ships on Tuesday.",
-        }
-        return second, json.dumps(
-            {key: value for key, value in (fields | more).items() if value is not None}
-        ).encode()
+        return second, event(second, **more)
 
     return make

@@ -10,6 +10,7 @@ from monitor.protocol.messages import FileRecord
 from monitor.protocol.metrics import METRICS
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
+from tests.monitor.restarted_watch import restarted
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -32,12 +33,6 @@ def watch_of(values: list[dict[str, Any]]) -> Watch:
         records.append(FileRecord(json.dumps(event).encode(), nth))
     watch.apply([*records, FileRecord(b"garbage", len(records))])
     return watch
-
-
-def restarted(watch: Watch) -> Watch:
-    fresh = Watch(Config())
-    fresh.restore(watch.changed())
-    return fresh
 
 
 def read(watch: Watch) -> dict[tuple[Any, ...], float]:

@@ -6,7 +6,7 @@ import base64
 import json
 import random
 from collections import Counter, defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,23 +18,10 @@ from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 from schemas.records import RECORDS
 from softfail.partitioning import partition_of
+from tests.monitor.event_values import NINE, event
 from tests.tiers import examples
 
-NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 HOUR_S = 3600.0
-
-
-def event(second: float, **more: Any) -> bytes:
-    time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-    fields = {
-        "event_id": f"e{second}",
-        "time": time,
-        "service": "bot",
-        "feature": "answer",
-        "model": "m",
-        "output": "It ships on Tuesday.",
-    }
-    return json.dumps({key: value for key, value in (fields | more).items() if value is not None}).encode()
 
 
 def records_of(values: list[bytes]) -> list[FileRecord]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,25 +14,12 @@ from hypothesis import strategies as st
 from monitor.protocol.messages import FileRecord, Outputs
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
+from tests.monitor.event_values import NINE, event
 from tests.tiers import by_profile, examples
 
-NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 REFUSAL = "I'm sorry, but I can't help with that."
 MINUTE = 60.0
 HOUR = 3600.0
-
-
-def event(second: float, **more: Any) -> bytes:
-    time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-    fields = {
-        "event_id": f"e{second}",
-        "time": time,
-        "service": "bot",
-        "feature": "answer",
-        "model": "m",
-        "output": "It ships on Tuesday.",
-    }
-    return json.dumps({key: value for key, value in (fields | more).items() if value is not None}).encode()
 
 
 def config(**more: Any) -> Config:

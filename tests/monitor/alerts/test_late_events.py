@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from monitor.protocol.messages import FileRecord, Outputs
+from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
+from tests.monitor import event_values
+from tests.monitor.restarted_watch import run_watch
 
-NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 CONFIG = Config.model_validate(
     {
         "rules": [
@@ -27,16 +27,8 @@ CONFIG = Config.model_validate(
 
 
 def event(second: float, **more: Any) -> bytes:
-    fields = {
-        "event_id": f"e{second}",
-        "time": (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z"),
-        "service": "bot",
-        "feature": "answer",
-        "model": "m",
-        "output": "Your parcel was handed to the courier this morning.",
-        "duration_s": 0.5 + second % 7 / 10,
-    }
-    return json.dumps(fields | more).encode()
+    text, duration_s = "Your parcel was handed to the courier this morning.", 0.5 + second % 7 / 10
+    return event_values.event(second, **{"output": text, "duration_s": duration_s, **more})
 
 
 def healthy(seed: int) -> list[tuple[float, bytes]]:
@@ -65,17 +57,8 @@ def with_late(values: list[tuple[float, bytes]], delay_s: float, count: int) -> 
 def run(
     values: list[bytes], bundle: int = 5000, every: int | None = None
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Return all outputs; ``every``: restart the watch after this many bundles."""
-    watch, out, log = Watch(CONFIG), Outputs(), dict[bytes, bytes | None]()
-    records = [FileRecord(value, offset) for offset, value in enumerate(values)]
-    for nth, start in enumerate(range(0, len(records), bundle), 1):
-        out.extend(watch.apply(records[start : start + bundle]))
-        if every is not None and nth % every == 0:
-            log.update(dict(watch.changed()))
-            watch = Watch(CONFIG)
-            watch.restore([(key, value) for key, value in log.items() if value is not None])
-    out.extend(watch.finish())
-    return [(topic, json.loads(message.value)) for topic, message in out.order]
+    """Return all outputs; ``every``: restart the watch after this many minutes."""
+    return [(topic, json.loads(value)) for topic, value in run_watch(values, bundle, every, CONFIG)]
 
 
 def alerts(outputs: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -117,7 +100,7 @@ def test_windows_include_late_events_with_a_higher_revision() -> None:
         assert failed == added
 
 
-@pytest.mark.parametrize(("bundle", "every"), [(211, 2), (97, 9)])
+@pytest.mark.parametrize(("bundle", "every"), [(211, 5), (97, 15)])
 def test_late_events_are_counted_the_same_over_restarts_and_bundles(bundle: int, every: int) -> None:
     values = list(with_late(healthy(6), 3600, 300))
     assert run(values, bundle, every) == run(values)

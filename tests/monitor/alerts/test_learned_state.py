@@ -6,30 +6,15 @@ from __future__ import annotations
 
 import json
 import random
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from schemas.config.monitor_config import Config
+from tests.monitor.event_values import event
 from tests.monitor.restarted_watch import run_watch
 from tests.tiers import by_profile
 
-NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MINUTE_US = 60_000_000
-
-
-def event(second: float, **more: Any) -> bytes:
-    time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-    fields = {
-        "event_id": f"e{second}",
-        "time": time,
-        "service": "bot",
-        "feature": "answer",
-        "model": "m",
-        "output": "It ships on Tuesday.",
-    }
-    return json.dumps(fields | more).encode()
 
 
 def troubled(minutes: int, a_minute: int, *, variants: int, seed: int = 3) -> list[bytes]:

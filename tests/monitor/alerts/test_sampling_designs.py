@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from monitor.protocol.messages import FileRecord, Outputs
+from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
-
-NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
+from tests.monitor import event_values
+from tests.monitor.event_values import NINE
+from tests.monitor.restarted_watch import run_watch
 
 Design = Callable[[random.Random, bool], dict[str, Any] | None]
 """Whether a call failed -> the sampling fields of its event, None if it is not sent."""
@@ -59,24 +60,13 @@ def traffic(
 
 
 def event(second: float, **more: Any) -> bytes:
-    time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-    fields = {"event_id": f"e{second}", "time": time, "service": "bot", "feature": "answer", "model": "m"}
-    return json.dumps(fields | more).encode()
+    return event_values.event(second, **{"output": None, **more})
 
 
 def alerts(values: list[bytes], every: int | None = None) -> list[dict[str, Any]]:
     """Return the records of the alerts topic; ``every``: restart after this many events."""
-    watch, out, log = Watch(Config()), Outputs(), {}
-    records = [FileRecord(value, offset) for offset, value in enumerate(values)]
-    step = every or 1000
-    for start in range(0, len(records), step):
-        out.extend(watch.apply(records[start : start + step]))
-        if every is not None:
-            log.update(dict(watch.changed()))
-            watch = Watch(Config())
-            watch.restore([(key, value) for key, value in log.items() if value is not None])
-    out.extend(watch.finish())
-    return [json.loads(message.value) for topic, message in out.order if topic == "alerts"]
+    outputs = run_watch(values) if every is None else run_watch(values, bundle=every, every=0)
+    return [json.loads(value) for topic, value in outputs if topic == "alerts"]
 
 
 def pages(values: list[bytes]) -> list[str]:

@@ -4,13 +4,10 @@ before.
 
 from __future__ import annotations
 
-import csv
-import gzip
 import json
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,28 +17,12 @@ from monitor.protocol.messages import FileRecord
 from monitor.wording.episode_text import summary
 from schemas.config.monitor_config import Config
 from schemas.records import Episode
+from tests.llmdrift import JUNE, MARCH, measurements_of, rows_of
 from tests.tiers import by_profile
 
-DATA = Path(__file__).parents[3].parent / "shared" / "data" / "llmdrift"
-MARCH, JUNE = "openaichat/gpt-4-0314", "openaichat/gpt-4-0613"
 BEGIN = datetime(2023, 6, 1, tzinfo=UTC)
 
 pytestmark = pytest.mark.llmdrift
-
-
-@pytest.fixture(scope="module")
-def answers() -> Callable[[str, str], list[dict[str, Any]]]:
-    """Rows of a data set and model."""
-
-    def rows(name: str, model: str) -> list[dict[str, Any]]:
-        path = DATA / f"{name}.csv.gz"
-        if not path.exists():
-            pytest.skip(f"the real answers are not here: {path.name} belongs in ../shared/data/llmdrift")
-        csv.field_size_limit(10**9)
-        with gzip.open(path, "rt", encoding="utf-8") as stream:
-            return [row for row in csv.DictReader(stream) if row["model"] == model]
-
-    return rows
 
 
 def events_of(rows: list[dict[str, Any]], offset: int = 0) -> list[FileRecord]:
@@ -54,12 +35,7 @@ def events_of(rows: list[dict[str, Any]], offset: int = 0) -> list[FileRecord]:
             "service": "survey",
             "feature": "answer",
             "model": "gpt-4",
-            "input": row["query"],
-            "output": row["answer"],
-            "output_tokens": int(row["answer_token"]),
-            "duration_s": float(row["latency"]),
-            "cost_usd": float(row["cost"]),
-            "finish_reason": "stop",
+            **measurements_of(row),
         }
         records.append(FileRecord(json.dumps(event).encode(), nth + 1))
     return records
@@ -88,9 +64,9 @@ SHORT = {
 
 @pytest.mark.parametrize(("name", "settings"), [("OPINIONQA", LENGTH), ("PRIME_FULL", SHORT)])
 def test_a_rule_on_mean_length_fires_at_the_first_certain_edge_after_the_change_only(
-    answers: Callable[[str, str], list[dict[str, Any]]], name: str, settings: dict[str, Any]
+    name: str, settings: dict[str, Any]
 ) -> None:
-    march, june = answers(name, MARCH), answers(name, JUNE)
+    march, june = rows_of(name, MARCH), rows_of(name, JUNE)
     change = BEGIN + timedelta(seconds=len(march))
     transitions = [
         r for r in alerts_of(Config.model_validate(settings), march + june) if r["record"] == "transition"
@@ -105,19 +81,15 @@ def test_a_rule_on_mean_length_fires_at_the_first_certain_edge_after_the_change_
 
 
 @pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])
-def test_shuffled_answers_of_march_open_no_episode_with_the_default_configuration(
-    answers: Callable[[str, str], list[dict[str, Any]]], name: str
-) -> None:
-    rows = answers(name, MARCH)
+def test_shuffled_answers_of_march_open_no_episode_with_the_default_configuration(name: str) -> None:
+    rows = rows_of(name, MARCH)
     for seed in range(3):
         random.Random(seed).shuffle(rows)
         assert [r for r in alerts_of(Config(), rows) if r["record"] != "window"] == []
 
 
-def test_the_refusals_of_june_open_an_episode_that_names_them(
-    answers: Callable[[str, str], list[dict[str, Any]]],
-) -> None:
-    march, june = answers("OPINIONQA", MARCH), answers("OPINIONQA", JUNE)
+def test_the_refusals_of_june_open_an_episode_that_names_them() -> None:
+    march, june = rows_of("OPINIONQA", MARCH), rows_of("OPINIONQA", JUNE)
     change = BEGIN + timedelta(seconds=len(march))
     episodes = [r for r in alerts_of(Config(), march + june) if r["record"] == "episode"]
     assert episodes[0]["state"] == "opened"
@@ -130,8 +102,8 @@ def test_the_refusals_of_june_open_an_episode_that_names_them(
     }
 
 
-def test_every_answer_is_in_a_window(answers: Callable[[str, str], list[dict[str, Any]]]) -> None:
-    rows = answers("PRIME_FULL", MARCH)
+def test_every_answer_is_in_a_window() -> None:
+    rows = rows_of("PRIME_FULL", MARCH)
     windows = [r for r in alerts_of(Config(), rows) if r["record"] == "window" and r["level"] == "feature"]
     assert sum(window["events"] for window in windows) == len(rows)
     assert sum(window["metrics"]["output_tokens.mean"]["sum"] for window in windows) == sum(
@@ -148,9 +120,9 @@ SAID = {
 @pytest.mark.parametrize("offset", [0, 7, 25, 31, 50])
 @pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])
 def test_the_default_configuration_opens_an_episode_within_100_answers_and_one_pane_of_the_change(
-    answers: Callable[[str, str], list[dict[str, Any]]], name: str, offset: int
+    name: str, offset: int
 ) -> None:
-    march, june = answers(name, MARCH), answers(name, JUNE)
+    march, june = rows_of(name, MARCH), rows_of(name, JUNE)
     change = BEGIN + timedelta(seconds=len(march) + offset)
     alerts = [
         json.loads(message.value)
@@ -172,10 +144,8 @@ def test_the_default_configuration_opens_an_episode_within_100_answers_and_one_p
 
 @pytest.mark.long_form
 @pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])
-def test_march_followed_by_shuffled_march_opens_no_episode_and_no_warning(
-    answers: Callable[[str, str], list[dict[str, Any]]], name: str
-) -> None:
-    rows = answers(name, MARCH)
+def test_march_followed_by_shuffled_march_opens_no_episode_and_no_warning(name: str) -> None:
+    rows = rows_of(name, MARCH)
     for seed in range(by_profile(10, 100)):
         first, second = list(rows), list(rows)
         random.Random(seed).shuffle(first)
@@ -187,14 +157,14 @@ Mix = Callable[[int, float, random.Random], list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
-def mixed(answers: Callable[[str, str], list[dict[str, Any]]]) -> Mix:
+def mixed() -> Mix:
     """Draw answers of which a share are refusals of June and the others answers of March."""
 
     def refuses(row: dict[str, Any]) -> bool:
         return any(words in row["answer"].lower() for words in ("subjective", "as an ai"))
 
-    refused = [row for row in answers("OPINIONQA", JUNE) if refuses(row)]
-    answered = [row for row in answers("OPINIONQA", MARCH) if not refuses(row)]
+    refused = [row for row in rows_of("OPINIONQA", JUNE) if refuses(row)]
+    answered = [row for row in rows_of("OPINIONQA", MARCH) if not refuses(row)]
 
     def draw(n: int, share: float, rng: random.Random) -> list[dict[str, Any]]:
         return [rng.choice(refused if rng.random() < share else answered) for _ in range(n)]

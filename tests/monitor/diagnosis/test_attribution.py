@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -24,9 +24,10 @@ from monitor.windows.pane import Pane, merge_panes
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey, segment_labels
 from monitor.windows.segment_series import HOUR, SegmentSeries
 from schemas.records import Episode
+from tests.monitor import event_values
+from tests.monitor.event_values import NINE
 from tests.monitor.restarted_watch import run_watch
 
-NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MINUTE_US = 60_000_000
 KEY = FeatureKey("bot", "answer", "production")
 BEGUN, NOW = 60, 65  # minutes
@@ -354,15 +355,7 @@ def test_the_order_of_segments_does_not_matter_and_the_named_origin_has_failing_
 
 
 def event(second: float, **more: Any) -> bytes:
-    time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-    fields = {
-        "event_id": f"e{second}",
-        "time": time,
-        "service": "bot",
-        "feature": "answer",
-        "output": "It ships on Tuesday.",
-    }
-    return json.dumps(fields | more).encode()
+    return event_values.event(second, **{"model": None, **more})
 
 
 def alerts_of(values: list[bytes], every: int | None = None) -> list[bytes]:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import doctest
-import json
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,30 +13,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.diagnosis import change_detection as changes_module
-from monitor.protocol.messages import FileRecord, Outputs
+from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
 from monitor.windows.feature_series import MAX_SEGMENTS
 from schemas.config.monitor_config import Config
 from schemas.records import Change
+from tests.monitor import event_values
+from tests.monitor.event_values import NINE
+from tests.monitor.restarted_watch import run_watch
 from tests.tiers import examples
 
-NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MINUTE_US, DAY_MINUTES = 60_000_000, 24 * 60
 COARSE = Config.model_validate({"time": {"pane": "10m"}})  # fewer edges, for scenes of days
 Of = Callable[[float, random.Random], dict[str, Any]]
 
 
 def event(minute: float, **more: Any) -> bytes:
-    time = (NINE + timedelta(minutes=minute)).isoformat().replace("+00:00", "Z")
-    fields = {
-        "event_id": f"e{minute}",
-        "time": time,
-        "service": "bot",
-        "feature": "answer",
-        "model": "m",
-        "output": "It ships on Tuesday.",
-    }
-    return json.dumps({name: value for name, value in (fields | more).items() if value is not None}).encode()
+    return event_values.event(minute * 60, **{"event_id": f"e{minute}", **more})
 
 
 def scene(fields_of: Of, minutes: int = 40, a_minute: float = 20) -> list[bytes]:
@@ -51,24 +43,8 @@ def change_records(
     values: list[bytes], every: int | None = None, config: Config | None = None, now_us: int | None = None
 ) -> list[bytes]:
     """Return the change records; ``every``: restart the watch after this many minutes."""
-    watch, out, log, edge = Watch(config or Config()), Outputs(), {}, 0
-    records = [FileRecord(value, nth) for nth, value in enumerate(values)]
-    bundle = 5000 if every is None else 20
-    for start in range(0, len(records), bundle):
-        out.extend(watch.apply(records[start : start + bundle], now_us))
-        now = (watch.watermark_us or 0) // MINUTE_US
-        if every is not None and now >= edge + every:
-            edge = now
-            log.update(dict(watch.changed()))
-            watch = Watch(config or Config())
-            watch.restore([(key, value) for key, value in log.items() if value is not None])
-    if now_us is None:
-        out.extend(watch.finish())
-    return [
-        message.value
-        for topic, message in out.order
-        if topic == "alerts" and b'"record":"change"' in message.value
-    ]
+    outputs = run_watch(values, 5000 if every is None else 20, every, config, now_us)
+    return [value for topic, value in outputs if topic == "alerts" and b'"record":"change"' in value]
 
 
 def changes_of(values: list[bytes], **more: Any) -> list[tuple[str, str, str]]:

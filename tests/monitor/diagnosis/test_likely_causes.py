@@ -6,7 +6,6 @@ import doctest
 import json
 import random
 import re
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +16,14 @@ from monitor.watch import Watch
 from monitor.wording import next_steps
 from schemas.config.monitor_config import Config
 from schemas.records import Episode
+from tests.monitor.event_values import event
 from tests.monitor.restarted_watch import run_watch
 
 ROOT = Path(__file__).parents[3]
-NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MINUTE_US = 60_000_000
 REFUSED = "I'm sorry, but I can't help with that."
 V8 = "new prompt version v8: in use since 10:02 UTC, 2 min before this began"
 SERVED = "the provider serves another model than before, gpt-n (a silent change)"
-
-
-def event(second: float, **more: Any) -> bytes:
-    time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-    fields = {
-        "event_id": f"e{second}",
-        "time": time,
-        "service": "bot",
-        "feature": "answer",
-        "model": "m",
-        "output": "It ships on Tuesday.",
-    }
-    return json.dumps({name: value for name, value in (fields | more).items() if value is not None}).encode()
 
 
 def scene(fields_of: Any, minutes: int = 76, a_minute: int = 40) -> list[bytes]:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,28 +11,17 @@ from scipy import stats
 from monitor.drift import TEXT_TESTS
 from monitor.drift.mmd import mmd, weighted_chi_square_p_value
 from monitor.stats.text_sketch import TextSketch, text_features
+from tests.llmdrift import JUNE, MARCH, rows_of
 
-DATA = Path(__file__).parents[3].parent / "shared" / "data" / "llmdrift"
-MARCH, JUNE = "openaichat/gpt-4-0314", "openaichat/gpt-4-0613"
 TEXT = (
     "the parcel ships on monday and you can follow its way with a number that we sent by mail please check"
     " the address first"
 )
 
 
-@pytest.fixture(scope="module")
-def answers() -> Callable[[str, str], np.ndarray]:
+def answers(name: str, model: str) -> np.ndarray:
     """Return the vectors of the answers of a data set and model."""
-
-    def vectors(name: str, model: str) -> np.ndarray:
-        path = DATA / f"{name}.csv.gz"
-        if not path.exists():
-            pytest.skip(f"the real answers are not here: {path.name} belongs in ../shared/data/llmdrift")
-        csv.field_size_limit(10**9)
-        with gzip.open(path, "rt", encoding="utf-8") as stream:
-            return text_features([row["answer"] for row in csv.DictReader(stream) if row["model"] == model])
-
-    return vectors
+    return text_features([row["answer"] for row in rows_of(name, model)])
 
 
 def sketch_of(vectors: np.ndarray) -> TextSketch:
@@ -56,7 +42,7 @@ def p_values(draw: Callable[[int], np.ndarray], n: int, m: int, runs: int) -> np
 @pytest.mark.llmdrift
 @pytest.mark.parametrize("model", [MARCH, JUNE])
 @pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])
-def test_random_splits_of_the_answers_of_a_model_have_the_nominal_false_alarm_rate(answers, name, model):
+def test_random_splits_of_the_answers_of_a_model_have_the_nominal_false_alarm_rate(name, model):
     """The answers of June to PRIME_FULL are three texts, one of which occurs 934 times in 1,000."""
     vectors, rng = answers(name, model), np.random.default_rng(21)
     drawn_p_values = p_values(lambda count: vectors[rng.permutation(len(vectors))[:count]], 400, 60, 1000)
@@ -90,7 +76,7 @@ def test_generated_repetitive_answers_alarm_at_most_at_the_nominal_rate(generate
 
 @pytest.mark.llmdrift
 @pytest.mark.parametrize(("name", "effect"), [("OPINIONQA", 0.4), ("PRIME_FULL", 0.7)])
-def test_june_is_detected_against_march_from_60_answers_with_a_large_effect(answers, name, effect):
+def test_june_is_detected_against_march_from_60_answers_with_a_large_effect(name, effect):
     march, june, rng = answers(name, MARCH), answers(name, JUNE), np.random.default_rng(24)
     for _ in range(20):
         comparison = mmd(
@@ -103,7 +89,7 @@ def test_june_is_detected_against_march_from_60_answers_with_a_large_effect(answ
 
 
 @pytest.mark.llmdrift
-def test_the_effect_grows_with_the_share_of_changed_answers(answers):
+def test_the_effect_grows_with_the_share_of_changed_answers():
     # the rows have an order of their own
     march, june = (
         np.random.default_rng(26).permutation(answers("PRIME_FULL", model)) for model in (MARCH, JUNE)

@@ -7,8 +7,13 @@ from __future__ import annotations
 import pytest
 
 from monitor.evaluators.suite import Suite
+from tests.llmdrift import rows_of
 
 pytestmark = pytest.mark.llmdrift
+
+
+def answers(dataset, model):
+    return [row["answer"] for row in rows_of(dataset, f"openaichat/{model}")]
 
 
 def share_failed(name, answers, response):
@@ -30,11 +35,11 @@ def share_failed(name, answers, response):
         ("PRIME_FULL", "gpt-3.5-turbo-0301", 0.0, 0.002),
     ],
 )
-def test_the_share_of_refusals_matches_the_model(dataset, model, least, most, llmdrift, response):
-    assert least <= share_failed("refusal", llmdrift(dataset, model), response) <= most
+def test_the_share_of_refusals_matches_the_model(dataset, model, least, most, response):
+    assert least <= share_failed("refusal", answers(dataset, model), response) <= most
 
 
 @pytest.mark.parametrize("dataset", ["OPINIONQA", "PRIME_FULL"])
 @pytest.mark.parametrize("model", ["gpt-4-0314", "gpt-4-0613"])
-def test_real_answers_show_no_known_failure(dataset, model, llmdrift, response):
-    assert share_failed("known_failure", llmdrift(dataset, model), response) == 0
+def test_real_answers_show_no_known_failure(dataset, model, response):
+    assert share_failed("known_failure", answers(dataset, model), response) == 0

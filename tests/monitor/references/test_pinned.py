@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import json
 import random
@@ -27,9 +26,9 @@ from monitor.windows.segment_keys import FeatureKey, SegmentKey
 from monitor.windows.segment_series import HOUR_US
 from schemas.config.load import InvalidConfig
 from schemas.pin_file import Pinned
+from tests.llmdrift import JUNE, MARCH, measurements_of, rows_of
 
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
-DATA = Path(__file__).parents[3].parent / "shared" / "data" / "llmdrift"
 KEY, M = FeatureKey("bot", "answer", "production"), SegmentKey("m")
 QUIET = "default_rules: false\nno_data: {severity: null}\n"
 CONFIG = QUIET + "pinned: {march: {file: march.json}}\ndrift: [{name: drift, reference: pinned march}]\n"
@@ -388,12 +387,6 @@ def test_the_core_refuses_a_pin_that_was_not_loaded() -> None:
 
 
 def answers(name: str, model: str, begin: datetime) -> list[dict[str, Any]]:
-    path = DATA / f"{name}.csv.gz"
-    if not path.exists():
-        pytest.skip(f"the real answers are not here: {path.name} belongs in ../shared/data/llmdrift")
-    csv.field_size_limit(10**9)
-    with gzip.open(path, "rt", encoding="utf-8") as stream:
-        rows = [row for row in csv.DictReader(stream) if row["model"] == model]
     return [
         {
             "event_id": str(nth),
@@ -401,14 +394,9 @@ def answers(name: str, model: str, begin: datetime) -> list[dict[str, Any]]:
             "service": "bot",
             "feature": "answer",
             "model": "gpt-4",
-            "input": row["query"],
-            "output": row["answer"],
-            "output_tokens": int(row["answer_token"]),
-            "duration_s": float(row["latency"]),
-            "cost_usd": float(row["cost"]),
-            "finish_reason": "stop",
+            **measurements_of(row),
         }
-        for nth, row in enumerate(rows)
+        for nth, row in enumerate(rows_of(name, model))
     ]
 
 
@@ -417,9 +405,9 @@ def answers(name: str, model: str, begin: datetime) -> list[dict[str, Any]]:
 def test_june_is_detected_against_a_pin_of_march_at_the_first_edge_and_march_is_not(
     desk: Desk, name: str
 ) -> None:
-    march = answers(name, "openaichat/gpt-4-0314", NINE)
+    march = answers(name, MARCH, NINE)
     assert desk.pin(march) == 0
-    first, *_ = desk.transitions(answers(name, "openaichat/gpt-4-0613", NINE + timedelta(days=90)))
+    first, *_ = desk.transitions(answers(name, JUNE, NINE + timedelta(days=90)))
     assert datetime.fromisoformat(first["time"]) == NINE + timedelta(days=90, minutes=1)
     assert {item["metric"].partition(".")[0] for item in first["evidence"]["findings"]} >= {
         "output_chars",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,9 +18,10 @@ from monitor.stats.rate import Rate
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 from schemas.config.rules import DEFAULT_RULES
+from tests.monitor import event_values
+from tests.monitor.event_values import NINE
 from tests.tiers import by_profile, examples
 
-NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 REFUSAL = "I'm sorry, but I can't help with that."
 ANSWER = "It ships on Tuesday."
 MINUTE_US = 60_000_000
@@ -36,18 +37,7 @@ LEARNT = {
 
 
 def event(second: float, **more: Any) -> bytes:
-    time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-    return json.dumps(
-        {
-            "event_id": f"e{second}",
-            "time": time,
-            "service": "bot",
-            "feature": "answer",
-            "model": "m",
-            "output": ANSWER,
-            **more,
-        }
-    ).encode()
+    return event_values.event(second, **{"output": ANSWER, **more})
 
 
 def traffic(

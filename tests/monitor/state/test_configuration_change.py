@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,9 +12,10 @@ from monitor.incidents.incident import Incident
 from monitor.protocol.messages import FileRecord, Outputs
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
+from tests.monitor import event_values
 from tests.monitor.delivery.outbox_core import OutboxCore
+from tests.monitor.event_values import NINE
 
-NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 REFUSAL, ANSWER = "I'm sorry, but I can't help with that.", "It ships on Tuesday. " * 3
 PLAIN: dict[str, Any] = {"default_rules": False, "no_data": {"severity": None}}
 ERRORS = {"name": "errors", "on": "error_rate", "above": 0.1, "severity": "critical"}
@@ -22,16 +23,7 @@ SHORT = {"name": "short", "on": "evaluator.length.fail_rate", "above": 0.2, "sev
 
 
 def event(second: float, **more: Any) -> bytes:
-    time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-    fields = {
-        "event_id": f"e{second}",
-        "time": time,
-        "service": "bot",
-        "feature": "answer",
-        "model": "m",
-        "output": ANSWER,
-    }
-    return json.dumps(fields | more).encode()
+    return event_values.event(second, **{"output": ANSWER, **more})
 
 
 def minutes(start: int, stop: int, **more: Any) -> list[bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,21 +15,7 @@ from monitor.watch import Watch
 from monitor.windows.pane import Pane
 from schemas.config.monitor_config import Config
 from schemas.window_record import Window
-
-NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
-
-
-def event(second: float, **more: Any) -> bytes:
-    time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-    fields = {
-        "event_id": f"e{second}",
-        "time": time,
-        "service": "bot",
-        "feature": "answer",
-        "model": "m",
-        "output": "It ships on Tuesday.",
-    }
-    return json.dumps({key: value for key, value in (fields | more).items() if value is not None}).encode()
+from tests.monitor.event_values import event
 
 
 def records(values: list[bytes], config: Config | None = None) -> list[dict[str, Any]]:

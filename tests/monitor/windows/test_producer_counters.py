@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,30 +17,16 @@ from monitor.windows import producer_counters as module
 from monitor.windows.producer_counters import MAX_PRODUCERS, QUIET_US, ProducerTotals, ProducerTracker
 from monitor.windows.segment_keys import OTHER, FeatureKey
 from schemas.config.monitor_config import Config
+from tests.monitor.event_values import event, time_of
+from tests.monitor.restarted_watch import restarted
 from tests.tiers import examples
 
-NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ANSWER = FeatureKey("bot", "answer", "production")
 HOUR_S = 3600.0
 
 
-def _time(second: float) -> str:
-    return (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-
-
 def response(second: float, producer: str | None = "p", sequence: int | None = 0, **more: Any) -> bytes:
-    fields = {
-        "event_id": f"e{second}",
-        "time": _time(second),
-        "service": "bot",
-        "feature": "answer",
-        "model": "m",
-        "output": "It ships on Tuesday.",
-        "producer_id": producer,
-        "sequence": sequence,
-        **more,
-    }
-    return json.dumps({name: value for name, value in fields.items() if value is not None}).encode()
+    return event(second, **{"producer_id": producer, "sequence": sequence, **more})
 
 
 def meter(
@@ -53,11 +38,11 @@ def meter(
 ) -> bytes:
     fields = {
         "kind": "meter",
-        "time": _time(second),
+        "time": time_of(second),
         "service": "bot",
         "feature": "answer",
         "producer_id": producer,
-        "started_at": _time(started),
+        "started_at": time_of(started),
     }
     return json.dumps({**fields, **dict(zip(ProducerTotals._fields, counts, strict=True)), **more}).encode()
 
@@ -82,12 +67,6 @@ def accounts(watch: Watch) -> dict[FeatureKey, Any]:
         )
         for key, feature in watch.partition_state.features.items()
     }
-
-
-def restarted(watch: Watch) -> Watch:
-    fresh = Watch(Config())
-    fresh.restore(watch.changed())
-    return fresh
 
 
 @st.composite
