@@ -13,7 +13,6 @@ from faust.types import TP
 from agents.kafka.state_topic import BARRIER, HEADER, POSITION
 from agents.process import exits
 from agents.runtime import changelog as changelog_module
-from agents.runtime import kafka_backend
 from agents.runtime.changelog import (
     MOST_BYTES,
     MOST_STATE_BYTES,
@@ -26,59 +25,6 @@ from schemas.config.connections import Kafka
 from tests.agents.runtime.memory_backend import MemoryKafka, MemoryReader
 
 HEAD = {"layout": LAYOUTS["watch"], "agent": "watch", "cluster": "c1", "source": "p.events", "partitions": 16}
-
-
-class Batch:
-    def __init__(self) -> None:
-        self.rows: list[Any] = []
-
-    def append(self, *, timestamp: Any, key: Any, value: Any, headers: Any) -> object | None:
-        del timestamp
-        if len(self.rows) == 3:
-            return None
-        self.rows.append((key, value, headers))
-        return self
-
-    def record_count(self) -> int:
-        return len(self.rows)
-
-
-class Producer:
-    """A transactional producer in memory. A batch whose record has the value ``refused`` fails."""
-
-    def __init__(self, **settings: Any) -> None:
-        self.settings, self.sent, self.committed = settings, [], []  # type: ignore[var-annotated]
-
-    async def begin_transaction(self) -> None:
-        self.sent = []
-
-    def create_batch(self) -> Batch:
-        return Batch()
-
-    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> Any:
-        future = asyncio.get_running_loop().create_future()
-        if any(value == b"refused" for _, value, _ in batch.rows):
-            future.set_exception(ValueError("refused"))
-        else:
-            future.set_result(type("Metadata", (), {"offset": 100})())
-        self.sent += [(topic, partition, *row) for row in batch.rows]
-        return future
-
-    async def commit_transaction(self) -> None:
-        self.committed.append(self.sent)
-
-    async def partitions_for(self, topic: str) -> set[int]:
-        return set(range({"p.windows": 16, "p.events": 16, "p.alerts": 4}.get(topic, 4)))
-
-
-@pytest.fixture
-def make_changelog(monkeypatch) -> Any:
-    monkeypatch.setattr(kafka_backend, "AIOKafkaProducer", Producer)
-
-    def make() -> Any:
-        return Changelog(Kafka(prefix="p"), "watch", TP("p.events", 6), "c1")
-
-    return make
 
 
 def write(changelog: Any, changed: Any = (), **outputs: list[Message]) -> tuple[WriteResult, list[Any]]:

@@ -12,61 +12,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from faust.types import TP
 
 from agents.kafka import topic_reader
 from agents.kafka.state_topic import BARRIER, POSITION
 from agents.process import exits
-from agents.runtime import kafka_backend
 from agents.runtime import partition as shell
-from agents.runtime.changelog import Changelog
 from monitor.protocol.messages import Message, Outputs
-from schemas.config.connections import Kafka
-
-
-class Batch(list[Any]):
-    """A batch without limit."""
-
-    def append(self, *, timestamp: Any, key: Any, value: Any, headers: Any) -> object:
-        del timestamp, headers
-        super().append((key, value))
-        return self
-
-    def record_count(self) -> int:
-        return len(self)
-
-
-class Producer:
-    """A slow transactional producer."""
-
-    def __init__(self, **_: Any) -> None:
-        self.open: list[Any] = []
-        self.committed: list[list[Any]] = []
-
-    async def begin_transaction(self) -> None:
-        self.open = []
-
-    def create_batch(self) -> Batch:
-        return Batch()
-
-    async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> Any:
-        future = asyncio.get_running_loop().create_future()
-        future.set_result(type("Metadata", (), {"offset": 100})())
-        self.open += [(topic, partition, *row) for row in batch]
-        return future
-
-    async def commit_transaction(self) -> None:
-        await asyncio.sleep(0)
-        self.committed.append(self.open)
-
-    async def partitions_for(self, _: str) -> set[int]:
-        return set(range(16))
-
-
-@pytest.fixture
-def make_changelog(monkeypatch) -> Any:
-    monkeypatch.setattr(kafka_backend, "AIOKafkaProducer", Producer)
-    return lambda: Changelog(Kafka(prefix="p"), "watch", TP("p.events", 6), "c1")
 
 
 def test_a_returned_write_has_committed_state_outputs_and_position_in_one_transaction(make_changelog):
@@ -77,7 +28,7 @@ def test_a_returned_write_has_committed_state_outputs_and_position_in_one_transa
         return committed
 
     (transaction,) = asyncio.run(scene())
-    rows = {(topic, key): value for topic, _, key, value in transaction}
+    rows = {(topic, key): value for topic, _, key, value, _ in transaction}
     assert rows["p.watch.state", b"pane"] == b"1"
     assert rows["p.watch.state", POSITION] == b"42"
     assert rows["p.windows", b"k"] == b"w"

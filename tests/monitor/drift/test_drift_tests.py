@@ -13,9 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from monitor.drift import DRIFT_TESTS, Distribution
-from monitor.stats.exponential_buckets import bucket_codes
-from monitor.stats.number_summary import NumberSummary
-from tests.monitor.drift.oracles.histograms import distribution_of
+from tests.monitor.drift.oracles.histograms import distribution_of, number_of
 from tests.monitor.drift.oracles.kolmogorov_smirnov import kolmogorov_smirnov
 from tests.monitor.drift.oracles.psi import psi
 from tests.monitor.drift.oracles.wasserstein import wasserstein
@@ -33,18 +31,6 @@ SHARES = {"stop": 0.5, "length": 0.3, "tool_calls": 0.1, "content_filter": 0.06,
 def numbers(values: np.ndarray) -> Distribution:
     """Return numbers in buckets of the exponential histogram."""
     return Distribution.from_weights(Counter(np.round(2 ** (np.ceil(np.log2(values) * 32) / 32), 9).tolist()))
-
-
-def number_of(values: np.ndarray) -> NumberSummary:
-    number = NumberSummary()
-    codes, counts = np.unique(bucket_codes(values), return_counts=True)
-    number.add(
-        1_000_000,
-        len(values),
-        int(sum(values.tolist())),
-        dict(zip(codes.tolist(), counts.tolist(), strict=True)),
-    )
-    return number
 
 
 def categories(rng: np.random.Generator, n: int, shares: dict[str, float] = SHARES) -> Distribution:

@@ -17,16 +17,9 @@ from monitor.drift.histogram_distance import (
 from monitor.drift.interface import Distribution, DriftTest, harmonic_size
 from monitor.stats.exponential_buckets import bucket_codes, bucket_middle
 from monitor.stats.number_summary import NumberSummary
-from tests.monitor.drift.oracles.histograms import distribution_of
+from tests.monitor.drift.oracles.histograms import distribution_of, number_of
 from tests.monitor.drift.oracles.kolmogorov_smirnov import kolmogorov_smirnov
 from tests.monitor.drift.oracles.wasserstein import wasserstein
-
-
-def number_of(values: list[int], ppm: int = 1_000_000) -> NumberSummary:
-    codes, counts = np.unique(bucket_codes(np.array(values, np.int64)), return_counts=True)
-    number = NumberSummary()
-    number.add(ppm, len(values), sum(values), dict(zip(codes.tolist(), counts.tolist(), strict=True)))
-    return number
 
 
 def quick(reference: NumberSummary, current: NumberSummary) -> HistogramDistance:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,8 +10,8 @@ from monitor.drift import DRIFT_TESTS
 from monitor.drift.category_tests import g_upper_bound
 from monitor.drift.histogram_distance import HistogramShape, PooledNumber, histogram_distance
 from monitor.drift.interface import Distribution
-from monitor.stats.exponential_buckets import bucket_codes
 from monitor.stats.number_summary import NumberSummary
+from tests.monitor.drift.oracles.histograms import number_of
 
 values = st.lists(st.one_of(st.integers(0, 300), st.integers(-20, 2**50)), min_size=1, max_size=12)
 parts = st.lists(
@@ -24,19 +23,11 @@ parts = st.lists(
 counts = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 500), min_size=2)
 
 
-def number_of(ppm: int, values: list[int]) -> NumberSummary:
-    number, buckets = NumberSummary(), {}
-    for code in bucket_codes(np.array(values, np.int64)).tolist():
-        buckets[code] = buckets.get(code, 0) + 1
-    number.add(ppm, len(values), sum(values), buckets)
-    return number
-
-
 @given(parts, st.integers(0, 5))
 def test_unmerged_numbers_have_the_histogram_of_merged_numbers_bit_for_bit(
     panes: list[tuple[int, list[int]]], scale: int
 ) -> None:
-    numbers, merged = [number_of(*item) for item in panes], NumberSummary()
+    numbers, merged = [number_of(values, ppm) for ppm, values in panes], NumberSummary()
     for number in numbers:
         merged.merge(number)
     joined, expected = PooledNumber(numbers), HistogramShape.from_number(merged, min(scale, merged.scale))
@@ -61,8 +52,7 @@ def test_pooling_rare_categories_never_increases_g(before: dict[str, float], now
 
 def test_the_histogram_distance_is_computed_only_where_it_can_matter() -> None:
     shape, other = (
-        HistogramShape.from_number(number_of(1_000_000, values))
-        for values in ([1, 2, 3] * 100, [2, 3, 4] * 100)
+        HistogramShape.from_number(number_of(values)) for values in ([1, 2, 3] * 100, [2, 3, 4] * 100)
     )
     assert shape is not None
     assert other is not None

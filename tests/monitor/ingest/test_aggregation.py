@@ -10,18 +10,7 @@ import pytest
 from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
-
-
-def record(number: int, kind: str = "response", **fields: Any) -> FileRecord:
-    base = {
-        "kind": kind,
-        "event_id": str(number),
-        "time": "2026-03-02T09:00:10Z",
-        "service": "s",
-        "feature": "f",
-        "model": "m",
-    }
-    return FileRecord(json.dumps(base | fields).encode(), number)
+from tests.monitor.ingest.event_records import record_of
 
 
 def metrics(records: list[FileRecord], bundle: int = 10_000) -> dict[str, Any]:
@@ -41,7 +30,7 @@ def test_half_of_the_answers_empty_is_a_rate_of_one_half_with_and_without_stated
         empty = number // 10 % 2 == 0
         stated = {"output_tokens": 0 if empty else 9} if sizes else {}
         text = {"output": "" if empty else "It ships."} if number % 10 == 0 else {}
-        records.append(record(number, content_probability=0.1, **text, **stated))
+        records.append(record_of(number, content_probability=0.1, **text, **stated))
     values = metrics(records)
     assert values["evaluator.empty.fail_rate"]["value"] == pytest.approx(0.5)
     assert values["pass_rate"]["value"] == pytest.approx(0.5, abs=0.001)
@@ -54,10 +43,10 @@ def test_half_of_the_answers_empty_is_a_rate_of_one_half_with_and_without_stated
 def test_external_evaluators_are_capped_and_built_in_evaluators_are_not_counted():
     names = [f"e{number:02}" for number in range(62)] + ["refusal"] + [f"x{number}" for number in range(5)]
     records = [
-        record(number, "evaluation", response_id="r", evaluator=name, passed=True)
+        record_of(number, "evaluation", response_id="r", evaluator=name, passed=True)
         for number, name in enumerate(names)
     ]
-    records.insert(40, record(99, output="It ships.", finish_reason="stop", duration_s=1.0))
+    records.insert(40, record_of(99, output="It ships.", finish_reason="stop", duration_s=1.0))
     values = metrics(records)
     assert {
         "evaluator.x0.fail_rate",
@@ -73,7 +62,7 @@ def test_external_evaluators_are_capped_and_built_in_evaluators_are_not_counted(
 def test_evaluators_with_scores_only_are_capped_too():
     values = metrics(
         [
-            record(number, "evaluation", response_id="r", evaluator=f"e{number}", score=0.5)
+            record_of(number, "evaluation", response_id="r", evaluator=f"e{number}", score=0.5)
             for number in range(200)
         ]
     )

@@ -18,6 +18,7 @@ from monitor.ingest.language_detection import LANGUAGES, MAX_CHARS, detect_langu
 from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
+from tests.monitor.ingest.event_records import record_of
 
 SENTENCES = {
     "ar": ("تم شحن طلبك يوم الثلاثاء وسيصل يوم الجمعة.", "آسف، لا أستطيع المساعدة في ذلك."),
@@ -209,18 +210,6 @@ def test_the_doctest_passes():
     assert doctest.testmod(language_detection) == (0, 1)
 
 
-def response(number: int, **fields: Any) -> FileRecord:
-    base = {
-        "kind": "response",
-        "event_id": str(number),
-        "time": "2026-03-02T09:00:10Z",
-        "service": "s",
-        "feature": "f",
-        "model": "m",
-    }
-    return FileRecord(json.dumps(base | fields).encode(), number)
-
-
 def measured(
     records: list[FileRecord], cuts: tuple[int, ...] = (), restart: bool = False
 ) -> dict[str, dict[str, Any]]:
@@ -238,7 +227,7 @@ def measured(
 
 def test_a_window_counts_the_languages_of_inputs_and_outputs_unweighted():
     records = [
-        response(
+        record_of(
             nth,
             input=FRENCH[0],
             output=ENGLISH[0] if nth < 4 else "A",
@@ -258,10 +247,10 @@ def test_a_window_counts_the_languages_of_inputs_and_outputs_unweighted():
 
 
 def test_only_the_first_twenty_responses_with_text_of_a_segment_are_detected():
-    silent = [response(nth) for nth in range(5)]
-    first = [response(10 + nth, output=ENGLISH[0] if nth < 19 else FRENCH[0]) for nth in range(20)]
-    then = [response(100 + nth, output=FRENCH[0]) for nth in range(100)]
-    other = [response(300, model="n", output=FRENCH[0])]
+    silent = [record_of(nth) for nth in range(5)]
+    first = [record_of(10 + nth, output=ENGLISH[0] if nth < 19 else FRENCH[0]) for nth in range(20)]
+    then = [record_of(100 + nth, output=FRENCH[0]) for nth in range(100)]
+    other = [record_of(300, model="n", output=FRENCH[0])]
     metrics_by_model = measured([*silent, *first, *then, *other])
     assert metrics_by_model["m"]["output_language"]["counts"] == {"en": 19.0, "fr": 1.0}
     assert metrics_by_model["n"]["output_language"]["counts"] == {"fr": 1.0}
@@ -270,7 +259,7 @@ def test_only_the_first_twenty_responses_with_text_of_a_segment_are_detected():
 def test_without_texts_there_are_no_languages():
     assert (
         not {"input_language", "output_language"}
-        & measured([response(nth, output_chars=9) for nth in range(5)])["m"].keys()
+        & measured([record_of(nth, output_chars=9) for nth in range(5)])["m"].keys()
     )
 
 
@@ -289,7 +278,7 @@ def test_without_texts_there_are_no_languages():
 )
 def test_the_detected_responses_depend_on_the_log_alone(rows, cuts, restart):
     records = [
-        response(nth, model=model, sample_probability=(1.0, 0.5, 0.1)[nth % 3], output=output, input=asked)
+        record_of(nth, model=model, sample_probability=(1.0, 0.5, 0.1)[nth % 3], output=output, input=asked)
         for nth, (model, output, asked) in enumerate(rows)
     ]
     expected: dict[str, dict[str, dict[str, float]]] = {}

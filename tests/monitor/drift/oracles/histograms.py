@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from monitor.stats.exponential_buckets import bucket_middle, downscaled
+import numpy as np
+
+from monitor.stats.exponential_buckets import bucket_codes, bucket_middle, downscaled
 from monitor.stats.number_summary import NumberSummary
 
 
@@ -14,3 +16,12 @@ def distribution_of(number: NumberSummary, scale: int | None = None) -> dict[flo
         value = bucket_middle(next(iter(downscaled({code: 1}, steps))), number.scale - steps)
         out[value] = out.get(value, 0.0) + weight
     return out
+
+
+def number_of(values: list[int] | np.ndarray, ppm: int = 1_000_000) -> NumberSummary:
+    """Count whole values of one sampling probability, in parts per million."""
+    number, whole = NumberSummary(), np.array(values, np.int64)
+    codes, counts = np.unique(bucket_codes(whole), return_counts=True)
+    total = sum(whole.tolist())  # of exact integers
+    number.add(ppm, len(whole), total, dict(zip(codes.tolist(), counts.tolist(), strict=True)))
+    return number
