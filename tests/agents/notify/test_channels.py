@@ -30,11 +30,6 @@ TAKEN = {"pagerduty": (202, b"{}"), "alertmanager": (200, b""), "slack": (200, b
 HTTP = pytest.mark.parametrize("name", PATHS)
 
 
-@pytest.fixture(autouse=True)
-def direct(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-
 def config_for(base, timeout_s=20.0):
     return Config.model_validate(
         {

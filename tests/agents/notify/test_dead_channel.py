@@ -14,9 +14,9 @@ from aiohttp import web
 from agents.notify import NotifyAgent
 from monitor.delivery import outbox as outbox_module
 from monitor.delivery.retries import EPISODES
-from monitor.protocol.messages import FileRecord, Outputs
 from schemas.config.monitor_config import Config
 from softfail.backoff import Backoff
+from tests.agents.notify.memory_partition import MemoryPartition
 from tests.polling import until
 
 TAKEN = {"pagerduty": (202, b"{}"), "alertmanager": (200, b""), "slack": (200, b"ok"), "webhook": (204, b"")}
@@ -67,42 +67,10 @@ def summary_of(name, body):
     ].split("/")[1]
 
 
-class Partition:
-    """A partition without Kafka."""
-
-    def __init__(self, core):
-        self.core, self.caught_up, self.changed_event, self.checkpoints = core, True, asyncio.Event(), 0
-
-    def add(self, outputs):
-        assert isinstance(outputs, Outputs)
-        self.changed_event.set()
-
-    async def checkpoint(self):
-        await asyncio.sleep(0)
-        self.core.changed()
-        self.checkpoints += 1
-
-    def put(self, *episodes):
-        self.add(
-            self.core.apply(
-                [FileRecord(episode.model_dump_json().encode()) for episode in episodes],
-                time.time_ns() // 1000,
-            )
-        )
-
-
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     quick_episodes = EPISODES._replace(probes=Backoff(0.05, 0.2), steps=Backoff(0.05, 300.0))
     monkeypatch.setattr(outbox_module, "EPISODES", quick_episodes)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-
-@pytest.fixture
-def recent(episode_of, nine_us):
-    """Make episodes of the current time."""
-    minutes = (time.time_ns() // 1000 - nine_us) / 60e6
-    return lambda *args, **more: episode_of(*args, minute=minutes, **more)
 
 
 def run(scene, receivers):
@@ -132,7 +100,7 @@ def run(scene, receivers):
                 }
             )
         )
-        partition = Partition(agent.core(0, 1))
+        partition = MemoryPartition(agent.core(0, 1))
         task = asyncio.create_task(agent.tend(partition))
         try:
             await scene(partition)

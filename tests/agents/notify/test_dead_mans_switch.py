@@ -15,11 +15,12 @@ from agents import notify
 from agents.notify import NotifyAgent
 from monitor.delivery import outbox as outbox_module
 from monitor.delivery.retries import EPISODES
-from monitor.protocol.messages import FileRecord, Outputs
+from monitor.protocol.messages import FileRecord
 from monitor.self_health.dead_mans_switch import DeadMansSwitch
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
 from softfail.backoff import Backoff
+from tests.agents.notify.memory_partition import MemoryPartition
 from tests.polling import idle, until
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -27,18 +28,8 @@ PARTITIONS = 2
 DUE = DeadMansSwitch.due
 
 
-class Partition:
-    """A partition without Kafka."""
-
-    def __init__(self, core):
-        self.core, self.caught_up, self.changed_event = core, True, asyncio.Event()
-
-    def add(self, outputs):
-        del outputs
-        self.changed_event.set()
-
-    async def checkpoint(self):
-        self.core.changed()
+class BeatingPartition(MemoryPartition):
+    """A partition that receives heartbeats of the watch."""
 
     def beat(self, *partitions):
         for partition in partitions:
@@ -53,9 +44,6 @@ class Partition:
                 "findings": [],
             }
             self.core.apply([FileRecord(json.dumps(beat, separators=(",", ":")).encode())], now_us())
-
-    def put(self, episode):
-        self.add(self.core.apply([FileRecord(episode.model_dump_json().encode())], now_us()) or Outputs())
 
 
 class Receiver:
@@ -119,13 +107,6 @@ def quick(monkeypatch):
     monkeypatch.setattr(notify, "DEAD_MAN_S", 0.01)
     quick_episodes = EPISODES._replace(probes=Backoff(0.02, 60.0), steps=Backoff(0.02, 300.0))
     monkeypatch.setattr(outbox_module, "EPISODES", quick_episodes)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-
-@pytest.fixture
-def recent(episode_of, nine_us):
-    minutes = (now_us() - nine_us) / 60e6
-    return lambda *args, **more: episode_of(*args, minute=minutes, **more)
 
 
 def run(scene, **channels):
@@ -146,7 +127,7 @@ def run(scene, **channels):
                 }
             )
             agent = NotifyAgent(config)
-            partition = Partition(agent.core(0, 1))
+            partition = BeatingPartition(agent.core(0, 1))
             partition.task = asyncio.create_task(agent.tend(partition))
             tasks.append(partition.task)
             return partition
@@ -273,7 +254,7 @@ def test_the_watchdog_is_sent_to_alertmanager_too():
 def test_without_an_address_there_is_no_ping_task():
     async def play():
         agent = NotifyAgent(Config.model_validate({"channels": {}}))
-        partition = Partition(agent.core(0, 1))
+        partition = BeatingPartition(agent.core(0, 1))
         task = asyncio.create_task(agent.tend(partition))
         await idle()
         partition.beat(0, 1)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import time
 from datetime import UTC, datetime
 
 import pytest
@@ -13,10 +12,10 @@ from agents.demo.fake_pagerduty import FakePagerDuty, Fault
 from agents.notify import NotifyAgent
 from monitor.delivery import outbox as outbox_module
 from monitor.delivery.retries import CHANGES, EPISODES
-from monitor.protocol.messages import FileRecord, Outputs
 from schemas.config.monitor_config import Config
 from schemas.records import Change
 from softfail.backoff import Backoff
+from tests.agents.notify.memory_partition import MemoryPartition
 from tests.polling import idle, until
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -28,45 +27,12 @@ EVERY_FAULT = [
 ]
 
 
-class Partition:
-    """A partition without Kafka: checkpoints are kept in memory."""
-
-    def __init__(self, core, durable=()):
-        self.core, self.is_caught_up, self.changed_event = core, True, asyncio.Event()
-        self.looks = 0  # of a task whether everything is read
-        self.durable, self.checkpoints, self.outputs = dict(durable), 0, Outputs()
-        self.core.restore(self.durable.items())
-
-    @property
-    def caught_up(self):
-        self.looks += 1
-        return self.is_caught_up
-
-    def add(self, outputs):
-        self.outputs.extend(outputs)
-        self.changed_event.set()
-
-    async def checkpoint(self):
-        await asyncio.sleep(0)
-        self.durable.update(self.core.changed())
-        self.checkpoints += 1
-
-    def put(self, *episodes):  # or other records
-        self.add(
-            self.core.apply(
-                [FileRecord(episode.model_dump_json().encode()) for episode in episodes],
-                time.time_ns() // 1000,
-            )
-        )
-
-
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     quick_episodes = EPISODES._replace(probes=Backoff(0.02, 60.0), steps=Backoff(0.02, 300.0))
     monkeypatch.setattr(outbox_module, "EPISODES", quick_episodes)
     monkeypatch.setattr(outbox_module, "CHANGES", CHANGES._replace(probes=Backoff(0.02, 300.0)))
     monkeypatch.setattr(notify_module, "CHANGES_S", 0.02)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
 @pytest.fixture
@@ -82,13 +48,6 @@ def change():
     }
     now = datetime.now(UTC)
     return lambda name: Change(**fields, change_id=name, name=name, time=now, decided_at=now)
-
-
-@pytest.fixture
-def recent(episode_of, nine_us):
-    """Make episodes of the current time."""
-    minutes = (time.time_ns() // 1000 - nine_us) / 60e6
-    return lambda *args, **more: episode_of(*args, minute=minutes, **more)
 
 
 def config_for(url, **channels):
@@ -108,7 +67,7 @@ def run(scene):
 
         def begin(config, durable=()):
             agent = NotifyAgent(config)
-            partition = Partition(agent.core(0, 1), durable)
+            partition = MemoryPartition(agent.core(0, 1), durable)
             tasks.append(asyncio.create_task(agent.tend(partition)))
             partition.task = tasks[-1]
             return partition
