@@ -173,13 +173,3 @@ class EventFilter(NamedTuple):
             )
             if inside and (self.match is None or fnmatchcase(f"{event.service}/{event.feature}", self.match)):
                 yield record
-
-
-def lines_of(path: str) -> Iterator[FileRecord]:
-    """Read the records of an NDJSON file, numbered by line from 1, without empty lines."""
-    return Files([path]).records()
-
-
-def merged_by_time(paths: Sequence[str]) -> Iterator[FileRecord]:
-    """Read the records of several files, merged by time."""
-    return Files(paths).records()

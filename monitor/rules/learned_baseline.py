@@ -152,11 +152,6 @@ class Baseline:
         """The failure rate of the reference."""
         return shift_odds(self.detector.reference.mean, self._odds_factor)
 
-    @property
-    def has_equal_weights(self) -> bool:
-        """Whether failures and other events count in the same unit."""
-        return self._odds_factor == 1
-
     def _forget_unweighted(self, rate: Rate, units: Units, edge_us: int) -> None:
         """Drop a reference that a release without units learnt from events of several weights: it was learnt
         from ratios of single minutes, which are biased.

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from softfail.sanitize import escape_hidden, sanitize, sanitize_json
 
-BIDIRECTIONAL = [*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F, 0x061C]
 ZERO_WIDTH = [0x200B, 0x2060, 0xFEFF, 0x00AD, 0x034F, 0x115F, 0x3164, 0xE0041, 0xE0101]
 VISIBLE_FORMATS = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
 """Format characters with a glyph: number signs of Arabic, Syriac and Kaithi."""

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from monitor.backtest.event_files import EventFilter, Files, UnreadableInput, lines_of, merged_by_time
+from monitor.backtest.event_files import EventFilter, Files, UnreadableInput
 from monitor.protocol.messages import FileRecord
 
 MINUTE_US = 60_000_000
@@ -32,20 +32,20 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_a_directory_is_named(tmp_path):
     with pytest.raises(UnreadableInput, match=f"{tmp_path}: cannot be read: Is a directory"):
-        list(lines_of(str(tmp_path)))
+        list(Files([str(tmp_path)]).records())
 
 
 def test_a_gz_file_that_is_no_gzip_is_refused_with_the_remedy(tmp_path):
     path = tmp_path / "week.ndjson.gz"
     path.write_bytes(event(1))
     with pytest.raises(UnreadableInput, match=r"week.ndjson.gz: is not gzip.*without .gz"):
-        list(lines_of(str(path)))
+        list(Files([str(path)]).records())
 
 
 def test_a_truncated_gzip_gives_its_lines_and_then_an_error(tmp_path):
     path = tmp_path / "week.ndjson.gz"
     path.write_bytes(gzip.compress(b"\n".join([event(1)] * 5000))[:-30])
-    given = lines_of(str(path))
+    given = Files([str(path)]).records()
     assert next(given).value == event(1)
     with pytest.raises(
         UnreadableInput, match=r"week.ndjson.gz: the gzip data is truncated or damaged after line \d+"
@@ -56,13 +56,16 @@ def test_a_truncated_gzip_gives_its_lines_and_then_an_error(tmp_path):
 def test_gzip_is_decompressed_under_any_file_name(tmp_path):
     path = tmp_path / "week.ndjson"
     path.write_bytes(gzip.compress(event(1) + b"\n\n" + event(2) + b"\n"))
-    assert [(record.offset, record.value) for record in lines_of(str(path))] == [(1, event(1)), (3, event(2))]
+    assert [(record.offset, record.value) for record in Files([str(path)]).records()] == [
+        (1, event(1)),
+        (3, event(2)),
+    ]
 
 
 def test_gzip_on_standard_input_is_decompressed(monkeypatch):
     stdin = io.BufferedReader(io.BytesIO(gzip.compress(event(1))))  # type: ignore[arg-type]
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=stdin))
-    assert [record.value for record in lines_of("-")] == [event(1)]
+    assert [record.value for record in Files(["-"]).records()] == [event(1)]
 
 
 def test_a_file_given_twice_is_refused_because_its_events_would_count_twice(tmp_path):
@@ -90,7 +93,7 @@ def test_files_are_merged_by_running_maximum_time_and_each_keeps_its_order(tmp_p
     first, second = tmp_path / "a.ndjson", tmp_path / "b.ndjson"
     first.write_bytes(b"\n".join([event(1), event(5), event(2), event(6)]))
     second.write_bytes(b"\n".join([event(3), b"garbage", event(4)]))
-    merged = [(record.topic[-8:], record.offset) for record in merged_by_time([str(first), str(second)])]
+    merged = [(record.topic[-8:], record.offset) for record in Files([str(first), str(second)]).records()]
     assert merged == [
         ("a.ndjson", 1),
         ("b.ndjson", 1),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.backtest.event_files import EventFilter, Files, merged_by_time
+from monitor.backtest.event_files import EventFilter, Files
 from monitor.backtest.file_clock import LOOK_AHEAD, FileClock
 from monitor.cli.replay import main
 from monitor.protocol.messages import FileRecord
@@ -140,7 +140,7 @@ def test_a_replay_makes_a_dead_letter_of_a_wrong_clock(
 def test_files_are_merged_by_their_own_clocks(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"\n".join([line(0), line(50 * YEAR_S), *map(line, steady(10, 500, 10))]))
     (tmp_path / "b").write_bytes(b"\n".join(map(line, steady(5, 500, 10))))
-    records = list(merged_by_time([str(tmp_path / "a"), str(tmp_path / "b")]))
+    records = list(Files([str(tmp_path / "a"), str(tmp_path / "b")]).records())
     assert [Path(record.topic).name for record in records[:6]] == ["a", "a", "b", "a", "b", "a"]
     assert sum(record.timestamp is not None for record in records) == 1
     selected = EventFilter(None, round((BEGAN_S + DAY_S) * 1e6)).select(
