@@ -636,7 +636,7 @@ REMOVALS = (
         'isolation_level="read_committed"',
         'isolation_level="read_uncommitted"',
         (
-            f"{KAFKA}::test_an_open_transaction_of_a_publisher_is_no_lag_and_its_events_count_after_the_commit",
+            f"{KAFKA}::test_an_open_transaction_of_a_publisher_is_not_lag_and_its_events_count_after_the_commit",
         ),
     ),
     Removal(
@@ -717,7 +717,7 @@ REMOVALS = (
         "agents/runtime/faust_transport.py",
         "    def on_buffer_full(",
         "    def our_buffer_full(",
-        (f"{FAUST}::test_a_full_queue_never_removes_its_partition_from_the_fetched_ones",),
+        (f"{FAUST}::test_a_full_queue_never_removes_its_partition_from_the_fetched_partitions",),
     ),
     Removal(
         "highwater-of-what-is-gone",

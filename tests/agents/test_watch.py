@@ -116,9 +116,7 @@ def test_the_first_heartbeat_reports_a_long_restore(tended):
     ]
 
 
-def test_a_suspended_process_that_believes_to_be_caught_up_does_not_advance_the_watermark(
-    tended, monkeypatch
-):
+def test_a_suspended_process_does_not_advance_the_watermark_after_it_resumes(tended, monkeypatch):
     agent, partition = tended
     partition.is_caught_up, calls = True, 0
 

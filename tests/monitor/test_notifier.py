@@ -243,7 +243,7 @@ def test_no_heartbeat_of_any_partition_is_a_finding(bench):
     assert [incident["rule"] for incident in bench.episodes()[0]["incidents"]] == ["no-heartbeat"]
 
 
-def test_no_partition_counts_as_silent_while_the_notifier_itself_was_down(bench):
+def test_partitions_do_not_count_as_silent_for_downtime_of_the_notifier(bench):
     bench.pass_time(600)
     bench.now_us += 20 * MINUTE  # it was stopped, and nobody wrote meanwhile
     bench.look()
@@ -360,7 +360,7 @@ def test_a_restart_at_any_record_opens_and_resolves_each_episode_once(steps):
 
 
 @given(steps=STEPS)
-def test_a_restored_notifier_behaves_as_before(steps):
+def test_a_restored_notifier_behaves_like_the_original(steps):
     bench = Bench()
     for step in steps:
         if step in ("bad", "worse", "well", "lag"):

@@ -86,7 +86,7 @@ def test_changed_missing_and_leftover_files_are_stale(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", generate.MODELS)
-def test_every_file_is_a_valid_json_schema_that_names_itself(name: str):
+def test_every_file_is_a_valid_json_schema_with_its_own_id(name: str):
     schema = generate.json_schema(name)
     Draft202012Validator.check_schema(schema)
     assert schema["$id"] == f"urn:softfail:schema:{name}:1"

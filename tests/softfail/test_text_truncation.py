@@ -29,7 +29,7 @@ def test_a_code_point_is_never_split() -> None:
     assert "\ufffd" not in truncate("é𝄞" * 40_000)
 
 
-def test_a_long_text_is_truncated_to_64_kib_whatever_its_characters() -> None:
+def test_a_long_text_of_any_characters_is_truncated_to_64_kib() -> None:
     for text in ("x" * 10**6, "€" * 10**6, "𝄞" * 10**6):
         result = redact_and_truncate(truncate_for_queue(text), redact)
         assert LIMIT_BYTES - 200 < len(result.encode()) <= LIMIT_BYTES

@@ -126,7 +126,7 @@ def test_sizes_are_those_of_keys_and_values(records):
         (b"counts", b"[]"),
     ],
 )
-def test_an_unreadable_record_is_named_and_the_others_are_shown(records, key, value):
+def test_an_unreadable_record_is_reported_by_key_and_the_others_are_shown(records, key, value):
     records[key] = value
     contents = decode_contents(Snapshot(2, records, 0, 100))
     assert list(contents.unreadable) == [printable_key(key)]

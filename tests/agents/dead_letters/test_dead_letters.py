@@ -306,7 +306,7 @@ def test_a_failing_broker_gives_a_one_line_error_and_exit_code_78(reachable, mon
 
 
 @pytest.mark.parametrize("arguments", [["--since", "soon"], ["--limit", "0"], ["--yes"], ["--format", "xml"]])
-def test_an_invalid_argument_is_named(arguments, capsys):
+def test_an_invalid_argument_is_refused_by_name(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2

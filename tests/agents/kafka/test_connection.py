@@ -137,7 +137,7 @@ async def babbling(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Non
 
 @pytest.mark.parametrize("peer", [silent, hanging_up, babbling])
 @pytest.mark.parametrize("security", [{}, {"protocol": "SSL"}, {"username": "bot", "password": SECRET}])
-def test_an_endpoint_that_is_no_broker_is_retried_with_bounded_backoff_and_is_no_refusal(
+def test_an_endpoint_that_is_not_a_broker_is_retried_with_bounded_backoff_and_is_not_a_refusal(
     peer, security, monkeypatch
 ):
     monkeypatch.setattr(handshake, "TIMEOUT_S", 0.3)

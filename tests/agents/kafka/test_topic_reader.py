@@ -142,7 +142,7 @@ def test_an_empty_range_sends_no_request(broker):
     assert read({A: range(10, 10)}) == []
 
 
-def test_a_stalled_partition_is_named_although_others_progress(broker):
+def test_a_stalled_partition_is_reported_although_others_progress(broker):
     broker(log_of(A, B, count=10), stuck=frozenset({B}))
     with pytest.raises(Stalled, match=r"t/1 cannot be read from 0 to its end, 10: a transaction stays open"):
         read(patience_s=0.0)

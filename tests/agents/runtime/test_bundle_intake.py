@@ -85,7 +85,7 @@ def test_a_gap_after_lost_records_is_fetched(make_partition, bundle):
     asyncio.run(scene())
 
 
-def test_an_unanswered_request_about_a_gap_loses_nothing(make_partition, bundle):
+def test_an_unanswered_request_about_a_gap_loses_no_records(make_partition, bundle):
     async def scene() -> None:
         stage = Stage(await make_partition(), oldest=None)
         await stage.intake.take(TPS, bundle(3, 5))

@@ -93,7 +93,7 @@ def test_a_state_record_above_the_limit_is_refused_by_its_key(make_changelog):
         write(make_changelog(), [(b"pane", b"x" * (MOST_STATE_BYTES + 1))])
 
 
-def test_a_large_state_record_accepted_by_kafka_is_written_counted_and_named(make_changelog, caplog):
+def test_a_large_state_record_accepted_by_kafka_is_written_counted_and_logged_by_key(make_changelog, caplog):
     written, sent = write(make_changelog(), [(b"pane", b"x" * (MOST_BYTES + 1)), (b"small", b"x")])
     assert written.large == 1
     assert {key for _, _, key, _, _ in sent} >= {b"pane", b"small"}

@@ -274,7 +274,7 @@ def test_a_real_consumer_has_the_settings_of_the_transport():
     asyncio.run(scene())
 
 
-def test_a_missing_codec_is_named_and_exits_immediately(monkeypatch, ends, ended):
+def test_a_missing_codec_is_reported_by_name_and_exits_immediately(monkeypatch, ends, ended):
     async def faust(*_: Any) -> Any:
         raise UnsupportedCodecError("Libraries for lz4 compression codec not found")
 

@@ -190,7 +190,7 @@ def test_large_checkpoints_shorten_the_interval_and_small_ones_lengthen_it(
     assert asyncio.run(scene()) == [16, 8, 4, 2, 2, 4, 8, 16, 16]
 
 
-def test_a_checkpoint_above_its_limit_is_written_counted_and_named(
+def test_a_checkpoint_above_its_limit_is_written_counted_and_logged(
     make_partition, bundle, monkeypatch, caplog
 ):
     monkeypatch.setattr(shell, "MOST_CHECKPOINT", 0)

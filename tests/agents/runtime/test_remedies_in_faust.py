@@ -172,7 +172,7 @@ def test_a_bundle_that_starts_below_the_read_offset_of_faust_is_not_dropped(work
     assert asyncio.run(scene()) == [100, 98, 90]
 
 
-def test_a_full_queue_never_removes_its_partition_from_the_fetched_ones(worker):
+def test_a_full_queue_never_removes_its_partition_from_the_fetched_partitions(worker):
     """Faust would remove it, and without any partition it sleeps a second (consumer.py:808)."""
 
     async def scene() -> set[TP]:

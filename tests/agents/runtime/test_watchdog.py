@@ -75,7 +75,7 @@ def test_a_partition_that_is_assigned_and_never_restored_is_lag():
     assert scene.reason(2.0 + STUCK_S) == "lag and no progress"
 
 
-def test_a_position_at_the_end_is_no_lag():
+def test_a_position_at_the_end_is_not_lag():
     scene = Stage()
     scene.current[TPS] = 9
     scene.look(9, 0.0, 1.0, 1000.0)

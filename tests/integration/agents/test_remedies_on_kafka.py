@@ -167,7 +167,7 @@ def test_an_uncommitted_dead_letter_is_invisible(make_topics, transaction):
         assert [record.value for record in reader.records(f"{topics.prefix}.deadletter")] == [b"kept"]
 
 
-def test_an_open_transaction_of_a_publisher_is_no_lag_and_its_events_count_after_the_commit(
+def test_an_open_transaction_of_a_publisher_is_not_lag_and_its_events_count_after_the_commit(
     failing, transaction
 ):
     topics, workers = failing("none")

@@ -407,7 +407,7 @@ def test_each_wrong_setting_is_a_single_error_that_names_its_key(
         ),
     ],
 )
-def test_a_port_of_another_protocol_is_named(
+def test_a_port_of_another_protocol_is_reported(
     port: str, more: dict[str, Any], fault: str, broker: Any, block: dict[str, str]
 ):
     values = {f"${{{name}}}": value for name, value in SECRETS.items()}

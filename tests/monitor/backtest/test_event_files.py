@@ -25,17 +25,17 @@ def event(minute: int, feature: str = "answer") -> bytes:
     return json.dumps(fields).encode()
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_a_missing_file_is_refused_by_name(tmp_path):
     with pytest.raises(UnreadableInput, match=r"gone.ndjson: cannot be read: No such file"):
         Files([str(tmp_path / "gone.ndjson")])
 
 
-def test_a_directory_is_named(tmp_path):
+def test_a_directory_is_refused_by_name(tmp_path):
     with pytest.raises(UnreadableInput, match=f"{tmp_path}: cannot be read: Is a directory"):
         list(Files([str(tmp_path)]).records())
 
 
-def test_a_gz_file_that_is_no_gzip_is_refused_with_the_remedy(tmp_path):
+def test_a_gz_file_that_is_not_gzip_is_refused_with_the_remedy(tmp_path):
     path = tmp_path / "week.ndjson.gz"
     path.write_bytes(event(1))
     with pytest.raises(UnreadableInput, match=r"week.ndjson.gz: is not gzip.*without .gz"):

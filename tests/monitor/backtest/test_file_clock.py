@@ -67,7 +67,7 @@ def test_many_wrong_events_in_a_row_and_a_producer_that_is_ahead_all_the_time_ar
 
 @pytest.mark.parametrize("gap_s", [400, HOUR_S, 14 * HOUR_S, 62 * HOUR_S, 20 * DAY_S])
 @pytest.mark.parametrize("step_s", [2, 60, 1000])
-def test_a_gap_in_a_file_is_no_wrong_clock(gap_s: float, step_s: float) -> None:
+def test_a_gap_in_a_file_is_not_a_wrong_clock(gap_s: float, step_s: float) -> None:
     rng = random.Random(round(gap_s + step_s))
     seconds = [*steady(0, 80 * step_s, step_s), *steady(80 * step_s + gap_s, 240 * step_s + gap_s, step_s)]
     assert marked(seconds) == []

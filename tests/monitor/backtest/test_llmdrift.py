@@ -191,7 +191,7 @@ def pages_of(rows: list[dict[str, Any]]) -> list[float]:
         (0.64, 0.89, 1000, 840),  # of so small a change no detector finds out in 100 (docs/statistics.md)
     ],
 )
-def test_a_set_that_starts_bad_pages_soon_after_it_becomes_worse(
+def test_a_set_of_bad_answers_pages_within_a_minute_after_its_rate_rises(
     mixed: Mix, before: float, after: float, learnt: int, events: int
 ) -> None:
     rng = random.Random(7)
@@ -202,6 +202,6 @@ def test_a_set_that_starts_bad_pages_soon_after_it_becomes_worse(
 
 @pytest.mark.long_form
 @pytest.mark.parametrize("share", [0.1, 0.4])  # at 0.5 the floor of the pass rate is breached
-def test_a_set_that_starts_bad_and_stays_so_pages_never(mixed: Mix, share: float) -> None:
+def test_a_constant_rate_of_bad_answers_from_the_start_never_pages(mixed: Mix, share: float) -> None:
     for seed in range(by_profile(2, 50)):
         assert pages_of(mixed(1500, share, random.Random(seed))) == [], seed

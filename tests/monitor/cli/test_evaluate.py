@@ -133,7 +133,7 @@ def test_the_configuration_chooses_the_evaluators(file, tmp_path, capsys):
     assert verdicts["json_schema"]["reason"] == "$: breaks type: 'object'"
 
 
-def test_an_invalid_configuration_is_named_and_nothing_is_judged(file, tmp_path, capsys):
+def test_an_invalid_configuration_is_reported_and_no_response_is_judged(file, tmp_path, capsys):
     config = tmp_path / "softfail.yaml"
     config.write_text("features:\n  - match: s/*\n    evaluators: [refusall]\n")
     assert main([file(line("a")), "--config", str(config)]) == 2
@@ -163,7 +163,7 @@ def test_the_table_ends_with_a_summary(file, capsys):
     assert out.splitlines()[-1] == "2 responses, pass rate 50.00%"
 
 
-def test_a_closed_output_pipe_is_no_error(file):
+def test_a_closed_output_pipe_is_not_an_error(file):
     path = file(*(line(str(n), output="Paris") for n in range(3000)))
     command = f"{sys.executable} -m monitor evaluate {path} | head -n 1"
     done = subprocess.run(

@@ -97,7 +97,7 @@ def test_an_undelivered_change_is_dropped_after_a_day(outbox, nine_us):
     assert dict(outbox.changed()) == {b"change/pagerduty/id-v8": None}
 
 
-def test_a_record_with_a_future_time_is_kept_no_longer(outbox, nine_us):
+def test_a_record_with_a_future_time_is_not_kept_longer(outbox, nine_us):
     outbox.take(change(minute=10**6), 7, nine_us)
     assert outbox.change_due("pagerduty", nine_us + DAY_US) is None
 

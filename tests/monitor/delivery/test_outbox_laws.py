@@ -169,7 +169,7 @@ def test_a_page_opens_before_its_ticket_is_resolved(episode_of, nine_us, order, 
 
 @settings(max_examples=examples(2))
 @given(order=ORDER, steps=STEPS)
-def test_a_restored_outbox_behaves_as_before(episode_of, nine_us, order, steps):
+def test_a_restored_outbox_behaves_like_the_original(episode_of, nine_us, order, steps):
     notifier = Notifier(log_of(episode_of, order), nine_us)
     for step in steps:
         if step in ("read", "checkpoint", "crash"):

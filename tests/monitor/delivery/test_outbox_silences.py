@@ -159,7 +159,7 @@ def test_an_escalation_that_ends_under_the_silence_resolves_the_ticket_without_a
     assert world.silenced == 1
 
 
-def test_an_episode_that_exceeds_the_severity_of_its_silence_is_sent_at_once(world):
+def test_an_episode_that_exceeds_the_severity_of_its_silence_is_sent_immediately(world):
     world.silence(0, 30, severity=["warning"])
     world.episode(1, urgency="low", severity="warning")
     assert world.send_due(1) == []

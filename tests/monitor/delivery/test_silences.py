@@ -285,7 +285,7 @@ def test_active_and_silenced_until_agree_with_each_silence_at_each_minute_in_any
         )
 
 
-def test_restored_silences_match_as_before(episode_of):
+def test_restored_silences_match_like_the_originals(episode_of):
     silences = Silences()
     silences.take(silence(match="support-bot/*"), NOW)
     again = Silences()

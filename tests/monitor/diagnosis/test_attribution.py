@@ -115,20 +115,20 @@ def attributed(feature: FeatureState, *several: ShownIncident) -> Origin:
     )
 
 
-def test_the_failing_provider_is_named_although_another_has_more_calls() -> None:
+def test_the_failing_provider_is_the_origin_although_another_has_more_calls() -> None:
     assert attributed(feature_of(Traffic("m", "one", 100, 1, 1), Traffic("n", "two", 10, 0, 8))) == (
         "two",
         "n",
     )
 
 
-def test_when_two_models_of_a_provider_fail_only_the_provider_is_named() -> None:
+def test_an_outage_of_two_models_of_a_provider_has_the_provider_as_origin() -> None:
     assert attributed(
         feature_of(Traffic("m", "one", 20, 0, 9), Traffic("n", "one", 20, 0, 9), Traffic("o", "two", 40))
     ) == ("one", "")
 
 
-def test_when_two_providers_fail_neither_is_named() -> None:
+def test_an_outage_of_two_providers_has_no_provider_as_origin() -> None:
     assert attributed(feature_of(Traffic("m", "one", 20, 0, 9), Traffic("n", "two", 20, 0, 6))) == NO_ORIGIN
 
 
@@ -298,7 +298,7 @@ def test_a_no_data_incident_has_no_origin() -> None:
         (SegmentKey("m"), "", ("", "m")),
     ],
 )
-def test_placeholders_are_never_named(labels: SegmentKey, provider: str, says: Origin) -> None:
+def test_placeholders_are_never_the_origin(labels: SegmentKey, provider: str, says: Origin) -> None:
     assert attributed(feature_of(Traffic("", provider, 40, 0, 20, labels=labels))) == says
 
 
@@ -334,7 +334,7 @@ def test_at_most_the_allowed_number_of_panes_of_two_hundred_segments_is_read() -
 
 
 @given(st.data())
-def test_the_order_of_segments_does_not_matter_and_the_named_origin_has_failing_calls(
+def test_the_order_of_segments_does_not_matter_and_the_origin_has_failing_calls(
     data: st.DataObject,
 ) -> None:
     traffic_strategy = st.builds(

@@ -99,7 +99,7 @@ def test_each_kind_of_change_is_reported(fields_of: Of, change: tuple[str, str, 
     ) == [change]
 
 
-def test_another_answering_model_is_no_change_if_another_was_requested() -> None:
+def test_another_answering_model_is_not_a_change_if_another_was_requested() -> None:
     def fields_of(minute: float, rng: random.Random) -> dict[str, Any]:
         return (
             {"model": "n", "response_model": "n-1"}

@@ -58,7 +58,7 @@ def failing(when: bool, error: str) -> dict[str, Any]:
     return {"output": None, "error_type": error} if when else {}
 
 
-def test_a_failing_prompt_version_introduced_just_before_is_named_with_its_time() -> None:
+def test_a_failing_prompt_version_introduced_just_before_is_a_likely_cause_with_its_time() -> None:
     assert causes_of(
         scene(
             lambda m, rng: {
@@ -69,7 +69,7 @@ def test_a_failing_prompt_version_introduced_just_before_is_named_with_its_time(
     ) == [V8]
 
 
-def test_a_version_in_a_dimension_is_named_too() -> None:
+def test_a_version_in_a_dimension_is_a_likely_cause_too() -> None:
     config = Config.model_validate({"features": [{"dimensions": ["service_version"]}]})
     values = scene(
         lambda m, rng: {
@@ -82,7 +82,7 @@ def test_a_version_in_a_dimension_is_named_too() -> None:
     assert causes[0].causes[0].startswith("new service version 2.1: in use since 10:02 UTC")
 
 
-def test_a_service_version_introduced_just_before_is_named_and_is_no_drift() -> None:
+def test_a_service_version_introduced_just_before_is_a_likely_cause_and_not_a_drift() -> None:
     values = scene(
         lambda m, rng: {
             "service_version": "2.1" if m >= 62 else "2.0",
@@ -97,7 +97,7 @@ def test_a_service_version_introduced_just_before_is_named_and_is_no_drift() -> 
     assert last["metrics"]["service_version"]["counts"].keys() == {"2.1"}
 
 
-def test_a_service_version_of_few_calls_is_not_named() -> None:
+def test_a_service_version_of_few_calls_is_not_a_likely_cause() -> None:
     values = scene(
         lambda m, rng: {
             "service_version": "2.1" if m >= 62 and rng.random() < 0.3 else "2.0",
@@ -145,7 +145,7 @@ def test_a_service_version_of_few_calls_is_not_named() -> None:
         ),
     ],
 )
-def test_an_unrelated_change_is_not_named(why: str, fields_of: Any) -> None:
+def test_an_unrelated_change_is_not_a_likely_cause(why: str, fields_of: Any) -> None:
     assert not [item for item in causes_of(scene(fields_of)) if "prompt version" in item], why
 
 
@@ -185,7 +185,7 @@ def test_a_different_answering_model_is_a_silent_change_unless_it_was_requested(
     ]
 
 
-def test_longer_answers_with_more_tool_calls_are_named_a_loop_or_an_injection() -> None:
+def test_longer_answers_with_more_tool_calls_are_reported_as_a_loop_or_an_injection() -> None:
     def fields_of(m: float, rng: random.Random) -> dict[str, Any]:
         return {
             "output_tokens": round(rng.lognormvariate(5, 0.4) * (3 if m >= 66 else 1)),
@@ -197,7 +197,7 @@ def test_longer_answers_with_more_tool_calls_are_named_a_loop_or_an_injection() 
     ]
 
 
-def test_a_fallback_in_use_is_named() -> None:
+def test_a_fallback_in_use_is_a_likely_cause() -> None:
     assert causes_of(
         scene(lambda m, rng: {"fallback": "model" if m >= 66 and rng.random() < 0.5 else None})
     ) == ["a fallback has taken over from the first choice"]

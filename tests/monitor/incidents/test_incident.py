@@ -50,7 +50,7 @@ def test_an_interruption_restarts_the_count() -> None:
     ]
 
 
-def test_a_restored_incident_behaves_as_before() -> None:
+def test_a_restored_incident_behaves_like_the_original() -> None:
     incident = opened(RULE, FEATURE, None, 0, "error", EVIDENCE)
     for minute in range(2):
         incident.step(RULE, Reading("breach", EVIDENCE), minute * MINUTE_US)

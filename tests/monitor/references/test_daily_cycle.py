@@ -46,7 +46,7 @@ def test_only_a_daily_cycle_raises_the_tolerance_and_random_differences_do_not()
     )
 
 
-def test_an_incident_of_yesterday_is_no_cycle() -> None:
+def test_an_incident_of_yesterday_is_not_a_cycle() -> None:
     feature = history(PartitionState(60_000_000, ""), (180,))
     for nth in range(10, 14):
         feature.segments[AT].panes_by_resolution[HOUR][EDGE_US - (nth + 1) * HOUR_US].rate("error_rate").add(

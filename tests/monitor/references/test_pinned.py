@@ -278,7 +278,7 @@ def test_counts_of_another_evaluator_version_are_not_compared(desk: Desk) -> Non
 # --------------------------------------------------------------------------------------------------
 
 
-def test_too_few_events_pin_nothing_and_the_largest_feature_is_named(
+def test_too_few_events_make_no_pin_and_the_largest_feature_is_reported(
     desk: Desk, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert desk.pin([*events(499), *events(3, feature="rare")]) == 2

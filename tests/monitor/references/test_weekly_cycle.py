@@ -64,7 +64,7 @@ def test_a_short_outage_is_left_out_and_a_long_rise_is_not() -> None:
     assert with_rise.tolerance(METRIC, 0.01) == MAX_TOLERANCE
 
 
-def test_few_events_and_unknown_metrics_tolerate_nothing() -> None:
+def test_few_events_and_unknown_metrics_have_no_tolerance() -> None:
     assert WeeklyCycle(100, {100: [pane(100, 99, 99)]}).tolerance(METRIC, 0.01) == 1
     assert WeeklyCycle(100, {}).tolerance("error_rate", 0.01) == 1
     assert WeeklyCycle(100, {100: [pane(100, 500, 5)]}).tolerance(METRIC, 0.02) == 1

@@ -61,7 +61,7 @@ def test_incidents_keep_their_values_at_firing_and_the_episode_ends_at_its_resol
     assert history.paged == episode_of(minute=9).time
 
 
-def test_episodes_of_low_urgency_are_tickets_and_muted_episodes_are_no_pages(episode_of):
+def test_episodes_of_low_urgency_are_tickets_and_muted_episodes_are_not_pages(episode_of):
     findings = history_of(
         *episode(episode_of, "a", (0, 9)),
         *episode(episode_of, "b", (0, 9), urgency="low"),
@@ -143,7 +143,7 @@ def test_episodes_that_differ_only_in_their_id_are_the_same(episode_of):
     ) == ["same"]
 
 
-def test_differences_in_urgency_severity_time_or_rules_are_named(episode_of):
+def test_differences_in_urgency_severity_time_or_rules_are_listed(episode_of):
     first = history_of(*episode(episode_of, "a", (0, 10)))
     for other, named in (
         (episode(episode_of, "a", (0, 10), urgency="low"), {"paged", "urgency", "severity"}),

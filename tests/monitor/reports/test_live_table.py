@@ -8,7 +8,7 @@ from monitor.diagnosis.change_detection import ChangeRecord
 from monitor.reports.live_table import LiveTable
 
 
-def test_a_change_has_a_separate_line_and_is_no_episode():
+def test_a_change_has_a_separate_line_and_is_not_a_episode():
     stream = io.StringIO()
     table = LiveTable(stream)
     time = "2026-03-02T11:01:00Z"

@@ -227,7 +227,7 @@ def test_no_label_writes_terminal_control_characters(capsys, tmp_path, hours, fo
     assert not set("\x1b\x07\u202e\u200b") & set(out)
 
 
-def test_an_empty_input_is_reported_and_is_no_error(capsys, tmp_path):
+def test_an_empty_input_is_reported_and_is_not_an_error(capsys, tmp_path):
     path = tmp_path / "empty.ndjson"
     path.write_text("\n\n")
     code, out, _ = run(capsys, path, "--format", "summary")

@@ -128,7 +128,7 @@ def test_stable_traffic_opens_nothing() -> None:
         )
 
 
-def test_a_significant_but_tiny_change_is_no_drift() -> None:
+def test_a_significant_but_tiny_change_is_not_a_drift() -> None:
     assert (
         run(
             traffic(220, tokens(lambda minute: 1.03 if minute >= 190 else 1, 0.5, 1000), 200),
@@ -250,7 +250,7 @@ def test_a_reference_below_half_an_hour_detects_only_five_times_the_effect() -> 
     assert [state for state, _ in states(run(traffic(58, moved(50), 300)))] == ["firing"]
 
 
-def test_a_cycle_within_the_reference_is_no_drift() -> None:
+def test_a_cycle_within_the_reference_is_not_a_drift() -> None:
     # the third night, for the first two are incidents: who has seen one night does not know that there will
     # be another
     def cycle(minute: float) -> float:
@@ -364,7 +364,7 @@ def test_an_edited_rule_resolves_its_drift_with_that_reason() -> None:
         assert [(item["state"], item["reason"]) for item in history[:1]] == [("resolved", "rule_changed")]
 
 
-def test_a_changed_evaluator_is_no_drift_even_if_the_rule_names_its_rate() -> None:
+def test_a_changed_evaluator_is_not_a_drift_even_if_the_rule_names_its_rate() -> None:
     def config(longest: int) -> Config:
         return Config.model_validate(
             {

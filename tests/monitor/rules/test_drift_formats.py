@@ -76,7 +76,7 @@ def test_fences_that_appear_are_a_ticket_within_100_answers_or_a_minute(
 
 
 @pytest.mark.parametrize(("a_minute", "minutes"), [(4, 240), (60, 40)], ids=["few answers", "many answers"])
-def test_a_stable_mix_of_formats_is_no_finding(a_minute: float, minutes: float) -> None:
+def test_a_stable_mix_of_formats_is_not_a_finding(a_minute: float, minutes: float) -> None:
     for weights in ((5, 2, 1, 1, 1), (1, 1, 1, 1, 1), (99, 1, 0, 0, 0)):
         assert measured(mixed(weights), minutes, a_minute)[0] == []
 

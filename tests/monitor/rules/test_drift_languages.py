@@ -79,7 +79,7 @@ def test_texts_that_change_from_english_to_french_are_a_finding_that_names_the_l
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_stable_mix_of_languages_is_no_finding(seed: int) -> None:
+def test_a_stable_mix_of_languages_is_not_a_finding(seed: int) -> None:
     rng = random.Random(seed)
 
     def fields(_: int, minute: float) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def test_a_sixth_of_the_answers_in_a_new_language_is_a_finding_and_a_single_conv
     assert bool(firing_transitions(120, fields, ON_LANGUAGES)) == expected
 
 
-def test_answers_too_short_to_detect_are_no_other_language() -> None:
+def test_answers_too_short_to_detect_are_not_another_language() -> None:
     assert (
         firing_transitions(
             120, lambda nth, minute: {"output": ENGLISH[nth % 2] if minute < 70 else "Yes."}, ON_LANGUAGES
@@ -132,7 +132,7 @@ WITH_COUNTRIES = Config.model_validate(
 )
 
 
-def test_less_traffic_from_a_country_is_no_change_of_language() -> None:
+def test_less_traffic_from_a_country_is_not_a_change_of_language() -> None:
     """A busy and a quiet segment have as many detected texts, so their sum is no mix of the traffic."""
 
     def fields(nth: int, minute: float) -> dict[str, Any]:
@@ -203,7 +203,7 @@ def test_all_answers_in_another_language_are_a_ticket_within_100_answers_or_a_mi
 
 
 @pytest.mark.parametrize("texts", [4, 9])
-def test_a_conversation_of_a_few_texts_at_low_traffic_is_no_finding(texts: int) -> None:
+def test_a_conversation_of_a_few_texts_at_low_traffic_is_not_a_finding(texts: int) -> None:
     def fields(nth: int, minute: float) -> dict[str, Any]:
         return {"output": (GERMAN if 600 <= nth < 600 + texts else ENGLISH)[nth % 2]}
 

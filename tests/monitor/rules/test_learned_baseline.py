@@ -127,7 +127,7 @@ def test_nothing_is_detected_before_100_events_and_five_minutes(
     assert bool(states) is fires
 
 
-def test_each_increased_evaluator_is_named_in_one_incident() -> None:
+def test_each_increased_evaluator_is_reported_in_the_same_incident() -> None:
     rng = random.Random(2)
     values = []
     for nth in range(90 * 60):
@@ -230,7 +230,7 @@ def test_an_outage_of_a_quiet_feature_pages_once_and_not_again_days_after_its_en
 # -----------------------------------------------------------------------------------------------------
 
 
-def test_a_changed_evaluator_restarts_its_baseline_and_is_no_decrease() -> None:
+def test_a_changed_evaluator_restarts_its_baseline_and_is_not_a_decrease() -> None:
     def config(longest: int) -> Config:
         feature = {"evaluators": [{"length": {"max_chars": longest}}, "refusal"], "gating": {"length": True}}
         return Config.model_validate({**LEARNT, "features": [feature]})
@@ -307,7 +307,7 @@ def feed_minutes(
 
 
 @pytest.mark.parametrize(("before", "raised"), [(0.1, 0.16), (0.02, 0.04), (0.3, 0.42)])
-def test_a_rate_that_stays_raised_is_not_back_within_a_day(before: float, raised: float) -> None:
+def test_a_rate_that_remains_raised_does_not_recover_within_a_day(before: float, raised: float) -> None:
     for seed in range(5):
         (rose,) = feed_minutes(
             Baseline(0), range(1, 4300), 4, lambda minute: before if minute < 2000 else raised, seed
@@ -316,7 +316,7 @@ def test_a_rate_that_stays_raised_is_not_back_within_a_day(before: float, raised
 
 
 @pytest.mark.parametrize(("a_minute", "until"), [(2, 20), (20, 4), (200, 3)])
-def test_a_rate_that_falls_back_to_its_baseline_is_back_within_minutes(a_minute: int, until: int) -> None:
+def test_a_rate_that_returns_to_its_baseline_recovers_within_minutes(a_minute: int, until: int) -> None:
     baseline = Baseline(0)
     rose, back = feed_minutes(
         baseline, range(1, 700), a_minute, lambda minute: 0.5 if 500 <= minute < 540 else 0.02

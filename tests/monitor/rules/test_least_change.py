@@ -52,7 +52,7 @@ def firing_metrics(field: str, before: float, after: float, **rule: Any) -> set[
         ("cost_usd", 0.01, 0.0101),
     ],
 )
-def test_a_constant_that_changes_by_less_than_a_twentieth_is_no_finding(
+def test_a_constant_that_changes_by_less_than_a_twentieth_is_not_a_finding(
     field: str, before: float, after: float
 ) -> None:
     assert firing_metrics(field, before, after) == set()
@@ -99,11 +99,11 @@ def test_a_rate_must_move_by_one_point(failed: int, expected: bool) -> None:
     assert is_large_enough(RULE, result(name), pane(failed=failed), pane()) is expected
 
 
-def test_a_model_never_seen_before_needs_no_least_change() -> None:
+def test_a_new_model_has_no_least_change() -> None:
     assert is_large_enough(RULE, result("response_model", NEVER_SEEN), pane(), pane())
 
 
-def test_neighbouring_buckets_of_a_wide_histogram_are_no_change() -> None:
+def test_neighbouring_buckets_of_a_wide_histogram_are_not_a_change() -> None:
     """Over 61 octaves a bucket is 9 % wide: two values within a bucket's width can differ by that much."""
     wide = [1, 2**61]
     for value in range(1000, 1090, 10):

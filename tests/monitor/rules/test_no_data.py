@@ -79,7 +79,7 @@ def batches(every_s: float, size: int, until_s: float) -> list[float]:
     ]
 
 
-def test_a_gradual_decrease_into_the_first_night_is_no_outage_and_a_sudden_stop_is_an_outage() -> None:
+def test_a_gradual_decrease_into_the_first_night_is_not_an_outage_and_a_sudden_stop_is_an_outage() -> None:
     steady = [second * 1.0 for second in range(8 * 3600)]
     # from one a second to nothing in three hours
     fading = [8 * 3600 + 3 * 3600 * (1 - (1 - nth / 5400) ** 0.5) for nth in range(5400)]
@@ -88,7 +88,7 @@ def test_a_gradual_decrease_into_the_first_night_is_no_outage_and_a_sudden_stop_
 
 
 @pytest.mark.parametrize(("every_s", "size"), [(600, 100), (1800, 300), (3600, 600)])
-def test_pauses_between_batches_are_no_outage_and_a_missing_batch_is_an_outage(
+def test_pauses_between_batches_are_not_an_outage_and_a_missing_batch_is_an_outage(
     every_s: float, size: int
 ) -> None:
     # on a first day fine panes say nothing of silences over twenty minutes

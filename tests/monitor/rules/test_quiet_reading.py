@@ -88,7 +88,7 @@ def sparse_calls(seed: int, days: float) -> list[tuple[float, bytes]]:
 
 
 @pytest.mark.parametrize(("seed", "days"), [(1, 8), (2, 2)])
-def test_a_kept_reading_equals_a_new_one_at_every_edge(monkeypatch, seed, days):
+def test_a_cached_reading_equals_a_new_reading_at_every_edge(monkeypatch, seed, days):
     comparison = Comparison(monkeypatch)
     watch = Watch(Config.model_validate(CONFIG))
     start_us = int(NINE.timestamp() * 1e6)

@@ -136,7 +136,7 @@ def test_an_evaluator_without_applicable_responses_is_not_silent(world, fields):
     assert world.findings == []
 
 
-def test_an_evaluator_that_never_judged_a_feature_is_not_silent_there(world):
+def test_an_evaluator_that_never_judged_a_feature_is_not_silent_for_it(world):
     world.pass_minutes(90, ("answer", 40, NO_REASON), ("search", 40, WELL))
     assert world.findings == []
 

@@ -100,7 +100,7 @@ def test_seven_days_without_ok_restart_the_reading_as_failures_only() -> None:
     assert counted[-1] == (6, 1)
 
 
-def test_a_failed_call_without_an_outcome_stays_unknown() -> None:
+def test_a_failed_call_without_an_outcome_remains_unknown() -> None:
     records = records_of(600, sixtieth) + [
         FileRecord(
             record.value.replace(b'"feature": "f"', b'"feature": "f", "error_type": "Timeout"'), 1000 + nth

@@ -104,7 +104,7 @@ def test_the_share_of_successes_mirrors_the_share_of_failures(counts, is_exact):
     assert inverted == Estimate(1 - plain.value, plain.n, 1 - plain.high, 1 - plain.low)
 
 
-def test_two_kept_errors_and_no_sampled_success_are_no_outage():
+def test_two_kept_errors_and_no_sampled_success_are_not_an_outage():
     rate, known = rate_of((1.0, 2, 2)), Units(100.0, 1.0)
     estimate = rate.estimate(1.96, known=known)
     assert estimate.n == pytest.approx(0.02)

@@ -174,7 +174,7 @@ def test_a_new_model_is_reported_during_another_drift() -> None:
     assert "response_model=m-0613" in {item["evidence"]["metric"] for item in shown["incidents"]}
 
 
-def test_a_change_of_the_requested_model_is_no_drift() -> None:
+def test_a_change_of_the_requested_model_is_not_a_drift() -> None:
     def fields(_: int, minute: float) -> dict[str, Any]:
         name = "m" if minute < 40 else "n"
         return {"model": name, "response_model": f"{name}-2026", "provider": "one" if minute < 40 else "two"}

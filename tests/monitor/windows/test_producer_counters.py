@@ -158,7 +158,7 @@ def test_each_producer_has_its_own_sequence_and_events_without_number_change_not
     assert watch_of(values[1:9] + values[12:]).partition_state.features[ANSWER].missing == 3
 
 
-def test_a_lost_meter_loses_nothing() -> None:
+def test_a_lost_meter_loses_no_counts() -> None:
     meters = [
         meter(10 * second, counts=(100 * second, 10 * second, 9 * second, second)) for second in range(1, 30)
     ]

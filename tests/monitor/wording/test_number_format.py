@@ -164,7 +164,7 @@ def test_values_that_differ_in_their_last_bit_read_differently() -> None:
     ],
 )
 @given(data=st.data())
-def test_a_sentence_never_rounds_its_own_change_away(metric: str, data: st.DataObject) -> None:
+def test_a_described_change_is_never_rounded_to_equality(metric: str, data: st.DataObject) -> None:
     is_share = metric.endswith("_rate") or "=" in metric
     value, before = data.draw(
         neighbours(SHARES).filter(lambda pair: max(pair) <= 1) if is_share else neighbours(FIGURES)

@@ -332,7 +332,7 @@ def test_secrets_in_links_come_from_the_environment_unchanged(tmp_path: Path) ->
     assert config.http.token.get_secret_value() == "0123456789012345"
 
 
-def test_an_invalid_yaml_line_is_named_and_not_shown(tmp_path: Path) -> None:
+def test_an_invalid_yaml_line_is_reported_by_number_and_not_shown(tmp_path: Path) -> None:
     (reported,) = faults(tmp_path, "kafka:\n  security: {password: geheim, ca_file: [}\n")
     assert "not YAML: line 2, column" in reported
     assert "geheim" not in reported

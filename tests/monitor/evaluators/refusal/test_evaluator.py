@@ -233,7 +233,7 @@ def test_an_answer_passes(text, response):
         "Dabei kann ich nicht helfen.",
     ],
 )
-def test_a_refusal_phrase_in_the_middle_of_a_long_answer_is_no_refusal(phrase, response):
+def test_a_refusal_phrase_in_the_middle_of_a_long_answer_is_not_a_refusal(phrase, response):
     assert verdict_of(f"{LONG} {phrase} {LONG}", response).state is State.PASSED
 
 
