@@ -78,7 +78,7 @@ def likely_causes(
     evidence = [measured for incident in firing for measured in _measured(incident.evidence)]
     causes = [_rollout_text(rollout, started_us) for rollout in rollouts]
     causes += _named(evidence, {rollout.name for rollout in rollouts if rollout.kind == ANSWERING})
-    if any(_signals_provider_fault(one.metric) for one in evidence):
+    if any(_signals_provider_fault(finding.metric) for finding in evidence):
         causes += _errors(feature, started_us, edge_us)
     return [sanitize(cause, CHARS) for cause in causes[:MOST]]
 
@@ -122,7 +122,7 @@ def _named(evidence: list[Evidence | Finding], served: Collection[str]) -> Itera
 
     ``served``: answering models that are already named as new.
     """
-    risen = {_statistic(one.metric) for one in evidence if _rose(one)}
+    risen = {_statistic(finding.metric) for finding in evidence if _rose(finding)}
     longer = [text for name, text in _LONGER if name in risen]
     has_tool_calls = "tool_calls" in risen
     if longer and (has_tool_calls or any(_signals_loop(name) for name in risen)):
@@ -132,12 +132,12 @@ def _named(evidence: list[Evidence | Finding], served: Collection[str]) -> Itera
             else "more answers that repeat themselves or match another known failure"
         )
         yield f"a loop or an injection: {' and '.join(longer)} became longer, with {beside}"
-    for one in evidence:
-        name, _, label = one.metric.partition("=")
-        if name == "response_model" and one.test == "never_seen" and label not in served:
+    for finding in evidence:
+        name, _, label = finding.metric.partition("=")
+        if name == "response_model" and finding.test == "never_seen" and label not in served:
             yield _served(label)
             break
-    if any(_took_over(one) for one in evidence):
+    if any(_took_over(finding) for finding in evidence):
         yield "a fallback has taken over from the first choice"
 
 
@@ -163,18 +163,24 @@ def _statistic(metric: str) -> str:
     return metric.partition("=")[0].rpartition(".")[0] or metric
 
 
-def _rose(one: Evidence | Finding) -> bool:
-    if one.value is None:
+def _rose(finding: Evidence | Finding) -> bool:
+    if finding.value is None:
         return False
-    return one.above is not None or (one.reference is not None and one.value > MORE * one.reference)
+    return finding.above is not None or (
+        finding.reference is not None and finding.value > MORE * finding.reference
+    )
 
 
-def _took_over(one: Evidence | Finding) -> bool:
-    """Whether a fallback answers more calls than before."""
-    name, _, label = one.metric.partition("=")
-    if name not in _FIRST_CHOICE or one.value is None or one.reference is None:
+def _took_over(finding: Evidence | Finding) -> bool:
+    """Return whether a fallback answers more calls than before."""
+    name, _, label = finding.metric.partition("=")
+    if name not in _FIRST_CHOICE or finding.value is None or finding.reference is None:
         return False
-    return one.value < one.reference if label == _FIRST_CHOICE[name] else one.value > one.reference
+    return (
+        finding.value < finding.reference
+        if label == _FIRST_CHOICE[name]
+        else finding.value > finding.reference
+    )
 
 
 def _errors(feature: FeatureState, started_us: int, edge_us: int) -> Iterator[str]:

@@ -91,7 +91,7 @@ def recent_rollouts(
         )
     ]
     often = Counter(rollout.kind for rollout in recent)
-    found = [
+    rollouts = [
         rollout
         for rollout in recent
         if often[rollout.kind] <= OFTEN
@@ -105,13 +105,13 @@ def recent_rollouts(
     # a new requested model answers by its own name
     requested = {rollout.name for rollout in recent if rollout.kind == "model"}
     suspects = [segment for segment in affected if segment.key.model not in requested]
-    found += _in_panes(ANSWERING, suspects, episode)
+    rollouts += _in_panes(ANSWERING, suspects, episode)
     if not any(
         name == PANED[SERVICE_VERSION] and value for key in feature.segments for name, value in key.dimensions
     ):
         deployed = _in_panes(SERVICE_VERSION, affected, episode)
-        found += deployed if len(deployed) <= OFTEN else []
-    return sorted(found, key=_likeliest)
+        rollouts += deployed if len(deployed) <= OFTEN else []
+    return sorted(rollouts, key=_likeliest)
 
 
 def _likeliest(rollout: Rollout) -> tuple[int, int, str]:
@@ -154,8 +154,8 @@ def _is_shortly_before(rollout: Rollout, episode: _Episode) -> bool:
 
 
 def _may_be_cause(rollout: Rollout, segments: list[SegmentSeries], episode: _Episode) -> bool:
-    """Whether the new has enough of what is worse; where its failures can be told from those of the old,
-    whether it fails more.
+    """Return whether the new version has enough failing calls and, where its failures can be distinguished
+    from those of the old version, fails more.
     """
     if not episode.is_of_feature:  # only segments fire: the new must be one of them
         return any(_fires_in(segment, episode.firing) for segment in segments)

@@ -257,8 +257,8 @@ class Baseline:
         )
 
 
-def _added(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
-    return round(one[0] + other[0], 4), round(one[1] + other[1], 4)
+def _added(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
+    return round(first[0] + second[0], 4), round(first[1] + second[1], 4)
 
 
 def _count_units(rate: Rate, units: Units) -> tuple[float, float, list[WeightClass] | None]:

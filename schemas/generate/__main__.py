@@ -68,11 +68,11 @@ def _unwrap_descriptions(schema: Any) -> None:
 def _null_is_absent(schema: dict[str, Any]) -> None:
     """The models read ``null`` in an optional field as absent; so does the schema."""
     required = set(schema.get("required", ()))
-    for name, one in schema["properties"].items():
-        if name in required or {"type": "null"} in one.get("anyOf", ()):
+    for name, field in schema["properties"].items():
+        if name in required or {"type": "null"} in field.get("anyOf", ()):
             continue
-        kept = {key: one.pop(key) for key in ("description", "default") if key in one}
-        schema["properties"][name] = {"anyOf": [one, {"type": "null"}], **kept}
+        kept = {key: field.pop(key) for key in ("description", "default") if key in field}
+        schema["properties"][name] = {"anyOf": [field, {"type": "null"}], **kept}
 
 
 def generated() -> dict[Path, str]:
@@ -94,8 +94,8 @@ def stale(root: Path = ROOT) -> list[Path]:
 
 def _leftover(root: Path) -> list[Path]:
     files = generated()
-    found = (path.relative_to(root) for path in (root / "schemas/json").glob("*.json"))
-    return [path for path in found if path not in files]
+    paths = (path.relative_to(root) for path in (root / "schemas/json").glob("*.json"))
+    return [path for path in paths if path not in files]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -53,7 +53,7 @@ def type_text(schema: dict[str, Any]) -> str:
     ('integer, ≥ 0', '`a`, `b`', 'time')
     """
     if "anyOf" in schema:
-        return type_text(next(one for one in schema["anyOf"] if one.get("type") != "null"))
+        return type_text(next(option for option in schema["anyOf"] if option.get("type") != "null"))
     if "const" in schema:
         return f"`{schema['const']}`"
     if "enum" in schema:
