@@ -114,8 +114,7 @@ def reading(
     oldest_us = None if cleared_us is None else cleared_us - round(rule.window_s * 1e6)
     if oldest_us is not None and edge_us - oldest_us > FINE_US:
         oldest_us = -(-oldest_us // HOUR_US) * HOUR_US
-    shown, counted, state, back = figures.NOTHING, 0, "unknown", None
-    evidence: dict[str, Any] = {}
+    shown, counted, read, back = figures.NOTHING, 0, "unknown", None
     for window_s in (rule.window_s, *(step for step in LADDER_S if step > rule.window_s)):
         start_us = edge_us - round(window_s * 1e6)
         start_us = start_us if oldest_us is None else max(oldest_us, start_us)
@@ -124,18 +123,17 @@ def reading(
         classes = series.sum(rule.on, window_s, start_us, edge_us)
         # a longer window without more events gives the same reading
         if (more := sum(n for n, _ in classes.values())) > counted:
-            counted, shown = (
-                more,
-                figures.decided(figures.coarse_rate(classes), rule.z, rule.on in figures.SUCCESSES, units),
-            )
-        state = _state(rule, shown, classes)
-        evidence = _evidence(rule, shown, classes, window_s, units)
+            counted = more
+            shown = figures.decided(figures.coarse_rate(classes), rule.z, rule.on in figures.SUCCESSES, units)
+            read = _state(rule, shown, classes)
+        state = read
         if state == "breach" or shown.n >= rule.min_events - 1e-6:
             break
         if back is None and state == "good" and firing is not None and _odds(rule, shown, classes, firing):
-            back = evidence
+            back = _evidence(rule, shown, classes, window_s, units)
         if window_s < WEEK_S or born_us > edge_us - round(WEEK_S * 1e6):
             state = "unknown"
+    evidence = _evidence(rule, shown, classes, window_s, units)
     if back is not None and evidence["window_s"] > 7200:
         return "good", back
     return state, evidence
