@@ -24,7 +24,10 @@ from tests.monitor.restarted_watch import run_watch
 from tests.tiers import examples
 
 MINUTE_US, DAY_MINUTES = 60_000_000, 24 * 60
-COARSE = Config.model_validate({"time": {"pane": "10m"}})  # fewer edges, for scenes of days
+# Changes are detected without rules, and reading rules takes most of the time of a scene.
+NO_RULES: dict[str, Any] = {"default_rules": False, "no_data": {"severity": None}}
+QUIET = Config.model_validate(NO_RULES)
+COARSE = Config.model_validate(NO_RULES | {"time": {"pane": "10m"}})  # fewer edges, for scenes of days
 Of = Callable[[float, random.Random], dict[str, Any]]
 
 
@@ -43,7 +46,7 @@ def change_records(
     values: list[bytes], every: int | None = None, config: Config | None = None, now_us: int | None = None
 ) -> list[bytes]:
     """Return the change records; ``every``: restart the watch after this many minutes."""
-    outputs = run_watch(values, 5000 if every is None else 20, every, config, now_us)
+    outputs = run_watch(values, 5000 if every is None else 20, every, config or QUIET, now_us)
     return [value for topic, value in outputs if topic == "alerts" and b'"record":"change"' in value]
 
 
@@ -95,7 +98,8 @@ def test_a_new_prompt_version_is_reported_once_with_its_predecessor_and_time() -
 )
 def test_each_kind_of_change_is_reported(fields_of: Of, change: tuple[str, str, str]) -> None:
     assert changes_of(
-        scene(fields_of), config=Config.model_validate({"features": [{"dimensions": ["service_version"]}]})
+        scene(fields_of),
+        config=Config.model_validate(NO_RULES | {"features": [{"dimensions": ["service_version"]}]}),
     ) == [change]
 
 
@@ -143,7 +147,7 @@ def test_continuously_changing_versions_are_rarely_reported_and_barely_stored() 
         lambda m, rng: {"prompt_version": f"v{m // 3:.0f}", "response_model": f"m{m // 3:.0f}"}, 4 * 60, 5
     )
     assert len(changes_of(values)) <= 2 * changes_module.OFTEN
-    watch = Watch(Config())
+    watch = Watch(QUIET)
     watch.apply([FileRecord(value, nth) for nth, value in enumerate(values)])
     (feature,) = watch.partition_state.features.values()
     assert 0 < len(feature.decided_changes) <= changes_module.DECIDED
@@ -159,7 +163,7 @@ def test_a_feature_with_more_segments_than_the_cap_reports_no_versions() -> None
     assert (
         changes_of(
             scene(fields_of, a_minute=40),
-            config=Config.model_validate({"features": [{"dimensions": ["user"]}]}),
+            config=Config.model_validate(NO_RULES | {"features": [{"dimensions": ["user"]}]}),
         )
         == []
     )
