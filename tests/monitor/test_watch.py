@@ -22,6 +22,8 @@ from tests.monitor.event_values import NINE, event
 from tests.tiers import examples
 
 HOUR_S = 3600.0
+# For laws of windows and counts: reading rules takes most of the time of a watch.
+QUIET = Config.model_validate({"default_rules": False, "no_data": {"severity": None}})
 
 
 def records_of(values: list[bytes]) -> list[FileRecord]:
@@ -173,7 +175,7 @@ def test_every_written_record_matches_its_schema(values: list[bytes]) -> None:
 @settings(max_examples=examples(1 / 4))
 @given(logs())
 def test_every_event_is_in_a_window_expired_or_a_dead_letter(values: list[bytes]) -> None:
-    watch, records, out = Watch(Config()), records_of(values), Outputs()
+    watch, records, out = Watch(QUIET), records_of(values), Outputs()
     out.extend(watch.apply(records))
     out.extend(watch.finish())
     written = [(topic, json.loads(message.value)) for topic, message in out.order]
@@ -240,7 +242,7 @@ def test_windows_equal_an_independent_count() -> None:
                 event_id=str(nth),
             )
         )
-    windows = last_windows(run(values), "segment")
+    windows = last_windows(run(values, QUIET), "segment")
     expected = oracle(values)
     assert windows.keys() == expected.keys()
     for key, window in windows.items():
@@ -261,7 +263,7 @@ def test_windows_equal_an_independent_count() -> None:
 
 def test_the_feature_is_the_sum_of_its_segments() -> None:
     values = [event(second, model="ab"[second % 2], output_tokens=second) for second in range(300)]
-    written = run(values)
+    written = run(values, QUIET)
     for (*_, start), whole in last_windows(written).items():
         parts = [
             window
@@ -400,7 +402,7 @@ def test_a_jump_of_a_week_evaluates_few_edges_and_resolves_open_incidents() -> N
 
 def test_segments_above_the_cap_are_counted_in_other() -> None:
     values = [event(nth * 0.05, variant=f"v{nth}", event_id=str(nth)) for nth in range(600)]
-    watch = Watch(Config())
+    watch = Watch(QUIET)
     watch.apply(records_of(values))
     (feature,) = watch.partition_state.features.values()
     assert len(feature.segments) <= 201
@@ -411,7 +413,7 @@ def test_segments_above_the_cap_are_counted_in_other() -> None:
 
 def test_old_panes_are_rolled_up_into_hours_with_the_same_counts() -> None:
     values = [event(minute * 60.0, output_tokens=minute) for minute in range(6 * 60)]
-    watch = Watch(Config())
+    watch = Watch(QUIET)
     watch.apply(records_of(values))
     state = dict(watch.changed())
     (segment,) = next(iter(watch.partition_state.features.values())).segments.values()
@@ -428,7 +430,7 @@ def test_roll_ups_beyond_the_size_of_a_checkpoint_are_spread_over_edges(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("monitor.alerts.pane_close.ROLL_UPS", 2)
-    watch = Watch(Config())
+    watch = Watch(QUIET)
     watch.apply(records_of([event(nth * 0.1, model=f"m{nth % 9}", output_tokens=nth) for nth in range(900)]))
     rolled_up = []
     for minute in range(178, 190):
