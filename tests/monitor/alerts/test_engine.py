@@ -211,7 +211,8 @@ def test_an_unknown_reading_neither_fires_nor_clears_until_the_feature_was_silen
 
 
 def test_a_resolved_outage_does_not_fire_again_when_traffic_decreases() -> None:
-    busy, thin = traffic(40, failing=(10, 20)), traffic(20 * 60, a_minute=1, start=40 * MINUTE)
+    # of the thin traffic two hours have the events that a rule needs; the outage leaves them in the third
+    busy, thin = traffic(40, failing=(10, 20)), traffic(6 * 60, a_minute=1, start=40 * MINUTE)
     assert transitions(run(busy + thin), "error-rate") == [
         ("pending", "09:11"),
         ("firing", "09:12"),
@@ -322,10 +323,13 @@ def test_one_fault_that_breaches_many_rules_and_segments_is_one_episode() -> Non
 
 def test_an_episode_of_hundreds_of_incidents_fits_into_a_record_and_ends_with_the_last_incident() -> None:
     values = []
-    for nth in range(150 * 60 * 10):
-        minute = nth / (150 * 60) * 3
+    variants, a_minute = 110, 12  # of each variant: 60 events in a window, and rules need 50
+    for nth in range(variants * a_minute * 30):
+        minute = nth / (variants * a_minute)
         values.append(
-            event(minute * 60, variant=f"v{nth % 150}", error_type="timeout" if 10 < minute < 20 else None)
+            event(
+                minute * 60, variant=f"v{nth % variants}", error_type="timeout" if 10 < minute < 20 else None
+            )
         )
     rules = [
         {"name": f"e{nth}", "on": "error_rate", "above": 0.1 + nth / 100, "keep_firing_for": 0}
@@ -452,8 +456,11 @@ def test_an_incident_of_a_vanished_segment_resolves_while_its_feature_is_active(
 # -----------------------------------------------------------------------------------------------------------
 
 
-def other(minutes: float, start: float = 0) -> list[bytes]:
-    return [event(start + nth * 10, service="other", feature="alive") for nth in range(round(minutes * 6))]
+def other(minutes: float, start: float = 0, a_minute: float = 6) -> list[bytes]:
+    return [
+        event(start + nth * 60 / a_minute, service="other", feature="alive")
+        for nth in range(round(minutes * a_minute))
+    ]
 
 
 def in_order(*logs: list[bytes]) -> list[bytes]:
@@ -471,7 +478,7 @@ def test_no_data_of_a_busy_feature_pages_within_its_window_and_resolves_when_tra
 
 @pytest.mark.long_form
 def test_a_feature_that_was_switched_off_pages_once_and_is_dropped_after_a_day() -> None:
-    records = run(in_order(traffic(60, a_minute=100), other(50 * 60)), LONG)
+    records = run(in_order(traffic(60, a_minute=100), other(50 * 60, a_minute=0.5)), LONG)
     silent = [
         record for record in records if record.get("rule") == "no-data" and record["feature"] == "answer"
     ]

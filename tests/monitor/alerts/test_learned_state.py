@@ -60,7 +60,7 @@ def test_restart_in_the_middle_of_incidents_changes_nothing(
     monkeypatch.setattr(
         "monitor.windows.feature_series.MAX_SEGMENTS", 6
     )  # so that segments leave for `other`
-    values = troubled(190, 20, variants=12)
+    values = troubled(165, 20, variants=12)
     whole = run_watch(values, 5000, None)
     assert rules_that(whole, "firing") >= {"drift", "pass-rate-fell", "failures-rose", "error-rate"}
     assert rules_that(whole, "resolved") >= {"pass-rate-fell", "failures-rose", "error-rate"}
@@ -68,7 +68,7 @@ def test_restart_in_the_middle_of_incidents_changes_nothing(
 
 
 def test_a_young_reference_of_low_traffic_is_the_same_after_a_restart() -> None:
-    values = [value for nth, value in enumerate(troubled(300, 3, variants=1)) if nth % 2 or nth > 400]
+    values = [value for nth, value in enumerate(troubled(220, 4, variants=1)) if nth % 2 or nth > 400]
     whole = run_watch(values, 5000, None)
     assert run_watch(values, 50, 25) == whole
 

@@ -14,7 +14,7 @@ HOUR = 3600
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
-def traffic(call, until, *, fails=(), longer_from=None, a_minute=60):
+def traffic(call, until, *, fails=(), longer_from=None, a_minute=30):
     """Calls of a feature: ``fails`` are spans of seconds in which most fail; from ``longer_from`` on answers
     take three times the tokens.
     """

@@ -8,6 +8,8 @@ import random
 
 import pytest
 
+from tests.tiers import by_profile
+
 MINUTE, HOUR, DAY = 60, 3600, 86_400
 REFUSAL = "I'm sorry, but I can't help with that."
 ANSWERS = (
@@ -128,11 +130,13 @@ def test_an_incident_that_was_only_pending_before_it_fired_ends_as_usual(make_wo
     assert states[-1][1] <= 30 * MINUTE
 
 
+@pytest.mark.long_form
 def test_three_events_an_hour_with_a_daily_failure_do_not_page(make_world, call):
     world = make_world()
+    days = by_profile(2, 3)
     world.run(
-        [call(nth * 1200.0, error_type="timeout" if nth % 72 == 40 else None) for nth in range(3 * 72)],
-        3 * DAY,
+        [call(nth * 1200.0, error_type="timeout" if nth % 72 == 40 else None) for nth in range(days * 72)],
+        days * DAY,
     )
     assert world.pagerduty.received == []
 
@@ -184,7 +188,8 @@ def after_three_hours(make_world, calls):
     return make
 
 
-@pytest.mark.parametrize("bundle", [300, 1000, 100_000])
+@pytest.mark.long_form
+@pytest.mark.parametrize("bundle", by_profile([300, 100_000], [300, 1000, 100_000]))
 def test_an_outage_within_worker_downtime_is_one_note_and_no_page(after_three_hours, bundle):
     world = after_three_hours(130, bundle)
     assert [(second, kind) for second, kind, _ in world.pagerduty.received] == [(4 * HOUR, "note")]
@@ -271,10 +276,10 @@ def test_an_incident_whose_episode_was_dropped_is_sent_again_only_if_it_still_fi
 
 def test_episodes_of_a_failing_feature_that_was_switched_off_end_once_after_a_day(make_world, calls):
     world = make_world({"default_rules": False, "rules": [ERRORS | {"level": "feature"}]})
-    world.run(calls(0, 8 * 1440, 0.25, between(8 * 1440 - 1600, 8 * 1440)), 9 * DAY + 10 * MINUTE)
+    world.run(calls(0, 3 * 1440, 0.25, between(3 * 1440 - 1600, 3 * 1440)), 4 * DAY + 10 * MINUTE)
     silent = world.transitions("no-data")
     assert [state for state, _ in silent] == ["firing", "resolved"]
-    assert silent[1][1] == 9 * DAY - 3 * MINUTE  # a day after the edge of its last call
+    assert silent[1][1] == 4 * DAY - 3 * MINUTE  # a day after the edge of its last call
     assert world.transitions("e")[1:] == [("resolved", silent[1][1])]
     assert world.pagerduty.open == {}
     assert len(world.times_of("page")) == 1

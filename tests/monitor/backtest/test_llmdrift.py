@@ -117,7 +117,8 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize("offset", [0, 7, 25, 31, 50])
+@pytest.mark.long_form
+@pytest.mark.parametrize("offset", by_profile([7, 50], [0, 7, 25, 31, 50]))
 @pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])
 def test_the_default_configuration_opens_an_episode_within_100_answers_and_one_pane_of_the_change(
     name: str, offset: int
@@ -146,7 +147,7 @@ def test_the_default_configuration_opens_an_episode_within_100_answers_and_one_p
 @pytest.mark.parametrize("name", ["OPINIONQA", "PRIME_FULL"])
 def test_march_followed_by_shuffled_march_opens_no_episode_and_no_warning(name: str) -> None:
     rows = rows_of(name, MARCH)
-    for seed in range(by_profile(10, 100)):
+    for seed in range(by_profile(5, 100)):  # five see false alarms of 45 % with 95 %, 100 of 3 %
         first, second = list(rows), list(rows)
         random.Random(seed).shuffle(first)
         random.Random(1000 + seed).shuffle(second)

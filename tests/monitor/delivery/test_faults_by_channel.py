@@ -21,7 +21,7 @@ from tests.monitor.delivery.outbox_core import OutboxCore
 from tests.tiers import by_profile
 
 SECOND, MINUTE = 1_000_000, 60_000_000
-STEP_S = 2  # between two looks of the shell
+STEP_S = 5  # between two looks of the shell
 DEAD_S = 3870  # a little over an hour: what ended at once has been over for an hour when it is sent
 CONFIG = Config.model_validate({"channels": SETTINGS})
 CHANNELS = CONFIG.channels.names()
