@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from agents.demo import main
+from tests.tiers import by_profile
 
 ROOT = Path(__file__).parents[3]
 pytest.importorskip("confluent_kafka")
@@ -53,7 +54,10 @@ def test_the_fault_is_paged_once_and_resolved_and_no_files_remain(demo, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.long_form
+@pytest.mark.parametrize(
+    "number", by_profile([signal.SIGINT, signal.SIGTERM], [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+)  # one handler serves both of the last
 def test_an_interrupted_demo_stops_its_worker_and_cleans_up(demo, tmp_path, number):
     process = demo()
     for line in process.stdout:

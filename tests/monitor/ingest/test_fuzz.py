@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.seeds(1, nightly=4)
 def test_every_input_is_counted_or_a_dead_letter_with_its_reason(seed):
     spec = importlib.util.spec_from_file_location("fuzz", Path(__file__).parents[2] / "fuzz.py")
     fuzz = importlib.util.module_from_spec(spec)

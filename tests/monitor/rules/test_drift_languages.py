@@ -28,7 +28,11 @@ FRENCH = (
     "Ouvrez les paramètres, puis cliquez sur Commandes et Retour.",
 )
 ON_LANGUAGES = Config.model_validate(
-    {"drift": [{"name": "drift", "on": ["input_language", "output_language"]}]}
+    {
+        "default_rules": False,
+        "no_data": {"severity": None},
+        "drift": [{"name": "drift", "on": ["input_language", "output_language"]}],
+    }
 )
 
 
@@ -88,7 +92,7 @@ def test_a_stable_mix_of_languages_is_not_a_finding(seed: int) -> None:
             "output": rng.choice(ENGLISH if rng.random() < 0.8 else FRENCH),
         }
 
-    assert firing_transitions(240, fields) == []
+    assert firing_transitions(240, fields, ON_LANGUAGES) == []
 
 
 @pytest.mark.parametrize(("minutes", "expected"), [(4, False), (5, True)])
