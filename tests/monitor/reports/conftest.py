@@ -31,9 +31,9 @@ def week() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def hours(week: ModuleType) -> list[dict[str, Any]]:
-    """Three hours of two features, one of which fails for twenty minutes."""
+    """Two hours of two features, one of which fails for twenty minutes."""
     troubles = (week.Trouble("support-bot/answer", 1, 1.35, "errors", 0.5),)
-    return list(week.events(3, 20, ("support-bot/answer", "search/rerank"), seed=3, troubles=troubles))
+    return list(week.events(2, 20, ("support-bot/answer", "search/rerank"), seed=3, troubles=troubles))
 
 
 @pytest.fixture(scope="session")

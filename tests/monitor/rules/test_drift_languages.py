@@ -82,7 +82,7 @@ def test_texts_that_change_from_english_to_french_are_a_finding_that_names_the_l
         assert "was English 100 %" in measure(Evidence.model_validate(finding))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.seeds(2, nightly=6)
 def test_a_stable_mix_of_languages_is_not_a_finding(seed: int) -> None:
     rng = random.Random(seed)
 

@@ -79,7 +79,7 @@ def test_the_page_is_valid_html_without_external_references(
 
 
 def test_the_headline_counts_pages_tickets_time_and_features(trial):
-    assert "<h1>1 page, 0 tickets in 3 h of 2 features</h1>" in render_page(trial)
+    assert "<h1>1 page, 0 tickets in 2 h of 2 features</h1>" in render_page(trial)
 
 
 def test_an_episode_is_in_the_table_with_its_interval_and_shaded_in_every_plot_of_its_feature(
