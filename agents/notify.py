@@ -126,8 +126,8 @@ async def _send_life_signs(switch: DeadMansSwitch, session: aiohttp.ClientSessio
 
 async def _send_ping(switch: DeadMansSwitch, ping: Ping, session: aiohttp.ClientSession) -> None:
     try:
-        status, _, body = await post(ping.request, session)
-        arrived = status is not None and 200 <= status < 300
+        status, headers, body = await post(ping.request, session)
+        arrived = switch.is_arrived(ping, status, headers, body)
         answer = (
             f"answered {status}" if status is not None else body.decode("utf-8", "replace").partition(":")[0]
         )
@@ -189,8 +189,10 @@ def record(outbox: Outbox, partition: Partition, step: Step | ChangeStep, result
             outbox.delivered(step, wall_clock_us())
             partition.add(Outputs())
             log.info("%s delivered", step.label)
-        case Retry(reason, after_s, hold):
-            wait_s = outbox.failed(step, wall_clock_us(), random.random(), after_s, hold, reason)
+        case Retry(reason, after_s, hold, unexpected):
+            wait_s = outbox.failed(
+                step, wall_clock_us(), random.random(), after_s, hold, reason, unexpected=unexpected
+            )
             partition.add(Outputs())
             log.warning("%s failed, again in %.1f s: %s", step.label, wait_s, reason)
         case Permanent(reason):

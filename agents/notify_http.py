@@ -53,11 +53,19 @@ async def post(request: Request, session: aiohttp.ClientSession) -> Answer:
         async with session.request(
             request.method, request.url, data=body, headers=headers, allow_redirects=False, timeout=timeout
         ) as response:
-            return response.status, dict(response.headers), await response.content.read(ANSWER_BYTES)
+            return response.status, dict(response.headers), await _beginning(response.content)
     except TimeoutError:
         return None, {}, f"no answer within {request.timeout_s:g} s".encode()
     except (aiohttp.ClientError, OSError, ValueError) as error:
         return None, {}, f"{type(error).__name__}: {error}".encode("utf-8", "replace")
+
+
+async def _beginning(content: aiohttp.StreamReader) -> bytes:
+    """Read the first ``ANSWER_BYTES`` of a body; one read may return less."""
+    body = b""
+    while len(body) < ANSWER_BYTES and (part := await content.read(ANSWER_BYTES - len(body))):
+        body += part
+    return body
 
 
 async def _print(request: Request) -> Answer:

@@ -66,7 +66,13 @@ class Notifier:
         for name in self._channels:
             breaker, (refused, why) = self.outbox.breaker(name), self.outbox.refusals(name)
             self._worker_alerts.check_channel(
-                name, breaker.open_since_us, breaker.reason, refused, why, now_us
+                name,
+                breaker.open_since_us,
+                breaker.reason,
+                refused,
+                why,
+                now_us,
+                unexpected=breaker.unexpected_answer,
             )
         return self._worker_alerts.evaluate(now_us)
 

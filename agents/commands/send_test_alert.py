@@ -109,8 +109,9 @@ async def send(channel: Channel, step: Step, session: aiohttp.ClientSession, pat
     while True:
         times += 1
         result = await deliver(channel, step, session)
-        if not isinstance(result, Retry):
+        if _is_final(result):
             return Attempt(result, times)
+        assert isinstance(result, Retry)
         pause_s = max(BACKOFF.wait_s(times, jitter=0.0), result.after_s)
         if time.monotonic() + pause_s >= deadline:
             return Attempt(result, times)
@@ -131,7 +132,7 @@ async def attempt(
 
     try:
         opened = await send(channel, step("trigger"), session, patience_s)
-        if isinstance(opened.result, Permanent):
+        if _is_final(opened.result) and not isinstance(opened.result, Delivered):
             return False, _outcome(opened)
         # A trigger without an answer may have arrived all the same, and nothing else would resolve it.
         closed = await send(
@@ -157,9 +158,14 @@ async def attempt(
     return True, f"delivered and resolved: {key}, {urgency} urgency, {time.monotonic() - began_s:.1f} s"
 
 
+def _is_final(result: DeliveryResult) -> bool:
+    """Return whether trying again within a minute is of no use: a person has to correct the configuration."""
+    return not isinstance(result, Retry) or result.unexpected
+
+
 def _outcome(attempt_result: Attempt) -> str:
     match attempt_result.result:
-        case Permanent(reason):
+        case Permanent(reason) | Retry(reason, unexpected=True):
             return f"refused: {reason}"
         case Retry(reason):
             return (

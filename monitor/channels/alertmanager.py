@@ -17,6 +17,7 @@ from monitor.channels.interface import (
     Step,
     interpret_http,
     json_bytes,
+    json_or_none,
     required,
     without_secrets,
 )
@@ -102,8 +103,11 @@ class Alertmanager:
     def interpret(
         self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int
     ) -> DeliveryResult:
-        """Interpret an answer. 200: delivered. 429, 5xx and no answer: retry. 400: permanent."""
-        return without_secrets(interpret_http(status, headers, body, now_us), *self._secrets())
+        """Interpret an answer. 200 with an empty or JSON body: delivered. 400 with a JSON body: permanent.
+        Anything else: retry.
+        """
+        result = interpret_http(status, headers, body, now_us, accepted=_is_confirmation, refused=_is_refusal)
+        return without_secrets(result, *self._secrets())
 
     def _login(self) -> tuple[tuple[str, str], ...]:
         settings = self._settings
@@ -120,6 +124,17 @@ class Alertmanager:
             *sent,
             *((self._settings.password.get_secret_value(),) if self._settings.password is not None else ()),
         )
+
+
+def _is_confirmation(status: int, body: bytes) -> bool:
+    if status != 200 or not body.strip():
+        return status == 200
+    answer = json_or_none(body)
+    return answer is not None and not (isinstance(answer, dict) and answer.get("status") == "error")
+
+
+def _is_refusal(status: int, body: bytes) -> bool:
+    return status == 400 and json_or_none(body) is not None
 
 
 def labels(step: Step) -> dict[str, str]:

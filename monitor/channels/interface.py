@@ -5,7 +5,7 @@ sends.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -86,17 +86,20 @@ class Delivered(NamedTuple):
 
 
 class Retry(NamedTuple):
-    """Try again. ``after_s``: the shortest wait, seconds; ``hold``: the whole channel waits, not only this
-    episode.
+    """Try again.
+
+    ``after_s``: the shortest wait, seconds. ``hold``: the whole channel waits, not only this episode.
+    ``unexpected``: the answer is not the receiver's own, so address, login or proxy are wrong.
     """
 
     reason: str
     after_s: float = 0.0
     hold: bool = False
+    unexpected: bool = False
 
 
 class Permanent(NamedTuple):
-    """The receiver will never take this request."""
+    """The receiver read this request and will never take it."""
 
     reason: str
 
@@ -150,19 +153,46 @@ def required(settings: _Settings | None, name: str) -> _Settings:
     return settings
 
 
-def interpret_http(
-    status: int | None, headers: Mapping[str, str], body: bytes, now_us: int
-) -> DeliveryResult:
-    """Interpret an HTTP answer as most receivers mean it.
+def is_success(status: int, body: bytes) -> bool:
+    """Return whether an answer has any status 2xx."""
+    del body
+    return 200 <= status < 300
 
-    2xx: delivered. 408, 425, 429, 5xx and no answer: retry. All others: permanent.
+
+def is_refusal(status: int, body: bytes) -> bool:
+    """Return whether an answer has a status that is about the request itself: 400, 413 or 422."""
+    del body
+    return status in (400, 413, 422)
+
+
+def interpret_http(
+    status: int | None,
+    headers: Mapping[str, str],
+    body: bytes,
+    now_us: int,
+    *,
+    accepted: Callable[[int, bytes], bool] = is_success,
+    refused: Callable[[int, bytes], bool] = is_refusal,
+) -> DeliveryResult:
+    """Interpret an HTTP answer.
+
+    An outage (408, 425, 429, 5xx, no answer): retry. Any answer that neither accepts nor refuses the request,
+    like a redirect, 403, 404 or a login page: retry, and ``unexpected``.
+
+    Args:
+        status: HTTP status; None: there was no answer, and ``body`` says why.
+        headers: of the answer.
+        body: of the answer, or its beginning.
+        now_us: wall clock, microseconds since 1970.
+        accepted: whether a status and a body are how this receiver confirms a request.
+        refused: whether they are how it refuses a request for good.
 
     >>> interpret_http(503, {"Retry-After": "7"}, b"busy", 0)
-    Retry(reason='503: busy', after_s=7.0, hold=False)
-    >>> interpret_http(404, {}, b"", 0)
-    Permanent(reason='404')
+    Retry(reason='503: busy', after_s=7.0, hold=False, unexpected=False)
+    >>> interpret_http(404, {}, b"", 0).unexpected, interpret_http(400, {}, b"", 0)
+    (True, Permanent(reason='400'))
     """
-    if status is not None and 200 <= status < 300:
+    if status is not None and accepted(status, body):
         return Delivered()
     text = " ".join(body[:300].decode("utf-8", "replace").split())
     if status is None:
@@ -173,11 +203,25 @@ def interpret_http(
         return Retry(reason, 30.0 if after_s is None else after_s, hold=True)
     if status >= 500 or status in (408, 425):
         return Retry(reason, after_s or 0.0)
-    return Permanent(
-        f"{reason} (redirects are not followed: configure the address they lead to)"
-        if 300 <= status < 400
-        else reason
-    )
+    if refused(status, body):
+        return Permanent(reason)
+    return Retry(f"{reason} ({_remedy(status)})", after_s or 0.0, unexpected=True)
+
+
+def _remedy(status: int) -> str:
+    if status < 300:
+        return "not the receiver's confirmation: check the address and the proxy"
+    if status < 400:
+        return "redirects are not followed: configure the address they lead to"
+    return "check the address, the login and the proxy"
+
+
+def json_or_none(body: bytes) -> Any:
+    """Decode a body; None if it is no JSON."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def retry_after_s(headers: Mapping[str, str], now_us: int) -> float | None:

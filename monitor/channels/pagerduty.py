@@ -17,6 +17,7 @@ from monitor.channels.interface import (
     Step,
     interpret_http,
     json_bytes,
+    json_or_none,
     required,
     without_secrets,
 )
@@ -107,13 +108,18 @@ class PagerDuty:
     def interpret(
         self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int
     ) -> DeliveryResult:
-        """Interpret an answer. 202: delivered. 429, 5xx and no answer: retry. 400 and 403: permanent.
-
-        Only the older API throttled by 403.
+        """Interpret an answer. 202 with ``"status": "success"``: delivered. 400 with another ``status``:
+        permanent. Anything else: retry.
         """
-        return without_secrets(
-            interpret_http(status, headers, body, now_us), self._settings.routing_key.get_secret_value()
+        result = interpret_http(
+            status,
+            headers,
+            body,
+            now_us,
+            accepted=lambda status, body: status == 202 and _status_field(body) == "success",
+            refused=lambda status, body: status == 400 and _status_field(body) not in (None, "success"),
         )
+        return without_secrets(result, self._settings.routing_key.get_secret_value())
 
     def _episode_fields(self, step: Step) -> dict[str, Any]:
         episode, links = step.episode, links_of(step.episode, self._links)
@@ -140,6 +146,13 @@ class PagerDuty:
         if links:
             event["links"] = [{"href": href, "text": text} for text, href in links.items()]
         return event
+
+
+def _status_field(body: bytes) -> str | None:
+    """Return the field ``status`` of an answer; None: it is no answer of PagerDuty."""
+    answer = json_or_none(body)
+    status = answer.get("status") if isinstance(answer, dict) else None
+    return status if isinstance(status, str) else None
 
 
 def change_text(change: Change) -> str:

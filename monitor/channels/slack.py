@@ -14,10 +14,8 @@ from urllib.parse import urlsplit
 from monitor.channels.headline import headline
 from monitor.channels.interface import (
     CLIENT,
-    Delivered,
     DeliveryResult,
     Request,
-    Retry,
     Step,
     interpret_http,
     json_bytes,
@@ -34,6 +32,7 @@ FINDINGS, FINDING_CHARS, EXAMPLE_CHARS = 10, 700, 500
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _MENTION = re.compile(r"@(?=channel|here|everyone|group)", re.IGNORECASE)
+_ERROR_CODE = re.compile(rb"[a-z]+(_[a-z]+)+")  # as a webhook of Slack answers
 _NO_MENTION = "@\u2060"  # with an invisible word joiner
 
 
@@ -87,17 +86,18 @@ class Slack:
     ) -> DeliveryResult:
         """Interpret an answer.
 
-        `ok`: delivered. 429, 5xx and no answer: retry. 400 (`invalid_payload`), 403, 404 (`no_service`) and
-        410: permanent.
-
-        A 200 with another text comes from something in between, as the login page of a proxy, so Slack does
-        not have the message.
+        200 with ``ok`` or an empty body: delivered. 400 with an error code (``invalid_payload``): permanent.
+        Anything else, like 404 (``no_service``): retry.
         """
         url = self._settings.webhook_url.get_secret_value()
-        result = interpret_http(status, headers, body, now_us)
-        if isinstance(result, Delivered) and body.strip() not in (b"", b"ok"):
-            text = " ".join(body[:300].decode("utf-8", "replace").split())
-            result = Retry(f"{status}, but not Slack's ok: {text}")
+        result = interpret_http(
+            status,
+            headers,
+            body,
+            now_us,
+            accepted=lambda status, body: 200 <= status < 300 and body.strip() in (b"", b"ok"),
+            refused=lambda status, body: status == 400 and bool(_ERROR_CODE.fullmatch(body.strip())),
+        )
         path = urlsplit(url).path
         return without_secrets(result, url, path, path.removeprefix("/services/"), path.rsplit("/", 1)[-1])
 

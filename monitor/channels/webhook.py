@@ -59,7 +59,7 @@ class Webhook:
     def interpret(
         self, status: int | None, headers: Mapping[str, str], body: bytes, now_us: int
     ) -> DeliveryResult:
-        """Interpret an answer as ``interpret_http`` does."""
+        """Interpret an answer. Any 2xx: delivered. 400, 413 and 422: permanent. Anything else: retry."""
         settings = self._settings
         url = settings.url.get_secret_value()
         parts = urlsplit(url)

@@ -41,6 +41,8 @@ class CircuitBreaker:
         """When it opened, wall clock, microseconds since 1970; None while it is closed."""
         self.reason = ""
         """Why the last step failed."""
+        self.unexpected_answer: str | None = None
+        """An answer since the last success that was not the receiver's own; empty: none; None: not known yet."""
 
     def state(self, now_us: int) -> State:
         """Return what may go out now. ``now_us``: wall clock, microseconds since 1970."""
@@ -57,7 +59,8 @@ class CircuitBreaker:
 
     def answered(self) -> None:
         """Close: the receiver took a step, or refused it for good, so it is there."""
-        self._failures, self._next_untried_us, self.open_since_us, self.reason = 0, 0, None, ""
+        self._failures, self._next_untried_us, self.open_since_us = 0, 0, None
+        self.reason = self.unexpected_answer = ""
 
     def failed(self, now_us: int, jitter: float, after_s: float = 0.0, reason: str = "") -> float | None:
         """Count a failure; return the seconds until the next probe, or None while it is still closed.

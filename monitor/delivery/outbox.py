@@ -178,6 +178,8 @@ class Outbox:
         after_s: float = 0.0,
         hold: bool = False,
         reason: str = "",
+        *,
+        unexpected: bool = False,
     ) -> float:
         """Note that a step did not get through; return the seconds until it is due again: 1 s to 5 min,
         doubling, or ``after_s`` if that is longer. While the breaker is open: until the next probe, of
@@ -190,12 +192,14 @@ class Outbox:
             after_s: seconds that the receiver asked to be left alone.
             hold: whether the whole channel waits for that long. No change holds a channel.
             reason: why it failed.
+            unexpected: whether the answer was not the receiver's own.
         """
         if isinstance(step, ChangeStep):
             return self._changes.failed(step, now_us, jitter, after_s, reason)
         self._counts.add(step.channel, "retried")
-        lane = self._lane(step.channel)
-        return lane.failed(step.episode_id, now_us, jitter, after_s, hold=hold, reason=reason)
+        return self._lane(step.channel).failed(
+            step.episode_id, now_us, jitter, after_s, hold=hold, reason=reason, unexpected=unexpected
+        )
 
     def _answered(self, step: Step, outcome: Outcome, now_us: int) -> EpisodeDelivery | None:
         self.advance(now_us)

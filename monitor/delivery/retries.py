@@ -89,6 +89,7 @@ class RetryLane:
         *,
         hold: bool = False,
         reason: str = "",
+        unexpected: bool = False,
     ) -> float:
         """Note a failed attempt; return the seconds until the next of this step, or until the next probe of
         any while the breaker is open.
@@ -100,7 +101,10 @@ class RetryLane:
             after_s: the shortest wait that the receiver asked for, seconds.
             hold: whether the whole channel waits for that long.
             reason: why it failed.
+            unexpected: whether there was an answer that was not the receiver's own.
         """
+        if unexpected:
+            self.breaker.unexpected_answer = reason
         probe_s = self.breaker.failed(now_us, jitter, after_s, reason)
         failures = self._attempts.get(name, (0, 0))[0] + 1
         wait_s = probe_s or 0.0

@@ -6,12 +6,12 @@ Pure; the wall clock is an argument. Nothing is durable: the next owner of the a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 from monitor.channels.alertmanager import Alertmanager
-from monitor.channels.interface import CLIENT, Request
+from monitor.channels.interface import CLIENT, Delivered, Request, is_success
 from monitor.delivery.outbox import Outbox
 from monitor.protocol.metrics import Measure
 from monitor.self_health.finding_state import NAMED, TEXT_CHARS
@@ -93,6 +93,12 @@ class DeadMansSwitch:
         ]
         self._tried_us |= dict.fromkeys(ready, now_us)
         return [Ping(to, self._request(to, now_us)) for to in ready]
+
+    def is_arrived(self, ping: Ping, status: int | None, headers: Mapping[str, str], body: bytes) -> bool:
+        """Return whether an answer confirms a ping: of an address any 2xx, of Alertmanager its own answer."""
+        if ping.to == "alertmanager" and self._alertmanager is not None:
+            return isinstance(self._alertmanager.interpret(status, headers, body, 0), Delivered)
+        return status is not None and is_success(status, body)
 
     def sent(self, ping: Ping, now_us: int, *, arrived: bool) -> None:
         """Note whether a ping arrived. The next follows an interval later, also if it did not."""

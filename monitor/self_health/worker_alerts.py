@@ -68,7 +68,7 @@ class WorkerAlerts:
         part, looked_long_enough = str(heartbeat.partition), heartbeat.observed_s * 1e6 >= self._window_us
         self._add(MONITOR, part, findings, now_us)
         if looked_long_enough:
-            self._clear(MONITOR, part, findings, now_us)
+            self._clear(MONITOR, part, {finding.name for finding in findings}, now_us)
 
     def check_channel(
         self,
@@ -78,6 +78,8 @@ class WorkerAlerts:
         refused: int,
         refused_reason: str,
         now_us: int,
+        *,
+        unexpected: str | None = "",
     ) -> None:
         """Take the state of a channel.
 
@@ -88,8 +90,13 @@ class WorkerAlerts:
             refused: how many steps it has ever refused.
             refused_reason: why it refused the last.
             now_us: wall clock, microseconds since 1970.
+            unexpected: an answer since its last success that was not the receiver's own; empty: none; None:
+                not known yet, so what was reported before stays.
         """
         findings = []
+        if unexpected:
+            text = f"what answers {channel} is not its receiver: {unexpected}; pages wait and are tried again"
+            findings.append(Finding("unexpected-answer", "error", text, now_us))
         if open_since_us is not None and now_us - open_since_us >= self._window_us:
             text = f"{channel} takes nothing: {open_reason or 'no answer'}"
             findings.append(Finding("channel-down", "error", text, open_since_us))
@@ -98,10 +105,13 @@ class WorkerAlerts:
             self._refused[channel] = refused
             self._changed[_SEEN] = None
         if refused > previous:
-            text = f"{channel} refuses for good what it is told: {refused_reason}; it is in the dead letters"
+            text = f"{channel} refused a delivery for good: {refused_reason}; it is in the dead letters"
             findings.append(Finding("refused", "error", text, now_us))
         self._add(subject_of(channel), channel, findings, now_us)
-        self._clear(subject_of(channel), channel, findings, now_us)
+        kept = {finding.name for finding in findings} | (
+            {"unexpected-answer"} if unexpected is None else set()
+        )
+        self._clear(subject_of(channel), channel, kept, now_us)
 
     def evaluate(self, now_us: int) -> Outputs:
         """Evaluate all findings and return records for ``alerts``. Call it often, and only when all
@@ -139,7 +149,7 @@ class WorkerAlerts:
             findings = []
         self._add(MONITOR, _ALL, findings, now_us)
         if may_clear:
-            self._clear(MONITOR, _ALL, findings, now_us)
+            self._clear(MONITOR, _ALL, {finding.name for finding in findings}, now_us)
 
     def _check_heartbeats(self, now_us: int, *, may_add: bool) -> None:
         """Report partitions from which no heartbeat comes."""
@@ -166,11 +176,10 @@ class WorkerAlerts:
             state.add(part, Report(finding.severity, finding.since_us, finding.text, finding.value))
             self._changed[_key("finding", subject, finding.name)] = None
 
-    def _clear(self, subject: str, part: str, findings: Sequence[Finding], now_us: int) -> None:
-        """Clear all other findings of a part but the one about its heartbeats."""
-        names = {"no-heartbeat", *(finding.name for finding in findings)}
+    def _clear(self, subject: str, part: str, kept: set[str], now_us: int) -> None:
+        """Clear the findings of a part, except those named in ``kept`` and the one about its heartbeats."""
         for about, name in list(self._findings):
-            if about == subject and name not in names:
+            if about == subject and name not in {"no-heartbeat", *kept}:
                 self._clear_finding(subject, name, part, now_us)
 
     def _clear_finding(self, subject: str, name: str, part: str, now_us: int) -> None:

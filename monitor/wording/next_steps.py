@@ -89,6 +89,9 @@ _SELF_HEALTH_NEXT_STEPS = {
     "wrong-partition": "Configure producers to use the partitioner of softfail: docs/producer.md.",
     "channel-down": "See whether the channel's address answers: python -m agents test-alert.",
     "test-alert": "Nothing: this is a test.",
+    "unexpected-answer": (
+        "Correct the channel's address or login, or the proxy; then try it: python -m agents test-alert."
+    ),
     "refused": "Mend the channel's key or address, then try it: python -m agents test-alert.",
 }
 _DEFAULT = "Read the failing answers, and look at what was deployed just before this began."

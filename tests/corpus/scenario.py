@@ -51,9 +51,16 @@ SUBSTEPS_S = (0, 4, 25, 100)
 PERIODS_S = (420, 1500)  # after a bundle, when nothing comes for so long, the wall clock moves the watermark
 ERRORS = {  # channel, number of the request modulo 23 -> HTTP status
     **{("pagerduty", 4): 503, ("pagerduty", 9): 429, ("pagerduty", 17): 400},
-    **{("slack", 3): 500, ("slack", 8): 429, ("slack", 14): 404},
-    **{("webhook", 2): 502, ("webhook", 5): 410, ("webhook", 11): 429, ("webhook", 19): 302},
+    **{("slack", 3): 500, ("slack", 8): 429, ("slack", 14): 400},
+    **{("webhook", 2): 502, ("webhook", 5): 400, ("webhook", 11): 429, ("webhook", 19): 400},
     **{("alertmanager", 6): 503, ("alertmanager", 13): 400},
+}
+
+CONFIRMATIONS = {"pagerduty": b'{"status":"success"}', "alertmanager": b""}
+REFUSALS = {  # with status 400
+    "pagerduty": b'{"status":"invalid event"}',
+    "alertmanager": b'"bad"',
+    "slack": b"invalid_payload",
 }
 
 Texts = dict[str, list[str]]
@@ -439,7 +446,9 @@ class Notify:
         success = 202 if name == "pagerduty" else 200
         status = ERRORS.get((name, number % 23), success)
         headers = {"Retry-After": "40"} if status == 429 else {}
-        return status, headers, b"busy, or not as you think" if status != success else b"ok"
+        if status == success:
+            return status, headers, CONFIRMATIONS.get(name, b"ok")
+        return status, headers, REFUSALS.get(name, b"busy") if status == 400 else b"busy"
 
     def _jitter(self, name: str) -> float:
         return self.answers.get(name, 0) * 0.37 % 1
@@ -455,8 +464,11 @@ class Notify:
             case Delivered():
                 outbox.delivered(due, now_us)
                 result = "delivered"
-            case Retry(reason, after_s, hold):
-                result = f"retry in {outbox.failed(due, now_us, self._jitter(name), after_s, hold, reason)!r}: {verdict}"
+            case Retry(reason, after_s, hold, unexpected):
+                wait_s = outbox.failed(
+                    due, now_us, self._jitter(name), after_s, hold, reason, unexpected=unexpected
+                )
+                result = f"retry in {wait_s!r}: {verdict}"
             case Permanent(reason):
                 self._write(step, outbox.refused(due, reason, now_us))
                 result = f"refused: {verdict}"

@@ -90,6 +90,8 @@ class Bench:
                     self.sent.append((channel, step.action, step.urgency, step.episode.feature, step.reason))
                 elif verdict == "refused":
                     self.notifier.outbox.refused(step, "400: no such key", self.now_us)
+                elif verdict == "unexpected":
+                    self.notifier.outbox.failed(step, self.now_us, 0.0, reason="404: <html>", unexpected=True)
                 else:
                     self.notifier.outbox.failed(step, self.now_us, 0.0, reason="no answer")
 
@@ -294,6 +296,32 @@ def test_a_refusal_is_reported_through_the_other_channels_only(bench):
             "incidents"
         ][0]["text"]
     )
+
+
+def test_an_answer_of_something_else_is_reported_at_once_until_the_receiver_confirms_a_step(bench):
+    bench.write(_quality("q"))
+    bench.pass_time(6, "unexpected")
+    (opened,) = [episode for episode in bench.episodes() if episode["feature"] == "channel-pagerduty"]
+    assert [incident["rule"] for incident in opened["incidents"]] == ["unexpected-answer"]
+    assert "404: <html>" in opened["incidents"][0]["text"]
+    assert ("console", "trigger", "high", "channel-pagerduty", "opened") in bench.sent
+    bench.pass_time(7200, "unexpected")
+    assert not [channel for channel, *_ in bench.sent if channel == "pagerduty"]
+    bench.pass_time(70)
+    assert ("pagerduty", "trigger", "high", "answer", "opened") in bench.sent
+    assert ("console", "resolve", "high", "channel-pagerduty", "resolved") in bench.sent
+
+
+def test_a_restart_does_not_end_the_report_of_an_unexpected_answer(bench):
+    bench.write(_quality("q"))
+    bench.pass_time(60, "unexpected")
+    bench.crash()
+    bench.read()
+    for _ in range(9):
+        bench.look()
+    bench.pass_time(60, "unexpected")
+    about = [episode["state"] for episode in bench.episodes() if episode["feature"] == "channel-pagerduty"]
+    assert about == ["opened"]
 
 
 def test_the_only_channel_gets_no_page_about_its_own_outage_after_it():

@@ -19,7 +19,12 @@ from softfail.backoff import Backoff
 from tests.agents.notify.memory_partition import MemoryPartition
 from tests.polling import until
 
-TAKEN = {"pagerduty": (202, b"{}"), "alertmanager": (200, b""), "slack": (200, b"ok"), "webhook": (204, b"")}
+TAKEN = {
+    "pagerduty": (202, b'{"status":"success"}'),
+    "alertmanager": (200, b""),
+    "slack": (200, b"ok"),
+    "webhook": (204, b""),
+}
 CHANNELS = (*TAKEN, "console")
 TIMEOUT_S = 0.4
 

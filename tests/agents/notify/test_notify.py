@@ -216,13 +216,13 @@ def test_a_refused_step_is_a_dead_letter_and_the_next_episode_is_sent(recent, ca
     run(scene)
 
 
-def test_redirects_are_not_followed(recent):
+def test_a_redirect_is_not_followed_and_the_step_is_sent_again(recent):
     async def scene(receiver, begin):
         receiver.faults.append(Fault("status", 307, (("Location", receiver.url),)))
         partition = begin(config_for(receiver.url))
         partition.put(recent())
-        await until(lambda: partition.outputs.messages)
-        assert receiver.incidents == []
+        await until(lambda: receiver.incidents)
+        assert [status for *_, status in receiver.answers] == [307, 202]
 
     run(scene)
 
@@ -340,12 +340,12 @@ def test_pages_are_sent_before_changes(recent, change):
 
 def test_a_refused_change_is_a_dead_letter_without_the_key(change, caplog):
     async def scene(receiver, begin):
-        receiver.change_faults.extend([Fault("status", 404)])
+        receiver.change_faults.extend([Fault("status", 400)])
         partition = begin(config_for(receiver.url))
         partition.put(change("v8"))
         await until(lambda: partition.outputs.messages)
         (letter,) = partition.outputs.messages["deadletter"]
-        assert "404" in json.loads(letter.value)["error"]
+        assert "400" in json.loads(letter.value)["error"]
         for content in (*partition.durable.values(), letter.value):
             assert KEY.encode() not in content
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from monitor.channels.alertmanager import HOLD_US, Alertmanager
-from monitor.channels.interface import Permanent, Step
+from monitor.channels.interface import Delivered, Permanent, Retry, Step
 from monitor.delivery.delivery_times import REPEAT_US
 from monitor.wording import episode_text
 from schemas.config.monitor_config import Config
@@ -201,10 +201,28 @@ def test_the_login_is_sent_and_never_shown(episode_of, login, header):
     alertmanager = channel(url="https://alertmanager:9093", **login)
     request = alertmanager.request(step(episode_of()), NOW_US)
     assert dict(request.headers)["Authorization"] == header
-    assert alertmanager.interpret(401, {}, f"not {header}".encode(), 0) == Permanent(
-        f"401: not {header.split()[0]} <SECRET>"
-    )
+    reason = alertmanager.interpret(401, {}, f"not {header}".encode(), 0).reason
+    assert reason.startswith(f"401: not {header.split()[0]} <SECRET> (")
     assert "geheim" not in f"{request!r}{vars(alertmanager)}{request.body!r}"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "result"),
+    [
+        (200, b"", Delivered),
+        (200, b"{}", Delivered),
+        (200, b'{"status":"success"}', Delivered),
+        (200, b'{"status":"error"}', Retry),
+        (200, b"<html>", Retry),
+        (200, b"OK", Retry),
+        (202, b"", Retry),
+        (204, b"", Retry),
+        (400, b'"bad"', Permanent),
+        (400, b"bad", Retry),
+    ],
+)
+def test_only_an_answer_of_alertmanager_itself_confirms_or_refuses(status, body, result):
+    assert type(channel().interpret(status, {}, body, 0)) is result
 
 
 @pytest.mark.parametrize(

@@ -116,11 +116,15 @@ def _without_the_record(payload):
     return payload
 
 
+CONFIRMATIONS = {"pagerduty": (202, b'{"status":"success","message":"Event processed"}')}  # of others: 200
+
+
 @EACH
-def test_a_missing_response_is_retried_and_200_is_a_delivery(name):
+def test_a_missing_response_is_retried_and_a_confirmation_is_a_delivery(name):
     channel = CHANNELS[name](EVERYTHING)
     assert isinstance(channel.interpret(None, {}, b"", 0), Retry)
-    assert isinstance(channel.interpret(200, {}, b"", 0), Delivered)
+    status, body = CONFIRMATIONS.get(name, (200, b""))
+    assert isinstance(channel.interpret(status, {}, body, 0), Delivered)
     for status in range(100, 600):
         assert isinstance(channel.interpret(status, {}, b"\xff", 0), Delivered | Retry | Permanent)
 
@@ -129,9 +133,6 @@ def test_a_missing_response_is_retried_and_200_is_a_delivery(name):
 @pytest.mark.parametrize(
     ("status", "headers", "result"),
     [
-        (400, {}, Permanent("400: said")),
-        (404, {}, Permanent("404: said")),
-        (410, {}, Permanent("410: said")),
         (429, {"Retry-After": "7"}, Retry("429: said", 7.0, hold=True)),
         (429, {}, Retry("429: said", 30.0, hold=True)),
         (500, {}, Retry("500: said")),
@@ -141,6 +142,29 @@ def test_a_missing_response_is_retried_and_200_is_a_delivery(name):
 )
 def test_a_response_means_the_same_to_every_http_channel(name, status, headers, result):
     assert CHANNELS[name](EVERYTHING).interpret(status, headers, b" said\n", 0) == result
+
+
+LOGIN_PAGE = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body>proxy</body></html>"
+
+
+@pytest.mark.parametrize("name", ["pagerduty", "alertmanager", "slack"])
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 302, 307, 400, 401, 403, 404, 405, 407, 410, 413])
+def test_an_answer_of_something_else_never_parks_a_page(name, status):
+    result = CHANNELS[name](EVERYTHING).interpret(status, {}, LOGIN_PAGE, 0)
+    assert isinstance(result, Retry)
+    assert result.unexpected
+    assert result.reason.startswith(f"{status}: <!DOCTYPE html>")
+
+
+@pytest.mark.parametrize("status", [302, 401, 403, 404, 410])
+def test_a_webhook_refuses_only_by_a_status_that_judges_the_request(status):
+    webhook = CHANNELS["webhook"](EVERYTHING)
+    assert webhook.interpret(status, {}, b"", 0).unexpected
+    assert [webhook.interpret(judged, {}, b"", 0) for judged in (400, 413, 422)] == [
+        Permanent("400"),
+        Permanent("413"),
+        Permanent("422"),
+    ]
 
 
 @EACH

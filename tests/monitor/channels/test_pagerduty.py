@@ -215,12 +215,6 @@ def test_only_http_links_are_sent_and_their_values_are_quoted(channel, episode_o
 @pytest.mark.parametrize(
     ("status", "headers", "result"),
     [
-        (202, {}, Delivered()),
-        (200, {}, Delivered()),
-        (400, {}, Permanent("400: said")),
-        (403, {}, Permanent("403: said")),
-        (404, {}, Permanent("404: said")),
-        (413, {}, Permanent("413: said")),
         (429, {}, Retry("429: said", 30.0, hold=True)),
         (429, {"Retry-After": "0"}, Retry("429: said", 0.0, hold=True)),
         (429, {"retry-after": "99999999"}, Retry("429: said", 3600.0, hold=True)),
@@ -234,7 +228,29 @@ def test_each_response_code_has_one_meaning(channel, status, headers, result):
     assert channel.interpret(status, headers, b" said\n", 10_000_000) == result
 
 
-def test_a_redirect_is_refused_with_the_remedy(channel):
+@pytest.mark.parametrize(
+    ("status", "body", "result"),
+    [
+        (202, b'{"status": "success", "message": "Event processed", "dedup_key": "a/b"}', Delivered),
+        (202, b'{"status": "success", "message": "Change event processed"}', Delivered),
+        (202, b'{"status": "invalid event"}', Retry),
+        (202, b'{"status": ["success"]}', Retry),
+        (202, b'["status", "success"]', Retry),
+        (202, b"", Retry),
+        (202, b"success", Retry),
+        (202, b'{"status": "success"', Retry),
+        (200, b'{"status": "success"}', Retry),
+        (204, b"", Retry),
+        (400, b'{"status": "invalid event", "message": "Event object is invalid", "errors": []}', Permanent),
+        (400, b'{"status": "success"}', Retry),
+        (400, b"plain HTTP request was sent to HTTPS port", Retry),
+    ],
+)
+def test_only_an_answer_of_pagerduty_itself_confirms_or_refuses(channel, status, body, result):
+    assert type(channel.interpret(status, {}, body, 0)) is result
+
+
+def test_a_redirect_is_retried_with_the_remedy(channel):
     assert "configure the address" in channel.interpret(301, {}, b"", 0).reason
 
 

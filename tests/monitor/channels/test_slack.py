@@ -169,17 +169,22 @@ def test_a_truncated_text_respects_the_limit_and_splits_no_escape(text, most):
     assert not set(cut) & set("<>&")
 
 
+TWO_HUNDRED = "not the receiver's confirmation: check the address and the proxy"
+FOUR_HUNDRED = "check the address, the login and the proxy"
+
+
 @pytest.mark.parametrize(
     ("status", "body", "result"),
     [
         (200, b"ok", Delivered()),
         (200, b"ok\n", Delivered()),
         (200, b"", Delivered()),
-        (200, b"<html>Please log in", Retry("200, but not Slack's ok: <html>Please log in")),
+        (200, b"<html>Please log in", Retry(f"200: <html>Please log in ({TWO_HUNDRED})", unexpected=True)),
         (400, b"invalid_payload", Permanent("400: invalid_payload")),
-        (403, b"action_prohibited", Permanent("403: action_prohibited")),
-        (404, b"no_service", Permanent("404: no_service")),
-        (410, b"channel_is_archived", Permanent("410: channel_is_archived")),
+        (400, b"<html>", Retry(f"400: <html> ({FOUR_HUNDRED})", unexpected=True)),
+        (403, b"action_prohibited", Retry(f"403: action_prohibited ({FOUR_HUNDRED})", unexpected=True)),
+        (404, b"no_service", Retry(f"404: no_service ({FOUR_HUNDRED})", unexpected=True)),
+        (410, b"channel_is_archived", Retry(f"410: channel_is_archived ({FOUR_HUNDRED})", unexpected=True)),
         (500, b"rollup_error", Retry("500: rollup_error")),
         (429, b"", Retry("429", 30.0, hold=True)),
     ],
