@@ -139,7 +139,7 @@ class Watch:
         if self._health.is_due(now_us):
             silent = self._silent.look(self.partition_state, now_us)
             heartbeat = self._health.look(
-                partition_counts(self.partition_state, self._records),
+                partition_counts(self.partition_state, self._records, self._ingestor.unreadable),
                 progress,
                 self.watermark_us,
                 now_us,

@@ -43,6 +43,8 @@ class Ingestor:
 
     Attributes:
         groups: key of ``group_key`` -> group and chunk, for events since the last flush.
+        unreadable: service and feature -> records rejected by this object, of features that are measured. The
+            Kafka key names the feature.
     """
 
     def __init__(
@@ -51,6 +53,8 @@ class Ingestor:
         self.partition_state = partition_state
         self.partition = partition
         self.groups: dict[Any, tuple[CountGroup, Chunk]] = {}
+        self.unreadable: dict[tuple[str, str], int] = {}
+        self._names: tuple[int, set[tuple[str, str]]] = (0, set())  # of the features that are measured
         self._partitions = partitions
         self._config = config
         self._has_dimensions = any(feature.dimensions for feature in config.features)
@@ -165,7 +169,19 @@ class Ingestor:
         """Write the dead letter of a record."""
         counts = self.partition_state.dead_letters
         counts[rejection.reason] = counts.get(rejection.reason, 0) + 1
+        if (feature := self._feature_of_key(record.key)) is not None:
+            self.unreadable[feature] = self.unreadable.get(feature, 0) + 1
         out.add("deadletter", dead_letter(record, str(rejection), rejection.field))
+
+    def _feature_of_key(self, key: bytes | None) -> tuple[str, str] | None:
+        """Return service and feature that a Kafka key names; None if no such feature is measured here."""
+        service, slash, name = (key or b"").decode("utf-8", "replace").partition("/")
+        if not slash:
+            return None
+        features = self.partition_state.features
+        if self._names[0] != len(features):
+            self._names = len(features), {(feature.service, feature.feature) for feature in features}
+        return (service, name) if (service, name) in self._names[1] else None
 
     def _feature_settings(self, service: str, feature: str) -> tuple[tuple[str, ...], Suite, bool]:
         """Return dimensions and suite of a feature, and whether it belongs to this partition."""

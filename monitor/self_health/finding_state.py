@@ -28,6 +28,8 @@ class FindingState:
 
     def __init__(self) -> None:
         self.reports: dict[str, Report] = {}
+        self.over_all: tuple[str, float] | None = None
+        """Text and value over all partitions, if they are known; else those of the worst report count."""
         self.sent_partitions = ""
         """The partitions that the last record of its episode named."""
 
@@ -63,6 +65,10 @@ class FindingState:
             key=lambda report: (severity_rank(report.severity), report.value or 0.0, report.text),
         )
 
+    def text(self) -> str:
+        """Describe it over all partitions, or as the worst report does."""
+        return sanitize(self.over_all[0], TEXT_CHARS) if self.over_all else self.worst().text
+
     def severity(self) -> str:
         """Return the most severe severity."""
         return most_severe(report.severity for report in self.reports.values())
@@ -78,7 +84,7 @@ class FindingState:
             name: of the finding.
             window_s: seconds that the reports look back.
         """
-        value = self.worst().value
+        value = self.over_all[1] if self.over_all else self.worst().value
         evidence = HealthEvidence(metric=name, value=value, low=None, high=None, n=0.0, window_s=window_s)
         return Reading("breach", evidence)
 
@@ -107,7 +113,7 @@ class FindingState:
             part: [report.severity, report.since_us, report.value, report.gone_us]
             for part, report in self.reports.items()
         }
-        return {"text": self.worst().text, "told": self.sent_partitions, "parts": parts}
+        return {"text": self.text(), "told": self.sent_partitions, "parts": parts}
 
     @classmethod
     def from_state_values(cls, values: dict[str, Any]) -> FindingState:

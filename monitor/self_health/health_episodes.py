@@ -70,7 +70,7 @@ class HealthEpisodes:
         for name, finding in findings.items():
             if name not in incidents:
                 incidents[name] = self._opened(feature, name, finding, now_us)
-            incident, text = incidents[name], finding.worst().text + finding.partitions_text(partitions)
+            incident, text = incidents[name], finding.text() + finding.partitions_text(partitions)
             if reason := self._step(subject, incident, finding, text, now_us):
                 changes.append((incident.shown(feature, None, "firing", text=text), reason))
         names = [shown.rule for shown, _ in changes]

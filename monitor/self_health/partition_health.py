@@ -94,8 +94,14 @@ class PartitionHealth:
     def _window(self) -> dict[str, int]:
         """Return what was counted in the window."""
         (_, first, _), (_, last, _) = self._looks[0], self._looks[-1]
-        return {
+        window = {
             name: count - first.get(name, 0) for name, count in last.items() if count > first.get(name, 0)
+        }
+        # a heartbeat names only features with unreadable records
+        return {
+            name: count
+            for name, count in window.items()
+            if not name.startswith("arrived/") or name.replace("arrived", "unreadable-feature", 1) in window
         }
 
     def _lag(self, progress: ReadProgress, watermark_us: int | None, now_us: int) -> list[Finding]:
@@ -134,8 +140,16 @@ class PartitionHealth:
         return [Finding("recovery", "warning", text, since_us, round(took_s, 1))]
 
 
-def partition_counts(partition_state: PartitionState, records: int) -> dict[str, int]:
-    """Return what a partition has counted so far. ``records``: applied since it is owned, all else ever."""
+def partition_counts(
+    partition_state: PartitionState, records: int, unreadable: Mapping[tuple[str, str], int]
+) -> dict[str, int]:
+    """Return what a partition has counted so far.
+
+    Args:
+        partition_state: counted ever.
+        records: applied since the partition is owned.
+        unreadable: service and feature -> records that could not be read, since it is owned.
+    """
     counts = {
         "records": records,
         "dead-letters": sum(partition_state.dead_letters.values()),
@@ -151,8 +165,11 @@ def partition_counts(partition_state: PartitionState, records: int) -> dict[str,
             {"sampled": totals.sampled, "producer-drops": totals.dropped, "events-missing": feature.missing},
         )
         _add(counts, {"numbered": feature.missing + feature.received.get("response", 0)})
+        _add(counts, {f"arrived/{feature.key.service}/{feature.key.feature}": sum(feature.received.values())})
         _add(broken, feature.evaluator_errors)
         _add(judged, feature.verdicts)
+    for name, n in unreadable.items():
+        _add(counts, {f"unreadable-feature/{'/'.join(name)}": n, f"arrived/{'/'.join(name)}": n})
     for evaluator, n in broken.items():
         counts[f"evaluator-errors/{evaluator}"] = n
         counts[f"judged/{evaluator}"] = n + judged.get(evaluator, 0)

@@ -23,6 +23,7 @@ class ShareLimit(NamedTuple):
     From ``warning`` on it is a finding of that severity, from ``error`` on an error (``worst`` fixes another
     severity). ``least``: a part smaller than this many is no finding. ``each``: check each cause against a
     whole of its own, and report the worst. It ends below half of ``warning``, or half of ``least``.
+    ``says`` may name the cause as ``{cause}``.
     """
 
     name: str
@@ -37,6 +38,15 @@ class ShareLimit(NamedTuple):
 
 SHARE_LIMITS = (
     ShareLimit("dead-letters", "records", 0.01, 0.10, 10, "of records could not be read"),
+    ShareLimit(
+        "unreadable-feature",
+        "arrived",
+        0.10,
+        0.10,
+        10,
+        "of the records of {cause} could not be read",
+        each=True,
+    ),
     ShareLimit("evaluator-errors", "judged", 0.01, 0.10, 10, "of evaluations broke", each=True),
     ShareLimit(
         "producer-drops",
@@ -85,12 +95,11 @@ class ShareChecks:
 
     def __init__(self, settings: Settings) -> None:
         error = max(settings.dead_letter_share, min(MOST_ERROR_SHARE, 10 * settings.dead_letter_share))
-        self._limits = [
-            limit._replace(warning=settings.dead_letter_share, error=error)
-            if limit.name == "dead-letters"
-            else limit
-            for limit in SHARE_LIMITS
-        ]
+        changed = {
+            "dead-letters": {"warning": settings.dead_letter_share, "error": error},
+            "unreadable-feature": {"warning": error, "error": error},
+        }
+        self._limits = [limit._replace(**changed.get(limit.name, {})) for limit in SHARE_LIMITS]
         self._findings: dict[str, Finding] = {}
 
     def check(self, counts: Counts, seconds: float, now_us: int) -> list[Finding]:
@@ -111,6 +120,20 @@ class ShareChecks:
             ):
                 del self._findings[limit.name]
         return list(self._findings.values())
+
+
+def described(counts: Counts, seconds: float) -> dict[str, tuple[str, float]]:
+    """Return text and share of everything in these counts that ought to be small, by name.
+
+    >>> described({"records": 1850, "dead-letters": 100}, 300)
+    {'dead-letters': ('5.4 % of records could not be read in 5 min', 0.054054)}
+    """
+    measured = {limit: _measure(limit, counts) for limit in SHARE_LIMITS}
+    return {
+        limit.name: (_text(limit, part, seconds), round(part.share, 6))
+        for limit, part in measured.items()
+        if part.part
+    }
 
 
 class _Measured(NamedTuple):
@@ -145,9 +168,14 @@ def _finding(
         severity = "warning"
     if previous is not None:
         severity, since_us = most_severe((severity, previous.severity)), previous.since_us
-    cause = f" (mostly: {measured.main_cause})" if measured.main_cause else ""
-    text = f"{share(measured.share)} {limit.says} in {span(max(1, round(seconds)))}{cause}"
-    return Finding(limit.name, severity, text, since_us, round(measured.share, 6))
+    return Finding(limit.name, severity, _text(limit, measured, seconds), since_us, round(measured.share, 6))
+
+
+def _text(limit: ShareLimit, measured: _Measured, seconds: float) -> str:
+    says = limit.says.replace("{cause}", measured.main_cause)
+    is_named = not measured.main_cause or says != limit.says
+    cause = "" if is_named else f" (mostly: {measured.main_cause})"
+    return f"{share(measured.share)} {says} in {span(max(1, round(seconds)))}{cause}"
 
 
 def _ratio(part: int, whole: int) -> float:

@@ -19,7 +19,7 @@ from monitor.protocol.metrics import Measure
 from monitor.protocol.service import MONITOR, subject_of
 from monitor.self_health.finding_state import FindingState, Report
 from monitor.self_health.health_episodes import HealthEpisodes
-from monitor.self_health.share_checks import Finding, ShareChecks
+from monitor.self_health.share_checks import Finding, ShareChecks, described
 from monitor.wording.explanation import with_text
 from monitor.wording.number_format import span
 from schemas.config.monitor_config import Config
@@ -65,6 +65,10 @@ class WorkerAlerts:
             Finding(finding.name, finding.severity, finding.text, microseconds(finding.since), finding.value)
             for finding in heartbeat.findings
         ]
+        if heartbeat.partitions > 1 and heartbeat.counts.get("records"):
+            findings = [
+                _ticket(finding) if finding.name == "dead-letters" else finding for finding in findings
+            ]
         part, looked_long_enough = str(heartbeat.partition), heartbeat.observed_s * 1e6 >= self._window_us
         self._add(MONITOR, part, findings, now_us)
         if looked_long_enough:
@@ -138,15 +142,27 @@ class WorkerAlerts:
         return outputs
 
     def _check_totals(self, now_us: int, *, may_clear: bool) -> None:
-        """Check the shares over all partitions: what is spread over many, none of them finds alone."""
+        """Check the shares over all partitions: what is spread over many, none of them finds alone, and one
+        of them may have few records but bad ones.
+        """
         totals: dict[str, int] = {}
-        for heard_us, heartbeat in self._heartbeats.values():
-            if now_us - heard_us < self._window_us:
-                for name, count in heartbeat.counts.items():
-                    totals[name] = totals.get(name, 0) + count
-        findings = self._share_checks.check(totals, self._window_us / 1e6, now_us)
-        if self._partitions == 1:
-            findings = []
+        recent = [
+            heartbeat
+            for heard_us, heartbeat in self._heartbeats.values()
+            if now_us - heard_us < self._window_us
+        ]
+        for heartbeat in recent:
+            for name, count in heartbeat.counts.items():
+                totals[name] = totals.get(name, 0) + count
+        seconds = max((heartbeat.observed_s for heartbeat in recent), default=self._window_us / 1e6)
+        texts = described(totals, seconds)
+        for (subject, name), state in self._findings.items():
+            if subject == MONITOR and name in texts:
+                state.over_all = texts[name]
+        findings = []
+        # a part of the partitions may have most of what is wrong: wait for the others after a restart
+        if self._partitions > 1 and (len(recent) == self._partitions or may_clear):
+            findings = self._share_checks.check(totals, seconds, now_us)
         self._add(MONITOR, _ALL, findings, now_us)
         if may_clear:
             self._clear(MONITOR, _ALL, {finding.name for finding in findings}, now_us)
@@ -266,6 +282,11 @@ class WorkerAlerts:
             return to_json(episode) if episode else None
         finding = self._findings.get((path[0], path[1]))
         return to_json(finding.state_values()) if finding else None
+
+
+def _ticket(finding: Finding) -> Finding:
+    """Return a finding as a ticket: it pages if it is as large over all partitions."""
+    return finding._replace(severity="warning")
 
 
 def _key(*path: str) -> bytes:

@@ -64,6 +64,9 @@ _NEXT_STEPS = (
 """Prefix of a metric -> what to do; the first match applies. Evaluators define their own next step."""
 _SELF_HEALTH_NEXT_STEPS = {
     "dead-letters": "See which records cannot be read, by reason: python -m agents deadletters.",
+    "unreadable-feature": (
+        "Look at what was deployed in that service, and see why: python -m agents deadletters."
+    ),
     "evaluator-errors": (
         "Look for the evaluator's error in the worker's log; remove the evaluator from the configuration until"
         " it is fixed."

@@ -267,6 +267,36 @@ def test_dead_letters_spread_over_all_partitions_are_a_finding_although_none_has
     assert opened["urgency"] == "low"
 
 
+def test_unreadable_records_beside_good_ones_are_a_ticket_with_the_share_of_all_and_the_partitions(bench):
+    bench.counts = {partition: {"records": 580} for partition in range(3)}
+    bench.counts[3] = {"records": 110, "dead-letters": 100, "dead-letters/unreadable": 100}
+    bench.findings = {3: [DEAD._replace(value=0.91, text="91 % of records could not be read in 5 min")]}
+    bench.pass_time(400)
+    (opened,) = bench.episodes()
+    (incident,) = opened["incidents"]
+    assert (opened["urgency"], incident["evidence"]["value"]) == ("low", 0.054054)
+    assert (
+        incident["text"] == "5.4 % of records could not be read in 5 min (mostly: unreadable), in partition 3"
+    )
+
+
+def test_unreadable_records_that_are_much_of_all_page(bench):
+    bench.counts = {partition: {"records": 300} for partition in range(3)}
+    bench.counts[3] = {"records": 500, "dead-letters": 400}
+    bench.findings = {3: [DEAD]}
+    bench.pass_time(120)
+    assert bench.episodes()[-1]["urgency"] == "high"
+    assert bench.episodes()[-1]["incidents"][0]["text"].startswith("28.6 % of records could not be read")
+
+
+def test_after_a_restart_no_share_over_all_is_taken_before_all_partitions_were_heard(bench):
+    bench.counts = {3: {"records": 110, "dead-letters": 100}}
+    bench.findings = {3: [DEAD]}
+    bench.silent = {0, 1, 2}
+    bench.pass_time(30)
+    assert [episode["urgency"] for episode in bench.episodes()] == ["low"]
+
+
 def test_a_channel_down_for_five_minutes_is_reported_through_the_other_channels_only(bench):
     bench.write(_quality("q"))
     bench.pass_time(480, "failed")

@@ -110,7 +110,7 @@ def test_a_reader_between_two_edges_sees_exactly_the_applied_records():
     ]
     readings = []
     for _ in core.steps(records, 0, shell.Outputs()):
-        counts = partition_counts(core.partition_state, core._records)
+        counts = partition_counts(core.partition_state, core._records, {})
         readings.append((counts["dead-letters"], counts["records"]))
     assert len(readings) > 30
     assert all(letters <= records <= 2 * letters + 2 for letters, records in readings)

@@ -269,6 +269,24 @@ def test_a_watch_counts_accepted_and_refused_records_and_heartbeats_do_not_affec
     assert reader.changed() == other.changed()
 
 
+@pytest.mark.parametrize(
+    ("key", "good", "hidden"),
+    [(b"s/f", 0, True), (b"s/f", 100, True), (b"s/f", 900, False), (b"s/g", 0, False), (None, 0, False)],
+)
+def test_unreadable_records_hide_something_only_if_they_are_much_of_one_measured_feature(key, good, hidden):
+    watch, now_us = Watch(Config(), 0, 1), 1_772_442_000 * SECOND
+    watch.apply([FileRecord(GOOD, nth) for nth in range(50)], now_us)
+    watch.heartbeat(WELL, now_us)
+    junk = [FileRecord(b"garbage", nth, key=key) for nth in range(50, 90)]
+    watch.apply(junk + [FileRecord(GOOD, nth) for nth in range(90, 90 + good)], now_us)
+    (message,) = watch.heartbeat(WELL, now_us + 60 * SECOND).messages["alerts"]
+    findings = {finding["name"]: finding["text"] for finding in json.loads(message.value)["findings"]}
+    assert ("unreadable-feature" in findings) is hidden
+    assert set(findings) <= {"dead-letters", "unreadable-feature"}
+    if hidden:
+        assert "of the records of s/f could not be read in 60 s" in findings["unreadable-feature"]
+
+
 NINE_US = 1_772_442_000 * SECOND
 
 
