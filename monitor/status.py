@@ -5,7 +5,7 @@ first request.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from monitor.diagnosis.likely_causes import likely_causes
 from monitor.incidents.episode import Episode
 from monitor.incidents.records import TransitionRecord
+from monitor.ingest.dead_letters import REASONS
 from monitor.ingest.failure_samples import chosen
 from monitor.protocol.examples import Example
 from monitor.protocol.messages import Outputs
@@ -30,6 +31,7 @@ from schemas.times import rfc3339
 
 WINDOW_US = 5 * 60 * 1_000_000
 RECENT = 50
+MEASURED_KINDS = ("response", "feedback", "evaluation")
 SPARK = 60  # panes of a feature's small chart
 _SHOWN = {
     "pass_rate": "pass_rate",
@@ -41,10 +43,17 @@ _SHOWN = {
 
 
 class StatusView:
-    """Status of a partition as of its last pane edge."""
+    """Status of a partition as of its last pane edge.
 
-    def __init__(self, partition_state: PartitionState) -> None:
-        self._partition_state = partition_state
+    Args:
+        partition_state: of the partition.
+        evaluators: returns the names of the evaluators of a service and feature.
+    """
+
+    def __init__(
+        self, partition_state: PartitionState, evaluators: Callable[[str, str], Sequence[str]]
+    ) -> None:
+        self._partition_state, self._evaluators = partition_state, evaluators
         self._edge_us: int | None = None
         self._recent: deque[TransitionRecord] = deque(maxlen=RECENT)
         self._gauges: list[Measure] | None = None
@@ -106,24 +115,28 @@ class StatusView:
         }
 
     def counted(self, partition: int) -> Iterator[Measure]:
-        """Yield every counter."""
+        """Yield every counter, also those that are 0: Prometheus sees no increase of a series that begins above
+        0.
+        """
         yield Measure("softfail_forwarded_events_total", (str(partition),), self._partition_state.forwarded)
-        for reason, n in self._partition_state.dead_letters.items():
+        dead_letters = self._partition_state.dead_letters
+        for reason, n in (dict.fromkeys(REASONS, 0) | dead_letters).items():
             yield Measure("softfail_dead_letters_total", (reason,), n)
         for key, feature in self._partition_state.features.items():
             name = (key.service, key.feature)
-            for kind, n in feature.received.items():
+            evaluators = dict.fromkeys(self._evaluators(*name), 0)
+            for kind, n in (dict.fromkeys(MEASURED_KINDS, 0) | feature.received).items():
                 yield Measure("softfail_received_events_total", (*key, kind), n)
             for stage, n in feature.producer_totals()._asdict().items():
                 yield Measure("softfail_producer_calls_total", (*key, stage), n)
-            for evaluator, n in feature.verdicts.items():
+            for evaluator, n in (evaluators | feature.verdicts).items():
                 yield Measure("softfail_verdicts_total", (*key, evaluator), n)
             for evaluator, reasons in feature.skipped.items():
                 for reason, n in reasons.items():
                     yield Measure("softfail_skipped_verdicts_total", (*key, evaluator, reason), n)
             yield Measure("softfail_late_events_total", name, feature.late)
             yield Measure("softfail_expired_events_total", name, feature.expired)
-            for evaluator, n in feature.evaluator_errors.items():
+            for evaluator, n in (evaluators | feature.evaluator_errors).items():
                 yield Measure("softfail_evaluator_errors_total", (*name, evaluator), n)
 
     def _closed_us(self) -> int | None:

@@ -2,7 +2,7 @@
 
 The counters of a core are durable. They go back by some seconds when a worker is killed, and their sum over
 partitions falls when a partition moves away. Prometheus takes a falling counter for a reset and would add all
-of it once more.
+of it once more. And it sees no increase of a series that begins above 0.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class ProcessCounters:
         self._sums: dict[Series, float] = {}
         self._last: dict[tuple[str, int], tuple[Any, dict[Series, float]]] = {}
         self._seen: set[Series] = set()
+        self._exported: set[Series] = set()
 
     def take(self, part: PartitionStatus, measures: Iterable[Measure]) -> Iterator[Measure]:
         """Return the gauges of a partition; add its counters to the sums."""
@@ -44,7 +45,13 @@ class ProcessCounters:
         self._seen |= now.keys()
 
     def counters(self) -> Iterator[Measure]:
-        """Return the sums of the counters that were added since the last call, and delete all others."""
+        """Return the sums of the counters that were added since the last call, and delete all others.
+
+        A series with labels is 0 when it is returned for the first time, and has its value from the next call on.
+        """
         self._sums = {series: value for series, value in self._sums.items() if series in self._seen}
         self._seen = set()
-        yield from (Measure(name, labels, value) for (name, labels), value in self._sums.items())
+        for series, value in self._sums.items():
+            name, labels = series
+            yield Measure(name, labels, value if series in self._exported or not labels else 0.0)
+        self._exported = set(self._sums)

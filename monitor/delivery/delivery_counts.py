@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import Literal, get_args
 
 from monitor.protocol.metrics import Measure
 
@@ -15,9 +15,13 @@ _UNREADABLE = ""  # counts stand by channel; no channel has this name
 
 
 class DeliveryCounts:
-    """Outcomes of deliveries by channel, and records that could not be read."""
+    """Outcomes of deliveries by channel, and records that could not be read.
 
-    def __init__(self) -> None:
+    ``channels``: those that are configured.
+    """
+
+    def __init__(self, channels: Sequence[str] = ()) -> None:
+        self._channels = channels
         self.by_channel: dict[str, dict[str, int]] = {}
         self._is_changed = False
 
@@ -36,8 +40,12 @@ class DeliveryCounts:
         return self.by_channel.get(channel, {}).get("refused", 0)
 
     def measures(self) -> Iterator[Measure]:
-        """Yield the counters for /metrics."""
-        for channel, outcomes in sorted(self.by_channel.items()):
+        """Yield the counters for /metrics, also those that are 0."""
+        zeros = dict.fromkeys(get_args(Outcome), 0)
+        all_counts = dict.fromkeys(self._channels, zeros) | {_UNREADABLE: {"refused": 0}}
+        for channel, outcomes in self.by_channel.items():
+            all_counts[channel] = all_counts.get(channel, {}) | outcomes
+        for channel, outcomes in sorted(all_counts.items()):
             for outcome, count in sorted(outcomes.items()):
                 if channel == _UNREADABLE:
                     yield Measure("softfail_dead_letters_total", ("alert",), count)

@@ -50,7 +50,7 @@ class Outbox:
         self._config = config
         self._episodes = Dispatcher(config)
         self._changes = ChangeDispatcher(config, CHANGES)
-        self._counts = DeliveryCounts()
+        self._counts = DeliveryCounts(config.channels.names())
         self._lanes: dict[str, RetryLane] = {}
         self._refusal_reasons: dict[str, str] = {}  # the last of each channel
         self._refusing: set[str] = set()  # channels whose last answer was a refusal

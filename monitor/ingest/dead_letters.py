@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Literal, get_args
 
 from monitor.protocol.limits import VALUE_BYTES
 from monitor.protocol.messages import Message, Record, to_json
@@ -11,13 +12,17 @@ TEXT_BYTES = 1 << 10
 """Bytes of a key or a header."""
 
 
+Reason = Literal["empty", "unreadable", "invalid", "future", "misplaced"]
+REASONS: tuple[Reason, ...] = get_args(Reason)
+
+
 class RejectedRecord(Exception):
     """A record that cannot be counted becomes a dead letter with this reason.
 
     ``field``: the wrong field; empty if the record itself is wrong.
     """
 
-    def __init__(self, reason: str, error: str, field: str = "") -> None:
+    def __init__(self, reason: Reason, error: str, field: str = "") -> None:
         super().__init__(error)
         self.reason = reason
         self.field = field

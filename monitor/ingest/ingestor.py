@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -69,6 +70,10 @@ class Ingestor:
     def owns(self, event: Any) -> bool:
         """Return whether the event belongs to this partition."""
         return self._feature_settings(event.service, event.feature)[2]
+
+    def evaluators(self, service: str, feature: str) -> Sequence[str]:
+        """Return the names of the evaluators of a feature."""
+        return self._feature_settings(service, feature)[1].names
 
     def group_key(self, event: Any, time_us: int) -> Any:
         """Return the key of the group of an event: all that events counted together have in common."""

@@ -55,6 +55,18 @@ def test_every_measure_is_in_the_metric_list_with_its_labels() -> None:
     } <= names
 
 
+def test_counters_with_known_labels_are_zero_before_they_count() -> None:
+    shown = read(watch_of([{}]))
+    feature = ("bot", "answer", "production")
+    for reason in ("empty", "unreadable", "invalid", "future", "misplaced"):
+        assert ("softfail_dead_letters_total", reason) in shown
+    for kind in ("response", "feedback", "evaluation"):
+        assert ("softfail_received_events_total", *feature, kind) in shown
+    for evaluator in ("error", "refusal", "empty", "truncation"):
+        assert shown["softfail_evaluator_errors_total", *feature[:2], evaluator] == 0
+        assert ("softfail_verdicts_total", *feature, evaluator) in shown
+
+
 def test_measures_cover_the_last_five_closed_minutes() -> None:
     shown = read(
         watch_of(

@@ -21,13 +21,15 @@ import yaml
 
 from agents.runtime.counters import Counters, PartitionStatus
 from agents.runtime.process_counters import ProcessCounters
+from agents.web.metrics_endpoint import gather
 from agents.web.server import WebServer
 from monitor.protocol.messages import FileRecord
 from monitor.protocol.metrics import METRICS, Measure
 from monitor.watch import Watch
 from schemas.config.connections import Http
 from schemas.config.monitor_config import Config
-from tests.deploy.test_alert_rules import CASES, RULES
+from schemas.times import rfc3339
+from tests.deploy.test_alert_rules import ALERTS, CASES, RULES
 from tests.deploy.test_dashboard import EXPRESSIONS, VARIABLES
 
 _VALUES = {
@@ -204,3 +206,82 @@ def test_prometheus_accepts_the_rules_and_they_fire_when_they_should(promtool):
     for arguments in (["check", "rules", str(RULES)], ["test", "rules", str(CASES)]):
         done = subprocess.run([promtool, *arguments], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _first_occurrence() -> Iterator[Watch]:
+    """Yield a watch once a minute. Its counters are 0 for ten minutes; then everything happens once."""
+    watch = Watch(Config.model_validate({"features": [{"match": "bot/answer"}]}), 0, 1)
+    now_us = 1_772_442_000_000_000
+
+    def event(minute: float, **fields: object) -> FileRecord:
+        nth = int(minute * 60_000_000)
+        plain = {"event_id": str(nth), "time": rfc3339(now_us + nth), "service": "bot", "feature": "answer"}
+        return FileRecord(json.dumps(plain | {"model": "m"} | fields).encode(), nth)
+
+    def meter(minute: float, sampled: int, dropped: int) -> FileRecord:
+        started = {"producer_id": "p", "started_at": rfc3339(now_us)}
+        calls = {"seen": sampled, "sampled": sampled, "sent": sampled - dropped, "dropped": dropped}
+        return event(minute, kind="meter", feature="new", **started, **calls)
+
+    for minute in range(180, 210):
+        records = [event(minute + nth / 100) for nth in range(20)]
+        if minute == 195:  # a feature begins, and all of it happens at once
+            records += [FileRecord(b"{", nth) for nth in range(40)]
+            new = {"feature": "new"}
+            records += [
+                event(minute + 0.4, **new),
+                meter(minute + 0.5, 200, 40),
+                event(minute - 150.0, **new),
+            ]
+        watch.apply(records)
+        if minute == 195:
+            (feature,) = (
+                feature for key, feature in watch.partition_state.features.items() if key.feature == "new"
+            )
+            feature.evaluator_errors["refusal"] = 3
+        yield watch
+
+
+def test_each_alert_on_a_counter_fires_when_its_counter_counts_for_the_first_time(promtool, tmp_path):
+    """The series are those of real scrapes, in which a counter may exist only from its first count on."""
+    running, counters = ProcessCounters(), Counters()
+    series: dict[str, list[str]] = {}
+    for minute, watch in enumerate(_first_occurrence()):
+        counters.lost_events = 7 if minute >= 15 else 0
+        part = PartitionStatus("watch", "softfail.events", 0, watch, 90, 90, 100, True, False, 0, 0, None)
+        worker = SimpleNamespace(
+            partitions=lambda part=part: [part],
+            counters=counters,
+            running=running,
+            store=SimpleNamespace(agents={"events": SimpleNamespace(name="watch")}, assigned=True),
+        )
+        totals = asyncio.run(gather(worker, 0.0))
+        for name, values in totals.items():
+            for labels, value in values.items() if METRICS[name].kind == "counter" else ():
+                pairs = ",".join(
+                    f'{key}="{text}"' for key, text in zip(METRICS[name].labels, labels, strict=True)
+                )
+                series.setdefault(f"{name}{{{pairs}}}", ["_"] * minute).append(f"{value:g}")
+    alerts = {"ProducerDrops", "DeadLetters", "ExpiredEvents", "LostRecords", "EvaluatorErrors"}
+    case = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": " ".join(values)} for name, values in series.items()],
+        "promql_expr_test": [
+            {
+                "expr": f'count(ALERTS{{alertname="Softfail{alert}",alertstate="firing"}}) > 0',
+                "eval_time": "25m",
+                "exp_samples": [{"labels": "{}", "value": 1}],
+            }
+            for alert in sorted(alerts)
+        ],
+    }
+    path = tmp_path / "cases.yml"
+    path.write_text(
+        yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [case]})
+    )
+    done = subprocess.run([promtool, "test", "rules", str(path)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    on_counters = {
+        rule["alert"].removeprefix("Softfail") for rule in ALERTS if "increase(softfail" in rule["expr"]
+    }
+    assert on_counters - alerts == {"DeadManUnreached"}  # its two results exist from the start

@@ -433,19 +433,23 @@ def test_a_stale_state_after_an_undelivered_resolve_keeps_nothing_open(config, e
 
 def test_pending_counts_only_deliveries_with_something_to_send(config, episode_of, nine_us):
     outbox = OutboxCore(config)
-    assert measured(outbox) == {
+    zeros = {
+        ("softfail_deliveries_total", ("pagerduty", "delivered")): 0,
+        ("softfail_deliveries_total", ("pagerduty", "retried")): 0,
+        ("softfail_deliveries_total", ("pagerduty", "refused")): 0,
+        ("softfail_deliveries_silenced_total", ("pagerduty",)): 0,
+        ("softfail_dead_letters_total", ("alert",)): 0,
         ("softfail_deliveries_pending", ("pagerduty",)): 0,
         ("softfail_channel_open", ("pagerduty",)): 0,
     }
+    assert measured(outbox) == zeros
     put(outbox, episode_of("a"), episode_of("b"), now_us=nine_us)
     outbox.failed(outbox.due("pagerduty", nine_us), nine_us, 0.5)
     assert measured(outbox)["softfail_deliveries_pending", ("pagerduty",)] == 2
     send_due(outbox, nine_us + MINUTE)
-    assert measured(outbox) == {
-        ("softfail_deliveries_pending", ("pagerduty",)): 0,
+    assert measured(outbox) == zeros | {
         ("softfail_deliveries_total", ("pagerduty", "delivered")): 2,
         ("softfail_deliveries_total", ("pagerduty", "retried")): 1,
-        ("softfail_channel_open", ("pagerduty",)): 0,
     }
 
 
