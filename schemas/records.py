@@ -60,6 +60,10 @@ class Example(Written):
     evaluator: str
     reason: str
     output: str | None
+    input: str | None = None
+    prompt_version: str = ""
+    session_id: str = ""
+    trace_id: str = ""
 
 
 class Member(Written):
@@ -159,6 +163,7 @@ class Sample(Written):
     context: str | None
     error_type: str
     finish_reason: str
+    session_id: str = ""
     trace_id: str
     partition: int
     offset: int

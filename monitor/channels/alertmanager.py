@@ -24,6 +24,7 @@ from monitor.channels.interface import (
 from monitor.channels.links import links_of
 from monitor.protocol.service import SERVICE
 from monitor.wording import episode_text
+from monitor.wording.example_text import example_details, example_line
 from schemas.config.monitor_config import Config
 from schemas.times import microseconds, rfc3339
 from softfail.sanitize import sanitize, sanitize_json
@@ -36,7 +37,12 @@ WATCHDOG_US = 300 * 1_000_000  # the same of the watchdog: it ends when softfail
 PAST_US = 300 * 1_000_000
 FINDINGS, TEXT_CHARS = 10, 600  # Alertmanager has no limit, but its receivers do
 
-_LINKS = {"Status": "status_url", "Dashboard": "dashboard_url", "Runbook": "runbook_url"}
+_LINKS = {
+    "Status": "status_url",
+    "Dashboard": "dashboard_url",
+    "Runbook": "runbook_url",
+    "Trace 1": "trace_url",
+}
 
 
 class Alertmanager:
@@ -59,7 +65,7 @@ class Alertmanager:
         alert: dict[str, Any] = {
             "labels": labels(step),
             "annotations": sanitize_json(alert_annotations(step), lines=True)
-            | {_LINKS[text]: href for text, href in links.items()},
+            | {_LINKS[text]: href for text, href in links.items() if text in _LINKS},
             "startsAt": rfc3339(step.episode.started_at),
             "endsAt": rfc3339(ends_us),
         }
@@ -166,8 +172,9 @@ def alert_annotations(step: Step) -> dict[str, str]:
     if step.action == "note":
         line = f"Missed while down, over since {episode_text.clock(episode.time)}: {line}"
     examples = [
-        f"e.g. {example.evaluator}: {sanitize(example.output or example.reason, TEXT_CHARS)}"
+        line
         for example in episode.examples
+        for line in (example_line(example, TEXT_CHARS), *example_details(example, TEXT_CHARS))
     ]
     lines = [*(f"- {finding}" for finding in findings), *([f"- and {more} more"] if more else []), *examples]
     causes = {"likely_cause": "; ".join(episode_text.likely_causes(episode))} if episode.causes else {}

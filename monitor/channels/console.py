@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.channels.interface import Delivered, DeliveryResult, Request, Retry, Step
+from monitor.channels.links import links_of
 from monitor.wording import episode_text
+from monitor.wording.example_text import example_details, example_line
 from schemas.config.monitor_config import Config
 from softfail.sanitize import sanitize
 
@@ -23,7 +25,7 @@ class Console:
     name = "console"
 
     def __init__(self, config: Config) -> None:
-        del config  # it has no settings
+        self._links = config.links
 
     def request(self, step: Step, now_us: int) -> Request:
         """Build the lines of a step, without control characters: the output of a model must not control a
@@ -54,9 +56,12 @@ class Console:
                 f"  likely: {cause}" for cause in episode_text.likely_causes(episode) if cause not in lines[0]
             ]
             lines += [f"  next: {episode_text.next_step(episode)}"] if step.action == "trigger" else []
+            for example in episode.examples:
+                lines += [f"  {example_line(example, 160)}"]
+                lines += [f"    {line}" for line in example_details(example, 160)]
+            links = links_of(episode, self._links)
             lines += [
-                f"  e.g. {example.evaluator}: {sanitize(example.output or example.reason, 160)}"
-                for example in episode.examples
+                f"  {name.lower()}: {href}" for name, href in links.items() if name.startswith("Trace ")
             ]
         body = "".join(f"{sanitize(line, 2000)}\n" for line in lines).encode("utf-8", "replace")
         return Request("PRINT", f"{self.name}/{step.episode_id}", body=body)

@@ -1,4 +1,4 @@
-"""Links of a page: those of the configuration, filled in for an episode or a change."""
+"""Links of a page: those of the configuration, filled in for an episode, a change or a failing answer."""
 
 from __future__ import annotations
 
@@ -6,26 +6,49 @@ import re
 from urllib.parse import quote
 
 from schemas.config.monitor_config import Links
-from schemas.records import Change, Episode
+from schemas.records import Change, Episode, Example
 
-_PLACEHOLDER = re.compile(r"\{(service|feature|environment|from_ms|to_ms)\}")
+_PLACEHOLDER = re.compile(r"\{(service|feature|environment|from_ms|to_ms|trace_id|session_id|event_id)\}")
+_OF_EXAMPLE = ("trace_id", "session_id", "event_id")
 _MARGIN_S = 900  # that a dashboard link shows before and after
 
 
 def links_of(subject: Episode | Change, links: Links) -> dict[str, str]:
-    """Return the configured links by name, filled in; without those that are not http(s)."""
+    """Return the configured links by name, filled in; without those that are not http(s).
+
+    An episode has also ``Trace 1``, ``Trace 2``, ... for its examples.
+    """
+    values = _values(subject)
+    templates = {"Status": links.status, "Dashboard": links.dashboard, "Runbook": links.runbook}
+    found = {name: _filled(template, values) for name, template in templates.items()}
+    if isinstance(subject, Episode):
+        found |= {
+            f"Trace {number}": trace_url(example, subject, links)
+            for number, example in enumerate(subject.examples, 1)
+        }
+    return {name: href for name, href in found.items() if href}
+
+
+def trace_url(example: Example, episode: Episode, links: Links) -> str:
+    """Return the link to the trace of an example; empty if none is configured or it lacks an id."""
+    return _filled(links.trace, _values(episode) | {name: getattr(example, name) for name in _OF_EXAMPLE})
+
+
+def _values(subject: Episode | Change) -> dict[str, str]:
     since = subject.started_at if isinstance(subject, Episode) else subject.time
-    values = {
+    return {
         "service": subject.service,
         "feature": subject.feature,
         "environment": subject.environment,
         "from_ms": str(int(since.timestamp() - _MARGIN_S) * 1000),
         "to_ms": str(int(subject.time.timestamp() + _MARGIN_S) * 1000),
     }
-    templates = {"Status": links.status, "Dashboard": links.dashboard, "Runbook": links.runbook}
-    filled = {
-        text: _PLACEHOLDER.sub(lambda match: quote(values[match[1]], safe=""), template)
-        for text, template in templates.items()
-        if template
-    }
-    return {text: href for text, href in filled.items() if href.startswith(("https://", "http://"))}
+
+
+def _filled(template: str | None, values: dict[str, str]) -> str:
+    """Fill in a template; empty if there is none, a value is empty, or the link is not http(s)."""
+    names = set(_PLACEHOLDER.findall(template or ""))
+    if not template or any(not values.get(name) for name in names & set(_OF_EXAMPLE)):
+        return ""
+    href = _PLACEHOLDER.sub(lambda match: quote(values.get(match[1], ""), safe=""), template)
+    return href if href.startswith(("https://", "http://")) else ""

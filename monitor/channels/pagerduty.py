@@ -21,10 +21,10 @@ from monitor.channels.interface import (
     required,
     without_secrets,
 )
-from monitor.channels.links import links_of
+from monitor.channels.links import links_of, trace_url
 from monitor.diagnosis.recent_rollouts import ANSWERING
 from monitor.wording import episode_text
-from schemas.config.monitor_config import Config
+from schemas.config.monitor_config import Config, Links
 from schemas.records import Change, EpisodeIncident
 from schemas.times import rfc3339
 from softfail.sanitize import sanitize, sanitize_json
@@ -137,7 +137,7 @@ class PagerDuty:
                 "component": episode.feature,
                 "group": episode.service,
                 "class": incidents[0].rule if incidents else "quality",
-                "custom_details": details(step),
+                "custom_details": details(step, self._links),
             },
         }
         event["payload"] = sanitize_json(event["payload"], lines=True)
@@ -177,7 +177,7 @@ def severity(step: Step) -> str:
     return "info" if step.episode.severity == "info" else "warning"
 
 
-def details(step: Step) -> dict[str, Any]:
+def details(step: Step, links: Links) -> dict[str, Any]:
     """Return what the person on call reads when the summary is not enough."""
     episode, incidents = step.episode, episode_text.by_importance(step.episode)
     fields: dict[str, Any] = {
@@ -198,7 +198,11 @@ def details(step: Step) -> dict[str, Any]:
             | _incident(incident)
             for incident in incidents
         ],
-        "examples": [example.model_dump(mode="json") for example in episode.examples],
+        "examples": [
+            {name: value for name, value in example.model_dump(mode="json").items() if value}
+            | ({"trace_url": url} if (url := trace_url(example, episode, links)) else {})
+            for example in episode.examples
+        ],
     }
     if step.left_out:
         fields["left_out"] = f"{step.left_out} more incidents"

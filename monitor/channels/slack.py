@@ -24,6 +24,7 @@ from monitor.channels.interface import (
 )
 from monitor.channels.links import links_of
 from monitor.wording import episode_text
+from monitor.wording.example_text import example_details, example_line
 from schemas.config.monitor_config import Config
 from softfail.sanitize import sanitize
 
@@ -132,7 +133,13 @@ def _findings(step: Step) -> list[dict[str, Any]]:
         lines.append(f"*Next:* {safe(episode_text.next_step(step.episode), FINDING_CHARS)}")
     blocks = [_section(text) for text in _paragraphs(lines)]
     for example in step.episode.examples:
-        text = safe(f"e.g. {example.evaluator}: {example.output or example.reason}", EXAMPLE_CHARS)
+        details = example_details(example, EXAMPLE_CHARS // 2)
+        text = "\n".join(
+            (
+                safe(example_line(example, EXAMPLE_CHARS), EXAMPLE_CHARS),
+                *(safe(line, EXAMPLE_CHARS) for line in details),
+            )
+        )
         blocks.append({"type": "section", "text": {"type": "plain_text", "text": text, "emoji": False}})
     return blocks
 

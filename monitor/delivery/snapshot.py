@@ -39,6 +39,7 @@ def snapshot(episode: Episode, offset: int, most_bytes: int = INCIDENT_BYTES) ->
         example.model_copy(
             update={
                 "output": example.output and example.output[:OUTPUT_CHARS],
+                "input": example.input and example.input[:OUTPUT_CHARS],
                 "reason": example.reason[:OUTPUT_CHARS],
             }
         )

@@ -36,6 +36,7 @@ class SampleRecord(OutputRecord, frozen=True, kw_only=True, tag="sample"):
     context: str | None
     error_type: str
     finish_reason: str
+    session_id: str
     trace_id: str
     partition: int
     offset: int
@@ -69,6 +70,7 @@ def sample(
         context=_cut(event.context),
         error_type=event.error_type,
         finish_reason=event.finish_reason,
+        session_id=redact(event.session_id),
         trace_id=event.trace_id,
         partition=partition,
         offset=offset,
@@ -77,16 +79,17 @@ def sample(
 
 def example(record: SampleRecord, evaluator: str) -> Example:
     """Cut a sample to what a page shows of one evaluator's failure."""
-    output = record.output
-    if output is not None and len(output) > EXCERPT_CHARS:
-        output = output[: EXCERPT_CHARS - 1] + "…"
     return {
         "event_id": record.event_id,
         "time": record.time,
         "model": record.model,
         "evaluator": evaluator,
         "reason": record.failed[evaluator][:EXCERPT_CHARS],
-        "output": output,
+        "output": _excerpt(record.output),
+        "input": _excerpt(record.input),
+        "prompt_version": record.prompt_version,
+        "session_id": record.session_id,
+        "trace_id": record.trace_id,
     }
 
 
@@ -106,6 +109,10 @@ def chosen(examples: Mapping[str, Sequence[Example]], metrics: Sequence[str]) ->
         for failure in reversed(examples.get(evaluator, ())):
             by_event.setdefault(failure["event_id"], failure)
     return list(by_event.values())[:AN_EVALUATOR]
+
+
+def _excerpt(text: str | None) -> str | None:
+    return text if text is None or len(text) <= EXCERPT_CHARS else text[: EXCERPT_CHARS - 1] + "…"
 
 
 def _cut(text: str | None) -> str | None:

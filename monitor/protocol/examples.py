@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class Example(TypedDict):
-    """A failing response as an episode shows it: redacted and cut. ``time``: RFC 3339."""
+    """A failing response as an episode shows it: redacted and cut. ``time``: RFC 3339.
+
+    The optional fields are missing in state that an older release wrote.
+    """
 
     event_id: str
     time: str
@@ -14,3 +17,7 @@ class Example(TypedDict):
     evaluator: str
     reason: str
     output: str | None
+    input: NotRequired[str | None]
+    prompt_version: NotRequired[str]
+    session_id: NotRequired[str]
+    trace_id: NotRequired[str]

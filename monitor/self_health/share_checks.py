@@ -95,11 +95,11 @@ class ShareChecks:
 
     def __init__(self, settings: Settings) -> None:
         error = max(settings.dead_letter_share, min(MOST_ERROR_SHARE, 10 * settings.dead_letter_share))
-        changed = {
-            "dead-letters": {"warning": settings.dead_letter_share, "error": error},
-            "unreadable-feature": {"warning": error, "error": error},
-        }
-        self._limits = [limit._replace(**changed.get(limit.name, {})) for limit in SHARE_LIMITS]
+        warning = {"dead-letters": settings.dead_letter_share, "unreadable-feature": error}
+        self._limits = [
+            limit._replace(warning=warning[limit.name], error=error) if limit.name in warning else limit
+            for limit in SHARE_LIMITS
+        ]
         self._findings: dict[str, Finding] = {}
 
     def check(self, counts: Counts, seconds: float, now_us: int) -> list[Finding]:

@@ -53,11 +53,17 @@ class Time(Part):
 
 
 class Links(Part):
-    """Links in a page. `{service}`, `{feature}`, `{environment}`, `{from_ms}` and `{to_ms}` are replaced."""
+    """Links in a page. `{service}`, `{feature}`, `{environment}`, `{from_ms}` and `{to_ms}` are replaced; in
+    `trace` also `{trace_id}`, `{session_id}` and `{event_id}` of a failing answer.
+    """
 
     dashboard: str | None = Field(None, description="Dashboard of the feature")
     runbook: str | None = Field(None, description="Runbook of the feature")
     status: str | None = Field(None, description="Status page of softfail")
+    trace: str | None = Field(
+        None,
+        description="Trace of a failing answer; left out of an answer that lacks an id which it names",
+    )
 
 
 class Config(Part):
