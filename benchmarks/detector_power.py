@@ -92,6 +92,12 @@ def show_delays(seed: int) -> None:
         ],
         rows,
     )
+    _show_short_reference(settings, peer, seed)
+
+
+def _show_short_reference(
+    settings: dict[float, float], peer: dict[tuple[float, float, int], tuple[float, float]], seed: int
+) -> None:
     rows = []
     for p, risen in DROPS:
         (ours, lost), (theirs, they_lost) = (

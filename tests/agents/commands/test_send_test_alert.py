@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import deque
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from agents.commands import send_test_alert
 from agents.commands.send_test_alert import main
 from agents.demo.fake_pagerduty import FakePagerDuty, Fault
 from softfail.backoff import Backoff
+from tests.polling import wait_until
 
 ROOT = Path(__file__).parents[3]
 KEY, HOOK, SIGN = "0123456789abcdef0123456789abcdef", "slackslackslack", "signsignsignsign"
@@ -184,9 +184,7 @@ def test_a_recovering_receiver_succeeds_and_a_lost_response_is_still_resolved(wr
         assert main(["--config", write_config(pagerduty=pagerduty(pager)), "--patience", "5s"]) == 0
         pager.faults.append(Fault("silence", delay_s=0.6, taken=True))
         assert main(["--config", write_config(pagerduty=pagerduty(pager)), "--patience", "0s"]) == 1
-        deadline = time.monotonic() + 5
-        while len(pager.incidents) < 2 and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_until(lambda: len(pager.incidents) >= 2, 5)
     assert "no answer within 0.3 s" in capsys.readouterr().out
     assert [answer[0] for answer in pager.answers].count("resolve") == 2
 
@@ -213,9 +211,7 @@ def test_an_interrupt_leaves_nothing_open(write_config):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        deadline = time.monotonic() + 30
-        while pager.faults and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_until(lambda: not pager.faults, 30, "no request arrived")
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130

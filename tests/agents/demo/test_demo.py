@@ -6,12 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from agents.demo import main
+from tests.polling import wait_until
 from tests.tiers import by_profile
 
 ROOT = Path(__file__).parents[3]
@@ -66,12 +66,12 @@ def test_an_interrupted_demo_stops_its_worker_and_cleans_up(demo, tmp_path, numb
     process.send_signal(number)
     assert process.wait(30) == 130
     assert list(tmp_path.iterdir()) == []
-    deadline = time.monotonic() + 5
-    while workers := [
-        path for path in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path).encode() in _read(path)
-    ]:
-        assert time.monotonic() < deadline, workers
-        time.sleep(0.1)
+    wait_until(lambda: not workers_in(tmp_path), 5, "a worker still runs", every_s=0.1)
+
+
+def workers_in(folder):
+    """Return the processes that name a folder in their command line."""
+    return [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(folder).encode() in _read(path)]
 
 
 def _read(path):

@@ -9,6 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.polling import wait_until
+
 confluent_kafka = pytest.importorskip(
     "confluent_kafka", reason="the embedded broker comes with confluent-kafka (extra: demo)"
 )
@@ -84,7 +86,5 @@ def test_a_worker_counts_on_the_embedded_broker_and_continues_after_a_kill(
 
 
 def wait_for_lines(workers, text, count, patience_s=40):
-    deadline = time.monotonic() + patience_s
-    while workers.log().count(text) < count:
-        assert time.monotonic() < deadline, f"{workers.log().count(text)} of {count} lines with {text!r}"
-        time.sleep(0.2)
+    missing = f"fewer than {count} lines with {text!r}"
+    wait_until(lambda: workers.log().count(text) >= count, patience_s, missing, every_s=0.2)

@@ -25,6 +25,7 @@ from agents.process import exits
 from schemas.config.connections import Kafka
 from softfail import Softfail
 from tests.agents.run_command import run_command
+from tests.polling import wait_until
 
 ROOT = Path(__file__).parents[3]
 SECRETS = {
@@ -277,10 +278,7 @@ def test_worker_and_commands_run_over_tls_with_login_and_certificate_and_log_no_
     # a window came out, and a rule fired on it; the page cannot be delivered
     awaited(port, "api/status", '"firing"')
     awaited(port, "metrics", "softfail_dead_letters_total{")
-    deadline = time.monotonic() + 20
-    while "failed, again in" not in workers.log():
-        assert time.monotonic() < deadline, "the delivery was not tried"
-        time.sleep(0.2)
+    wait_until(lambda: "failed, again in" in workers.log(), 20, "the delivery was not tried", every_s=0.2)
 
     for page in PAGES:
         for token in (None, "wrong" * 5, SECRETS["SOFTFAIL_HTTP_TOKEN"]):

@@ -19,6 +19,7 @@ from agents.notify_http import deliver
 from monitor.channels.alertmanager import HOLD_US, WATCHDOG_US, Alertmanager
 from monitor.channels.interface import Delivered, Permanent, Step
 from schemas.config.monitor_config import Config
+from tests.polling import wait_until
 from tests.tiers import missing_service
 
 
@@ -273,8 +274,5 @@ def test_the_watchdog_is_a_single_alert_extended_by_each_ping_and_ended_by_missi
     assert second["fingerprint"] == first["fingerprint"]
     assert (second["startsAt"], second["labels"]["severity"]) == (first["startsAt"], "none")
     assert second["endsAt"] > first["endsAt"]
-    deadline = time.monotonic() + 60
-    while active():  # the last telling ends by itself
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    wait_until(lambda: not active(), 60, "the last alert did not end", every_s=0.2)
     assert time.time_ns() // 1000 >= now_us + 8_000_000
