@@ -23,6 +23,7 @@ from monitor.windows.feature_series import FeatureState
 from monitor.windows.pane import Pane, merge_panes
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey, segment_labels
 from monitor.windows.segment_series import HOUR, SegmentSeries
+from schemas.config.monitor_config import Config
 from schemas.records import Episode
 from tests.monitor import event_values
 from tests.monitor.event_values import NINE
@@ -358,9 +359,21 @@ def event(second: float, **more: Any) -> bytes:
     return event_values.event(second, **{"model": None, **more})
 
 
+# Of the default rules these two fire here, and reading all takes most of the time.
+TWO_RULES = Config.model_validate(
+    {
+        "default_rules": False,
+        "rules": [
+            {"name": "errors", "on": "error_rate", "above": 0.1, "severity": "critical"},
+            {"name": "refusals", "on": "evaluator.refusal.fail_rate", "above": 0.1},
+        ],
+    }
+)
+
+
 def alerts_of(values: list[bytes], every: int | None = None) -> list[bytes]:
     """Return all alerts; ``every``: restart the watch after this many minutes."""
-    outputs = run_watch(values, 5000 if every is None else 20, every)
+    outputs = run_watch(values, 5000 if every is None else 20, every, TWO_RULES)
     return [value for topic, value in outputs if topic == "alerts"]
 
 
