@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from monitor.protocol.messages import FileRecord, Outputs
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
@@ -44,3 +47,13 @@ def run_watch(
     if now_us is None:
         out.extend(watch.finish())
     return [(topic, message.value) for topic, message in out.order]
+
+
+def alerts_of(values: list[bytes], config: Config | None = None) -> list[dict[str, Any]]:
+    """Return the records of the alerts topic after the whole log."""
+    return [json.loads(value) for topic, value in run_watch(values, config=config) if topic == "alerts"]
+
+
+def firing_transitions(alerts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the transitions of incidents to firing."""
+    return [record for record in alerts if record["record"] == "transition" and record["state"] == "firing"]

@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from monitor.protocol.messages import FileRecord
 from monitor.protocol.metrics import METRICS
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
+from tests.monitor.event_values import NINE, event
 from tests.monitor.restarted_watch import restarted
-
-NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 def watch_of(values: list[dict[str, Any]]) -> Watch:
     watch = Watch(Config())
-    records = []
-    for nth, more in enumerate(values):
-        time = (NINE + timedelta(seconds=nth)).isoformat()
-        event = {
-            "event_id": str(nth),
-            "time": time,
-            "service": "bot",
-            "feature": "answer",
-            "model": "m",
-            "output": "Fine.",
-            "duration_s": 0.5,
-            **more,
-        }
-        records.append(FileRecord(json.dumps(event).encode(), nth))
+    records = [
+        FileRecord(event(nth, **{"output": "Fine.", "duration_s": 0.5, **more}), nth)
+        for nth, more in enumerate(values)
+    ]
     watch.apply([*records, FileRecord(b"garbage", len(records))])
     return watch
 

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pytest
 
-from monitor.protocol.messages import FileRecord
 from monitor.rules import burn_rate
-from monitor.watch import Watch
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import SegmentKey
 from monitor.windows.segment_series import FINE, HOUR, HOUR_US, SegmentSeries
 from schemas.config.monitor_config import Config
 from schemas.config.objectives import Burning
+from tests.monitor import event_values
+from tests.monitor.event_values import NINE
+from tests.monitor.restarted_watch import alerts_of
 
-NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 MINUTE_US = 60_000_000
 
 
@@ -34,9 +33,7 @@ def config(**more: Any) -> Config:
 
 
 def event(second: float, bad: bool) -> bytes:
-    time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-    fields = {"event_id": f"e{second}", "time": time, "service": "bot", "feature": "answer", "model": "m"}
-    return json.dumps(fields | ({"error_type": "timeout"} if bad else {})).encode()
+    return event_values.event(second, output=None, error_type="timeout" if bad else None)
 
 
 def run(
@@ -47,14 +44,7 @@ def run(
         event(nth * 60 / a_minute, rng.random() < failing(nth / a_minute))
         for nth in range(round(minutes * a_minute))
     ]
-    watch = Watch(settings)
-    out = watch.apply([FileRecord(value, nth) for nth, value in enumerate(values)])
-    out.extend(watch.finish())
-    return [
-        json.loads(message.value)
-        for message in out.messages.get("alerts", ())
-        if json.loads(message.value)["record"] == "transition"
-    ]
+    return [record for record in alerts_of(values, settings) if record["record"] == "transition"]
 
 
 def states(records: list[dict[str, Any]], rule: str) -> list[tuple[str, float]]:

@@ -6,7 +6,7 @@ import json
 import math
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -22,16 +22,15 @@ from monitor.rules.evidence import Finding
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 from schemas.config.rules import Drift
+from tests.monitor import event_values
+from tests.monitor.event_values import NINE
+from tests.monitor.restarted_watch import alerts_of
 
-NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 Fields = Callable[[random.Random, float], dict[str, Any]]
 
 
 def event(second: float, **more: Any) -> bytes:
-    time = (NINE + timedelta(seconds=second)).isoformat().replace("+00:00", "Z")
-    return json.dumps(
-        {"event_id": f"e{second}", "time": time, "service": "bot", "feature": "answer", "model": "m", **more}
-    ).encode()
+    return event_values.event(second, **{"output": None, **more})
 
 
 def traffic(
@@ -53,10 +52,7 @@ def tokens(factor: Callable[[float], float], spread: float = 0.4, median: float 
 
 
 def run(values: list[bytes], config: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-    watch = Watch(Config.model_validate(config or {}))
-    out = watch.apply([FileRecord(value, offset) for offset, value in enumerate(values)])
-    out.extend(watch.finish())
-    return [json.loads(message.value) for message in out.messages.get("alerts", ())]
+    return alerts_of(values, Config.model_validate(config or {}))
 
 
 def transitions(

@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from monitor.protocol.messages import FileRecord
-from monitor.watch import Watch
 from monitor.wording.finding_text import measure
-from schemas.config.monitor_config import Config
 from schemas.evidence_record import Evidence
+from tests.monitor.event_values import event
+from tests.monitor.restarted_watch import firing_transitions, run_watch
 
-NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 CODE = ("def add(a, b):\n    return a + b", "total = sum(values)", "for row in rows:\n    print(row)")
 LIST, TABLE, PROSE = "- tea\n- milk", "| a | b |\n|---|---|\n| 1 | 2 |", "It ships on Tuesday."
 JSON, HEADINGS = '{"total": 3}', "# Order\n\nIt ships on Tuesday."
@@ -27,17 +24,16 @@ def measured(
     answer: Answer, minutes: float, a_minute: float, seed: int = 1
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the firing transitions and the windows. ``answer`` returns fields by the minute."""
-    rng, records = random.Random(seed), []
-    for nth in range(round(minutes * a_minute)):
-        event = {"event_id": str(nth), "service": "s", "feature": "f", "model": "m", "finish_reason": "stop"}
-        event["time"] = (NINE + timedelta(seconds=60 * nth / a_minute)).isoformat().replace("+00:00", "Z")
-        records.append(FileRecord(json.dumps(event | answer(rng, nth / a_minute)).encode(), nth))
-    watch = Watch(Config())
-    out = watch.apply(records)
-    out.extend(watch.finish())
-    alerts = [json.loads(message.value) for message in out.messages.get("alerts", ())]
-    firing = [item for item in alerts if item["record"] == "transition" and item["state"] == "firing"]
-    return firing, [json.loads(message.value) for message in out.messages["windows"]]
+    rng = random.Random(seed)
+    values = [
+        event(60 * nth / a_minute, **{"finish_reason": "stop", "output": None, **answer(rng, nth / a_minute)})
+        for nth in range(round(minutes * a_minute))
+    ]
+    outputs = run_watch(values)
+    alerts, windows = (
+        [json.loads(value) for topic, value in outputs if topic == name] for name in ("alerts", "windows")
+    )
+    return firing_transitions(alerts), windows
 
 
 def fenced(share: float, before: float, since: float) -> Answer:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from monitor.config_check import load_checked_config
-from monitor.protocol.messages import FileRecord
-from monitor.watch import Watch
 from monitor.wording.finding_text import measure
 from schemas.config.monitor_config import Config
 from schemas.evidence_record import Evidence
+from tests.monitor import restarted_watch
+from tests.monitor.event_values import event
 
-NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ENGLISH = (
     "Your order was shipped on Tuesday and arrives on Friday.",
     "Open Settings, then Orders, and press the button Return.",
@@ -43,22 +40,11 @@ def firing_transitions(
     a_minute: int = 20,
 ) -> list[dict[str, Any]]:
     """Return the transitions to firing. ``fields`` returns the fields of the nth event at that minute."""
-    records = []
-    for nth in range(minutes * a_minute):
-        time = (NINE + timedelta(seconds=nth * 60 / a_minute)).isoformat().replace("+00:00", "Z")
-        event = {
-            "event_id": str(nth),
-            "time": time,
-            "service": "bot",
-            "feature": "answer",
-            "model": "m",
-        } | fields(nth, nth / a_minute)
-        records.append(FileRecord(json.dumps(event).encode(), nth))
-    watch = Watch(config or Config())
-    out = watch.apply(records)
-    out.extend(watch.finish())
-    records = [json.loads(message.value) for _, message in out.order]
-    return [item for item in records if item["record"] == "transition" and item["state"] == "firing"]
+    values = [
+        event(nth * 60 / a_minute, **{"output": None, **fields(nth, nth / a_minute)})
+        for nth in range(minutes * a_minute)
+    ]
+    return restarted_watch.firing_transitions(restarted_watch.alerts_of(values, config))
 
 
 def findings(transition: dict[str, Any]) -> dict[str, dict[str, Any]]:

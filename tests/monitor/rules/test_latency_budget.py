@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from monitor.config_check import faults_of
-from monitor.protocol.messages import FileRecord
 from monitor.reports.plot_panels import limits_of
-from monitor.watch import Watch
 from schemas.config.monitor_config import Config
-
-BEGAN = datetime(2026, 3, 2, 9, tzinfo=UTC)
+from tests.monitor import restarted_watch
+from tests.monitor.event_values import event
 
 
 def config(on: str = "duration_s.p90", **feature: Any) -> Config:
@@ -31,31 +27,11 @@ def config(on: str = "duration_s.p90", **feature: Any) -> Config:
 
 def firing_transitions(settings: Config, duration_s: float) -> list[dict[str, Any]]:
     """Return the transitions to firing of the feature after ten minutes of calls of this duration."""
-    records = [
-        FileRecord(
-            json.dumps(
-                {
-                    "event_id": str(nth),
-                    "time": (BEGAN + timedelta(seconds=nth)).isoformat(),
-                    "service": "bot",
-                    "feature": "answer",
-                    "model": "m",
-                    "duration_s": duration_s,
-                    "time_to_first_token_s": duration_s,
-                }
-            ).encode(),
-            nth,
-        )
-        for nth in range(600)
+    values = [
+        event(nth, output=None, duration_s=duration_s, time_to_first_token_s=duration_s) for nth in range(600)
     ]
-    written = [
-        json.loads(message.value) for message in Watch(settings).apply(records).messages.get("alerts", ())
-    ]
-    return [
-        record
-        for record in written
-        if (record["record"], record["state"], record.get("level")) == ("transition", "firing", "feature")
-    ]
+    fired = restarted_watch.firing_transitions(restarted_watch.alerts_of(values, settings))
+    return [record for record in fired if record["level"] == "feature"]
 
 
 @pytest.mark.parametrize(

@@ -2,45 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
 from monitor.incidents.incident import digest_of
-from monitor.protocol.messages import FileRecord
 from monitor.rules.drift_effect import EFFECTS
 from monitor.rules.drift_evidence import NEVER_SEEN, DriftResult
 from monitor.rules.least_change import LEAST_CHANGES, is_large_enough
 from monitor.stats.exponential_buckets import bucket_codes
-from monitor.watch import Watch
 from monitor.windows.pane import Pane
 from schemas.config.monitor_config import Config
 from schemas.config.rules import Drift
+from tests.monitor.event_values import event
+from tests.monitor.restarted_watch import alerts_of, firing_transitions
 
-NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 RULE = Drift.model_validate({"name": "d"})
 
 
 def firing_metrics(field: str, before: float, after: float, **rule: Any) -> set[str]:
     """Return the metrics of the findings where a constant becomes another one after 80 of 100 minutes."""
-    records = []
-    for nth in range(1000):
-        time = (NINE + timedelta(seconds=6 * nth)).isoformat().replace("+00:00", "Z")
-        event = {"event_id": str(nth), "time": time, "service": "s", "feature": "f", "model": "m"}
-        event[field] = before if nth < 800 else after
-        records.append(FileRecord(json.dumps(event).encode(), nth))
-    watch = Watch(Config.model_validate({"default_rules": False, "drift": [{"name": "d", **rule}]}))
-    out = watch.apply(records)
-    out.extend(watch.finish())
-    alerts = [json.loads(message.value) for message in out.messages.get("alerts", ())]
-    return {
-        record["evidence"]["metric"]
-        for record in alerts
-        if record["record"] == "transition" and record["state"] == "firing"
-    }
+    values = [event(6 * nth, output=None, **{field: before if nth < 800 else after}) for nth in range(1000)]
+    config = Config.model_validate({"default_rules": False, "drift": [{"name": "d", **rule}]})
+    return {record["evidence"]["metric"] for record in firing_transitions(alerts_of(values, config))}
 
 
 @pytest.mark.parametrize(
