@@ -98,7 +98,9 @@ class RuleReader:
         known = feature.weights.units(segment_key, rule.on)
         firing = incident.evidence.value if incident is not None and incident.state == "firing" else None
         arguments = (since_us, known, firing, incident is None)
-        quiet: QuietReading | None = feature.quiet_readings.get(name)
+        # meters change a reading without an event, so it is not kept
+        by_calls = segment_key is None and known.any > known.failed > 0
+        quiet: QuietReading | None = None if by_calls else feature.quiet_readings.get(name)
         if quiet is not None and quiet.holds(series.revision, arguments, edge_us):
             return quiet.reading
         reading = threshold.read(
@@ -111,8 +113,9 @@ class RuleReader:
             RateHistory(feature.first_us, partial(feature.rate_of_hours, segment_key, rule.on)),
             firing,
             brief=incident is None,
+            calls_within=feature.producers.calls_within if by_calls else None,
         )
-        if reading.evidence.window_s > rule.window:
+        if reading.evidence.window_s > rule.window and not by_calls:
             until_us = unchanged_until_us(rule, feature, segment_key, edge_us, since_us)
             feature.quiet_readings[name] = QuietReading(reading, series.revision, arguments, until_us)
         return reading

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -44,10 +44,14 @@ def count_sequence_numbers(events: Sequence[Any], group: Ints, groups: Sequence[
     """
     names = list(map(_producer, events))
     if not any(names):
+        _lose_calls(range(len(groups)), groups)
         return
     numbers = list(map(_sequence, events))
     if None in numbers or "" in names:
         numbered = [index for index, number in enumerate(numbers) if number is not None and names[index]]
+        unnumbered = np.ones(len(names), bool)
+        unnumbered[numbered] = False
+        _lose_calls(np.unique(group[unnumbered]).tolist(), groups)
         if not numbered:
             return
         names, numbers = [names[index] for index in numbered], [numbers[index] for index in numbered]
@@ -78,6 +82,12 @@ def count_sequence_numbers(events: Sequence[Any], group: Ints, groups: Sequence[
         target = groups[pair // len(producers)]
         name = producer_names[pair % len(producers)] + target.producer_suffix
         target.feature.producers.count_events(name, time_us, lowest, highest, n)
+
+
+def _lose_calls(indexes: Iterable[int], groups: Sequence[CountGroup]) -> None:
+    """Note that events of these groups come from producers whose meters may not count them."""
+    for index in indexes:
+        groups[index].feature.producers.calls.lose(groups[index].pane.start_us + 1)
 
 
 def count_skips(judged: Judged, names: Sequence[str], group: Ints, groups: Sequence[CountGroup]) -> None:

@@ -272,6 +272,7 @@ class Ingestor:
             microseconds(event.started_at),
             counts,
             closing=event.closing,
+            pane_us=self._pane_us,
         )
 
     def _failure_samples(self, chunk: Chunk, failures: Failures) -> list[tuple[int, SampleRecord]]:

@@ -12,6 +12,7 @@ from monitor.rules.evidence import ThresholdEvidence, no_evidence, rounded
 from monitor.rules.reading import Reading, State
 from monitor.rules.weighted_sample import weighted_sample_of
 from monitor.stats.estimate import NO_ESTIMATE, Estimate
+from monitor.stats.known_calls import Calls
 from monitor.stats.rate import Rate
 from monitor.stats.sampling_weights import NO_UNITS, Units
 from monitor.stats.share_intervals import clopper_pearson_interval
@@ -43,6 +44,9 @@ class Series(Protocol):
         """Return the panes that overlap [start, end)."""
 
 
+CallsWithin = Callable[[int, int], Calls | None]
+
+
 class RateHistory(NamedTuple):
     """The past of a rate of one series.
 
@@ -56,16 +60,20 @@ class RateHistory(NamedTuple):
 
 
 class _View(NamedTuple):
-    """A metric over one window. ``reader`` holds the window until the next view is taken."""
+    """A metric over one window. ``reader`` holds the window until the next view is taken.
+
+    ``calls``: how many there were, if the estimate is a share of them.
+    """
 
     window_s: float
     estimate: Estimate
     reader: MetricReader
+    calls: Calls | None = None
 
     @property
     def clearing(self) -> float | None:
         """A value that must be good as well before an incident ends, if there is one."""
-        return self.reader.clearing_value()
+        return self.reader.clearing_value() if self.calls is None else None
 
 
 def read(
@@ -78,6 +86,7 @@ def read(
     history: RateHistory | None = None,
     firing_value: float | None = None,
     brief: bool = False,
+    calls_within: CallsWithin | None = None,
 ) -> Reading:
     """Read a rule at a pane edge, over the shortest window that has enough events.
 
@@ -96,6 +105,7 @@ def read(
         history: of the rate; without it no window is longer than a day.
         firing_value: the value of the incident that fires, None if none does.
         brief: the evidence is only needed if the rule is breached.
+        calls_within: start and end of a window -> how many calls it had, sampled or not, where meters say it.
     """
     if threshold is None:
         return Reading("unknown", no_evidence(rule.on, rule.window))
@@ -105,7 +115,7 @@ def read(
     state: State = "unknown"
     view = _View(rule.window, NO_ESTIMATE, MetricReader(rule.on))
     recovered: ThresholdEvidence | None = None
-    for view in _views(rule, series, edge_us, oldest_us, known, history):
+    for view in _views(rule, series, edge_us, oldest_us, known, history, calls_within):
         has_enough = view.estimate.n >= rule.min_events * WHOLE_EVENTS
         if has_enough or (rule.is_rate and _state(rule, threshold, view) == "breach"):
             state = _state(rule, threshold, view)
@@ -130,6 +140,7 @@ def _views(
     oldest_us: int,
     known: Units,
     history: RateHistory | None,
+    calls_within: CallsWithin | None,
 ) -> Iterator[_View]:
     """Yield the metric over longer and longer windows: the shortest, those that add something to the one
     before, and the longest.
@@ -148,6 +159,10 @@ def _views(
             else:
                 grows = reader.extend(series.window(since_us, until_us))
             until_us = since_us
+        calls = None if calls_within is None else calls_within(since_us, edge_us)
+        if calls is not None and (shares := reader.estimate_of_calls(z, calls, known)) is not None:
+            yield _View(window_s, shares, reader, calls)
+            continue
         if grows:
             estimate = reader.estimate(z, clopper_pearson_interval, known)
         if grows or window_s in (windows_s[0], windows_s[-1]):
@@ -164,7 +179,7 @@ def _evidence(rule: Rule, threshold: FixedThreshold, view: _View, known: Units) 
         above=threshold.value if threshold.side == "above" else None,
         below=threshold.value if threshold.side == "below" else None,
         window_s=view.window_s,
-        weighted_sample=weighted_sample_of(view.reader, view.window_s, known),
+        weighted_sample=weighted_sample_of(view.reader, view.window_s, known, view.calls),
     )
 
 

@@ -29,5 +29,19 @@ class Estimate(NamedTuple):
             None if high is None else high * unit,
         )
 
+    def inverted(self) -> Estimate:
+        """Return the estimate of the opposite share.
+
+        >>> Estimate(0.25, 8.0, 0.125, 0.5).inverted()
+        Estimate(value=0.75, n=8.0, low=0.5, high=0.875)
+        """
+        value, n, low, high = self
+        return Estimate(
+            None if value is None else 1 - value,
+            n,
+            None if high is None else 1 - high,
+            None if low is None else 1 - low,
+        )
+
 
 NO_ESTIMATE = Estimate(None, 0.0, None, None)

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
-LAYOUT = 5
+LAYOUT = 6
 MARK = 0xC1
 
 _Counts = dict[str, int]
@@ -28,7 +28,8 @@ _ClockRecord = tuple[
     _Counts,  # dead letters by reason
     int,  # forwarded events
 ]
-_ProducerRecord = tuple[dict[str, list[int]], list[int], int, int]
+_CallsRecord = tuple[dict[int, list[int]], int]  # MeteredCalls.state()
+_ProducerRecord = tuple[dict[str, list[int]], list[int], int, int, _CallsRecord]
 _FeatureRecord = tuple[
     int,  # as FeatureState.state() returns them: first_us
     int,  # active_us
@@ -139,6 +140,13 @@ def _migrate_incident_4(values: list[Any]) -> list[Any]:
     return [*progress, [finding["metric"] for finding in findings], evidence]
 
 
+def _migrate_feature_5(values: list[Any]) -> list[Any]:
+    """Add the calls by pane: none is known before the last meter."""
+    entries, *rest = values[12]
+    last_us = max((entry[10] for entry in entries.values() if len(entry) > 10), default=0)
+    return [*values[:12], [entries, *rest, [{}, last_us]], *values[13:]]
+
+
 MIGRATIONS: Mapping[int, Mapping[str, Callable[[Any], Any]]] = {
     1: {"clock": _migrate_clock_1, "feature": _migrate_feature_1, "pane": _migrate_pane_1},
     2: {},  # names of metrics became numbers; names are still read (``monitor.windows.metric_ids``)
@@ -148,6 +156,7 @@ MIGRATIONS: Mapping[int, Mapping[str, Callable[[Any], Any]]] = {
         "feature": _migrate_feature_4,
         "incident": _migrate_incident_4,
     },
+    5: {"feature": _migrate_feature_5},
 }
 """Layout -> kind -> function from its values to those of the next layout. Kinds without one are unchanged."""
 
@@ -169,7 +178,7 @@ def record_layout(value: bytes) -> int:
     """Return the layout that a record states, even if this release does not know it.
 
     >>> record_layout(encode_record(["b1", 0])), record_layout(bytes([0x90]))
-    (5, 1)
+    (6, 1)
     """
     if value[:2] == _PREFIX:  # in nearly all cases
         return LAYOUT

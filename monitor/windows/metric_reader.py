@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from monitor.stats.estimate import NO_ESTIMATE, Estimate
+from monitor.stats.known_calls import Calls, estimate_of_calls
 from monitor.stats.number_summary import NumberSummary
 from monitor.stats.rate import Rate
 from monitor.stats.sampling_weights import NO_UNITS, Units
 from monitor.stats.share_intervals import IntervalMethod, wilson_interval
 from monitor.windows.metric_definitions import SUCCESS_RATES, quantile_of, unit_of
 from monitor.windows.pane import Pane
+
+RESPONSES = "error_rate"
+"""The rate that counts each response."""
 
 
 class MetricReader:
@@ -82,6 +86,19 @@ class MetricReader:
         if (q := quantile_of(self._reading)) is None:
             return NO_ESTIMATE
         return self._number.quantile(q, z).scaled(unit_of(self._name))
+
+    def estimate_of_calls(self, z: float, calls: Calls, known: Units = NO_UNITS) -> Estimate | None:
+        """Estimate a rate among a known number of calls, see ``monitor.stats.known_calls``.
+
+        None if the events decide as well by themselves, or the rate does not count every response.
+        """
+        if self._rate is None:
+            return None
+        responses = [rate for pane in self._panes if (rate := pane.rates.get(RESPONSES)) is not None]
+        if self._rate.events != sum(rate.events for rate in responses):
+            return None
+        estimate = estimate_of_calls(self._rate, z, calls, known)
+        return estimate.inverted() if estimate and self._metric in SUCCESS_RATES else estimate
 
     @property
     def rate(self) -> Rate | None:

@@ -1,13 +1,17 @@
 """Loss accounting: what the producers of a feature report that they sent, against the events that arrived.
 
 Producers report cumulative counters (meters) and number their events. Every figure here is a maximum, a
-minimum or a sum, so late, forwarded or differently bundled events make no difference.
+minimum or a sum, so late, forwarded or differently bundled events make no difference. Only the calls by pane
+depend on the order of the log: a meter that arrives after a later one leaves its panes unknown.
 """
 
 from __future__ import annotations
 
 from hashlib import blake2b
 from typing import Any, NamedTuple
+
+from monitor.stats.known_calls import Calls
+from monitor.windows.metered_calls import MeteredCalls
 
 MAX_PRODUCERS = 1000
 """Producers of one feature that are tracked."""
@@ -62,6 +66,7 @@ class ProducerTracker:
         self._evicted_missing = 0
         self._evicted_us = -1  # when the last evicted producer was last seen
         self._oldest_us = 0  # no tracked producer was last seen before
+        self.calls = MeteredCalls()
 
     @property
     def missing(self) -> int:
@@ -91,6 +96,17 @@ class ProducerTracker:
         seen = [entry for entry in self.entries.values() if entry[_METERS] and entry[_SEEN] >= since_us]
         return bool(seen) and all(map(_is_closed, seen))
 
+    def calls_within(self, start_us: int, end_us: int) -> Calls | None:
+        """Return how many calls the feature had in [start, end), both pane edges, microseconds since 1970.
+
+        None if that is not known for all of them: a producer that was active sends no meters, has not sent
+        one since the end, or stopped without a last one; or there are too many producers.
+        """
+        for entry in self.entries.values():
+            if entry[_SEEN] >= start_us and not _is_closed(entry) and entry[_LAST_METER] < end_us:
+                return None
+        return self.calls.within(start_us, end_us)
+
     def apply_meter(
         self,
         name: str,
@@ -99,6 +115,7 @@ class ProducerTracker:
         counts: tuple[int, int, int, int],
         *,
         closing: bool = False,
+        pane_us: int = 60_000_000,
     ) -> None:
         """Apply a meter of a producer; a late one, or one of an earlier start, changes nothing.
 
@@ -108,10 +125,13 @@ class ProducerTracker:
             started_us: since when the producer counts; a later start adds to the totals.
             counts: seen, sampled, sent and dropped since then.
             closing: it is the producer's last meter.
+            pane_us: length of a pane, microseconds.
         """
         entry = self._entry(name, time_us)
         if entry is None:
+            self.calls.lose(time_us)
             return
+        self._count_calls(entry, time_us, started_us, counts[0], pane_us)
         entry[_FIRST_METER] = min(entry[_FIRST_METER] or time_us, time_us)
         entry[_LAST_METER] = max(entry[_LAST_METER], time_us)
         entry[_METERS] += 1
@@ -130,10 +150,23 @@ class ProducerTracker:
             self._evicted = _sum(self._evicted, [-count for count in counts])
         entry[_STARTED], entry[_COUNTS] = started_us, counts
 
+    def _count_calls(self, entry: list[int], time_us: int, started_us: int, seen: int, pane_us: int) -> None:
+        """Count the calls since the producer's last meter, ``entry`` being as that left it."""
+        last_us = entry[_LAST_METER]
+        if started_us < entry[_STARTED] or time_us < last_us:
+            self.calls.lose(max(time_us, last_us))
+        elif started_us > entry[_STARTED]:
+            if entry[_METERS]:  # what it counted after its last meter, before it started anew
+                self.calls.lose(started_us)
+            self.calls.add(started_us, time_us, seen, pane_us)
+        else:
+            self.calls.add(last_us or started_us, time_us, seen - entry[_COUNTS][0], pane_us)
+
     def count_events(self, name: str, time_us: int, lowest: int, highest: int, received: int) -> None:
         """Count ``received`` numbered events, whose numbers lie between ``lowest`` and ``highest``."""
         entry = self._entry(name, time_us)
         if entry is None:
+            self.calls.lose(time_us + 1)
             return
         if entry[_RECEIVED]:
             lowest, highest = min(lowest, entry[_FIRST]), max(highest, entry[_HIGHEST])
@@ -151,11 +184,22 @@ class ProducerTracker:
 
     def state(self) -> list[Any]:
         """Return plain values."""
-        return [self.entries, self._evicted, self._evicted_missing, self._evicted_us]
+        return [
+            self.entries,
+            self._evicted,
+            self._evicted_missing,
+            self._evicted_us,
+            self.calls.state(),
+        ]
 
     @classmethod
     def from_state(
-        cls, entries: dict[str, list[int]], evicted: list[int], evicted_missing: int, evicted_us: int
+        cls,
+        entries: dict[str, list[int]],
+        evicted: list[int],
+        evicted_missing: int,
+        evicted_us: int,
+        calls: tuple[dict[int, list[int]], int],
     ) -> ProducerTracker:
         """Restore the producers from ``state``; shorten names that an older release stored in full, and add
         the times that it did not have.
@@ -169,6 +213,7 @@ class ProducerTracker:
             evicted_missing,
             evicted_us,
         )
+        producers.calls = MeteredCalls.from_state(*calls)
         return producers
 
     def _entry(self, name: str, time_us: int) -> list[int] | None:

@@ -1,0 +1,48 @@
+"""Delay of a page under sampling, with and without the producers' meters.
+
+    python benchmarks/metered_outages.py
+
+Prints minutes from the change to the page, for errors at p = 1 and other calls at p. Source of the table in
+docs/statistics.md, "Delay where meters state the calls".
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tests.monitor.rules.test_known_calls import fleet, pages
+
+BEGINS_MIN = 100
+
+
+def delay(p: float, share: float, per_minute: int, *, metered: bool) -> str:
+    """Return the minutes to the page; a dash if there was none in 50 minutes."""
+    arrivals = fleet(
+        5,
+        p,
+        BEGINS_MIN + 50,
+        lambda second: share if second >= BEGINS_MIN * 60 else 0.01,
+        per_minute,
+        "all there",
+    )
+    if not metered:
+        arrivals = [(second, value) for second, value in arrivals if b'"meter"' not in value]
+    times = [minute for minute in pages(arrivals) if minute > BEGINS_MIN]
+    return f"{times[0] - BEGINS_MIN:.0f}" if times else "–"
+
+
+def main() -> None:
+    """Print the table."""
+    print("p of others | rise | calls a minute | with meters | without")
+    for p in (0.1, 0.01, 0.001, 0.0001):
+        for share in (1.0, 0.1):
+            for per_minute in (20, 200):
+                figures = [delay(p, share, per_minute, metered=metered) for metered in (True, False)]
+                print(f"{p:g} | 1 to {share:.0%} | {per_minute} | {figures[0]} | {figures[1]}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,190 @@
+"""Sampled rates among the calls that meters count: an outage pages at once, a healthy feature never."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from monitor.protocol.messages import FileRecord, Outputs
+from monitor.stats.known_calls import Calls, estimate_of_calls
+from monitor.stats.rate import Rate
+from monitor.stats.sampling_weights import Units
+from monitor.watch import Watch
+from monitor.windows.metered_calls import MeteredCalls
+from schemas.config.monitor_config import Config
+from tests.monitor.alerts.test_engine import NINE
+from tests.monitor.windows.test_producer_counters import meter, response
+
+MINUTE_US = 60_000_000
+METER_S = 10.0
+
+
+class Producer:
+    """One process with the SDK: all errors are sent, of other calls a share; a meter every ten seconds."""
+
+    def __init__(self, name: str, p: float, rng: random.Random, begins_s: float, ends_s: float) -> None:
+        self._name, self._p, self._rng = name, p, rng
+        self._begins_s, self._ends_s = begins_s, ends_s
+
+    def records(
+        self, times_s: list[float], failing: Any, *, closing: bool = True
+    ) -> list[tuple[float, bytes]]:
+        """Return arrivals: events and meters of its calls at these times."""
+        out, seen, sent, meter_s = [], 0, 0, self._begins_s + METER_S
+        for second in [*(time for time in times_s if self._begins_s <= time < self._ends_s), self._ends_s]:
+            while meter_s < second:
+                out.append((meter_s, self._meter(meter_s, seen, sent)))
+                meter_s += METER_S
+            if second == self._ends_s:
+                break
+            seen += 1
+            failed = self._rng.random() < failing(second)
+            if failed or self._rng.random() < self._p:
+                fields: dict[str, Any] = {
+                    "sample_probability": 1.0 if failed else self._p,
+                    "event_id": f"{self._name}{seen}",
+                }
+                if failed:
+                    fields |= {"error_type": "timeout", "output": None, "base_probability": self._p}
+                out.append((second, response(second, self._name, sent, **fields)))
+                sent += 1
+        if closing:
+            out.append((self._ends_s, self._meter(self._ends_s, seen, sent, closing=True)))
+        return out
+
+    def _meter(self, second: float, seen: int, sent: int, **more: Any) -> bytes:
+        return meter(second, self._name, self._begins_s, (seen, sent, sent, 0), **more)
+
+
+def calls_of(per_minute: float, minutes: float, rng: random.Random) -> list[float]:
+    second, out = 0.0, []
+    while second < minutes * 60:
+        second += rng.expovariate(per_minute / 60)
+        out.append(second)
+    return out
+
+
+def pages(arrivals: list[tuple[float, bytes]]) -> list[float]:
+    """Return the minutes at which an episode began to page."""
+    watch, out = Watch(Config()), Outputs()
+    for offset, (second, value) in enumerate(sorted(arrivals)):
+        now_us = int((NINE.timestamp() + second) * 1e6)
+        out.extend(watch.apply([FileRecord(value, offset, now_us // 1000)], now_us))
+        out.extend(watch.advance(now_us - 30_000_000, now_us))
+    alerts = [json.loads(message.value) for topic, message in out.order if topic == "alerts"]
+    return [
+        (datetime.fromisoformat(alert["time"]) - NINE).total_seconds() / 60
+        for alert in alerts
+        if alert["record"] == "episode"
+        and alert["state"] in ("opened", "escalated")
+        and alert["urgency"] == "high"
+    ]
+
+
+def fleet(
+    seed: int, p: float, minutes: float, failing: Any, per_minute: float, how: str
+) -> list[tuple[float, bytes]]:
+    """Return the arrivals of two producers; ``how``: what is wrong with the second one's meters."""
+    rng = random.Random(seed)
+    ends_s = minutes * 60
+    first = Producer("a", p, rng, 0.0, ends_s).records(calls_of(per_minute / 2, minutes, rng), failing)
+    middle_s = ends_s * 0.7
+    second = Producer("b", p, rng, 0.0, middle_s if how == "killed" else ends_s)
+    arrivals = second.records(calls_of(per_minute / 2, minutes, rng), failing, closing=how != "killed")
+    if how == "killed":
+        third = Producer("c", p, rng, middle_s, ends_s)
+        arrivals += third.records(calls_of(per_minute / 2, minutes, rng), failing)
+    if how == "without meters":
+        arrivals = [(second, value) for second, value in arrivals if b'"meter"' not in value]
+    if how == "meters lost":
+        arrivals = [
+            (second, value) for second, value in arrivals if b'"meter"' not in value or rng.random() < 0.5
+        ]
+    if how == "meters late":
+        arrivals = [(second + 120 * (b'"meter"' in value), value) for second, value in arrivals]
+    return first + arrivals
+
+
+@pytest.mark.parametrize("how", ["all there", "killed", "without meters", "meters lost", "meters late"])
+def test_a_healthy_feature_is_not_paged_whatever_becomes_of_meters(how):
+    for seed in range(2):
+        assert pages(fleet(seed, 0.001, 150, lambda second: 0.01, 60, how)) == []
+
+
+@pytest.mark.parametrize("p", [0.01, 0.001, 0.0001])
+def test_an_outage_pages_within_six_minutes_although_no_other_call_was_sampled(p):
+    begins_min = 100
+
+    def failing(second: float) -> float:
+        return 1.0 if second >= begins_min * 60 else 0.01
+
+    first, *_ = pages(fleet(3, p, begins_min + 20, failing, 20, "all there"))
+    assert begins_min < first <= begins_min + 6
+
+
+def test_bounds_miss_a_rate_as_rarely_as_their_standard_errors_say():
+    """Failures of weights 1 and 10; exact in the counts of both, by summing over all outcomes."""
+    calls, z, side = 60, 1.96, 0.025
+    for share in (0.02, 0.2, 0.7, 1.0):
+        missed_low = missed_high = 0.0
+        kept = binom(calls // 2, share)
+        sampled = binom(calls // 2, share / 10)
+        for whole in range(calls // 2 + 1):
+            for part in range(calls // 2 + 1):
+                if (chance := kept.pmf(whole) * sampled.pmf(part)) < 1e-9:
+                    continue
+                rate = Rate()
+                rate.add(1_000_000, whole, whole)
+                rate.add(100_000, part, part)
+                estimate = estimate_of_calls(rate, z, Calls(calls, calls, calls), Units(100.0, 10.0))
+                if estimate is None:  # nothing was sampled
+                    continue
+                missed_low += chance * (estimate.low > share + 1e-9)
+                missed_high += chance * (estimate.high < share - 1e-9)
+        assert missed_low <= side
+        assert missed_high <= side
+
+
+@given(st.lists(st.tuples(st.integers(1, 110), st.integers(0, 1000)), max_size=30), st.integers(0, 60))
+def test_calls_of_panes_add_up_and_bounds_contain_them(intervals, begins_s):
+    calls, second, total, by_second = MeteredCalls(), float(begins_s), 0, []
+    for length_s, n in intervals:
+        calls.add(round(second * 1e6), round((second + length_s) * 1e6), n, MINUTE_US)
+        by_second.append((second, second + length_s, n))
+        second += length_s
+        total += n
+    end_us = -(-round(second * 1e6) // MINUTE_US) * MINUTE_US
+    assert calls.within(0, end_us).n == total
+    for edge_us in range(0, end_us, MINUTE_US):
+        least, n, most = calls.within(edge_us, end_us)
+        inside = sum(n for begin, _, n in by_second if begin * 1e6 >= edge_us)
+        overlapping = sum(n for _, end, n in by_second if end * 1e6 > edge_us)
+        assert least <= inside <= overlapping <= most
+        assert least <= n <= most
+
+
+def test_a_long_interval_and_lost_calls_are_unknown_until_their_end():
+    calls = MeteredCalls()
+    calls.add(0, 5 * MINUTE_US, 100, MINUTE_US)
+    calls.add(5 * MINUTE_US, 6 * MINUTE_US, 7, MINUTE_US)
+    assert calls.within(4 * MINUTE_US, 6 * MINUTE_US) is None
+    assert calls.within(5 * MINUTE_US, 6 * MINUTE_US) == Calls(7, 7, 7)
+    calls.lose(5 * MINUTE_US + 1)
+    assert calls.within(5 * MINUTE_US, 6 * MINUTE_US) is None
+    assert MeteredCalls.from_state(*calls.state()).state() == calls.state()
+
+
+def test_calls_of_two_hours_are_kept():
+    calls = MeteredCalls()
+    for minute in range(1000):
+        calls.add(minute * MINUTE_US, (minute + 1) * MINUTE_US, 1, MINUTE_US)
+    assert calls.within(880 * MINUTE_US, 1000 * MINUTE_US).n == 120
+    assert calls.within(0, 1000 * MINUTE_US) is None
+    assert len(calls.state()[0]) <= 131
