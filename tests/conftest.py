@@ -39,6 +39,7 @@ from tests.tiers import (  # noqa: F401 - hooks of pytest
     pytest_generate_tests,
     pytest_ignore_collect,
     pytest_report_to_serializable,
+    pytest_terminal_summary,
     pytest_xdist_make_scheduler,
 )
 

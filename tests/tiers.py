@@ -23,6 +23,10 @@ T = TypeVar("T")
 # The longest folder that contains a test decides; a test in none of them is of ``CHECK``.
 CHECK, INTEGRATION = "check", "integration"
 TIERS = {"integration": INTEGRATION, "durability": INTEGRATION, "durability/oracle": CHECK}
+TWICE = HERE / "integration"
+"""In CI a test of this folder that fails runs once more, and is listed as unstable if it then passes (decision
+55). Those of ``durability`` do not: what they prove is exact.
+"""
 
 # Fixtures that start a program which is not installed by pip.
 SERVICES = {"kafka", "kafka_launcher", "prometheus", "promtool", "alertmanager", "chromium"}
@@ -105,6 +109,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{item.nodeid} needs {sorted(services)}: move it to tests/integration")
         if _has_long_form(item):
             item.add_marker(pytest.mark.long_form)
+        if os.environ.get("CI") and item.path.is_relative_to(TWICE):
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 def _has_long_form(item: pytest.Item) -> bool:
@@ -142,6 +148,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if (marker := metafunc.definition.get_closest_marker("seeds")) is not None:
         count = marker.kwargs["nightly"] if nightly() else marker.args[0]
         metafunc.parametrize("seed", range(count))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print each failure after which a test ran once more, so that its cause can be found."""
+    reports = terminalreporter.getreports("rerun")
+    for report in reports:
+        terminalreporter.write_sep("=", f"unstable: {report.nodeid}", yellow=True)
+        terminalreporter.line(report.longreprtext)
+    if reports:
+        terminalreporter.line(f"{len(reports)} failed at first and ran once more: mend them", yellow=True)
 
 
 @pytest.hookimpl(wrapper=True)
