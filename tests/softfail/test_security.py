@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-import subprocess
 import traceback
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from softfail import security as security_module
 from softfail.connection_diagnosis import diagnose_connection
 from softfail.options import parse_options
 from softfail.security import InvalidSecurity, Security, parse_security
+from tests.certificates import encrypt_key, openssl, request
 
 SECRET = "ganz-geheim-4711"
 LOGIN = {"username": "bot", "password": SECRET}
@@ -33,26 +33,9 @@ def pems(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     folder = tmp_path_factory.mktemp("pems")
 
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    openssl(
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-keyout",
-        "key.pem",
-        "-out",
-        "cert.pem",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=test",
-    )
-    openssl("rsa", "-aes256", "-in", "key.pem", "-out", "locked.pem", "-passout", f"pass:{SECRET}")
-    openssl("genrsa", "-out", "other.pem", "2048")
+    request(folder, "test", "key.pem", "cert.pem", "-x509", "-days", "2")
+    encrypt_key(folder, "key.pem", "locked.pem", SECRET)
+    openssl(folder, "genrsa", "-out", "other.pem", "2048")
     (folder / "both.pem").write_text((folder / "cert.pem").read_text() + (folder / "key.pem").read_text())
     (folder / "text.pem").write_text("no certificate at all")
     return folder

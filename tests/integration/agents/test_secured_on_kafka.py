@@ -25,6 +25,7 @@ from agents.process import exits
 from schemas.config.connections import Kafka
 from softfail import Softfail
 from tests.agents.run_command import run_command
+from tests.certificates import encrypt_key, openssl, request
 from tests.polling import wait_until
 
 ROOT = Path(__file__).parents[3]
@@ -44,72 +45,20 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     folder = tmp_path_factory.mktemp("pki")
 
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
+    authority = ("-x509", "-days", "2", "-addext", "basicConstraints=critical,CA:TRUE")
     for name in ("ca", "other"):
-        openssl(
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-keyout",
-            f"{name}.key",
-            "-out",
-            f"{name}.pem",
-            "-days",
-            "2",
-            "-subj",
-            f"/CN={name}",
-            "-addext",
-            "basicConstraints=critical,CA:TRUE",
-        )
+        request(folder, name, f"{name}.key", f"{name}.pem", *authority)
     for name, names, signer in (
         ("broker", "IP:127.0.0.1", "ca"),
         ("worker", "DNS:worker", "ca"),
         ("alien", "DNS:alien", "other"),
     ):
-        openssl(
-            "req",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-keyout",
-            f"{name}.key",
-            "-out",
-            f"{name}.csr",
-            "-subj",
-            f"/CN={name}",
-        )
+        request(folder, name, f"{name}.key", f"{name}.csr")
         (folder / "names").write_text(f"subjectAltName={names}\n")
-        openssl(
-            "x509",
-            "-req",
-            "-in",
-            f"{name}.csr",
-            "-CA",
-            f"{signer}.pem",
-            "-CAkey",
-            f"{signer}.key",
-            "-CAcreateserial",
-            "-out",
-            f"{name}.pem",
-            "-days",
-            "2",
-            "-extfile",
-            "names",
-        )
-    openssl(
-        "rsa",
-        "-aes256",
-        "-in",
-        "worker.key",
-        "-out",
-        "locked.key",
-        "-passout",
-        f"pass:{SECRETS['KAFKA_KEY_PASSWORD']}",
-    )
+        signed_by = ("-CA", f"{signer}.pem", "-CAkey", f"{signer}.key", "-CAcreateserial")
+        to_sign = ("x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.pem", "-days", "2")
+        openssl(folder, *to_sign, *signed_by, "-extfile", "names")
+    encrypt_key(folder, "worker.key", "locked.key", SECRETS["KAFKA_KEY_PASSWORD"])
     (folder / "keystore.pem").write_text(
         (folder / "broker.key").read_text() + (folder / "broker.pem").read_text()
     )
