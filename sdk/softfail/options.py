@@ -12,7 +12,7 @@ from kafka import KafkaProducer
 from kafka.codec import has_zstd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from softfail.events import MIN_TEXT_PROBABILITY, OptionalLabel, SampleProbability
+from softfail.events import MIN_SAMPLE_PROBABILITY, MIN_TEXT_PROBABILITY, OptionalLabel, SampleProbability
 from softfail.security import InvalidSecurity, RejectedSecurity, Security, parse_security
 
 # options of KafkaProducer that the SDK sets itself
@@ -115,6 +115,7 @@ def parse_options(arguments: Mapping[str, Any]) -> tuple[Options, dict[str, Any]
         else:
             errors.append(f"{name}: no option of Softfail or KafkaProducer; ignored")
     _parse_security_option(option_values, kafka_settings, errors)
+    _raise_probability(option_values, errors)
     if not option_values.get("service"):
         errors.append("service: missing; events are sent as service `unknown`")
         option_values.pop("service", None)
@@ -129,6 +130,20 @@ def parse_options(arguments: Mapping[str, Any]) -> tuple[Options, dict[str, Any]
                         f"{name}: {detail['msg'].removeprefix('Value error, ')}, got {option_values.pop(name)!r:.60}; the default"
                         f" {Options.model_fields[name].default!r} is used"
                     )
+
+
+def _raise_probability(option_values: dict[str, Any], errors: list[str]) -> None:
+    """Raise a probability that is too small to the least that the monitor takes: whoever asks for very few
+    calls must not get the default, which is all.
+
+    >>> options, _, errors = parse_options({"service": "shop", "sample_probability": 1e-5})
+    >>> options.sample_probability, errors
+    (0.0001, ['sample_probability: less than 0.0001, got 1e-05; 0.0001 is used'])
+    """
+    value = option_values.get("sample_probability")
+    if isinstance(value, (int, float)) and 0 < value < MIN_SAMPLE_PROBABILITY:
+        least = option_values["sample_probability"] = MIN_SAMPLE_PROBABILITY
+        errors.append(f"sample_probability: less than {least:g}, got {value!r:.60}; {least:g} is used")
 
 
 def _parse_security_option(

@@ -179,13 +179,10 @@ def test_a_kept_error_states_the_probability_of_ordinary_calls_as_the_service_sa
     assert stated == {"a": 0.05, "b": 0.1, "c": None}
 
 
-def test_options_that_sample_too_rarely_are_refused_and_name_the_remedy() -> None:
+def test_options_that_sample_too_rarely_are_raised_or_name_the_remedy() -> None:
     options, _, errors = parse_options({"service": "shop", "sample_probability": 1e-5})
-    assert options.sample_probability == 1.0
-    assert errors == [
-        "sample_probability: is below 0.0001; sample at least one call in 10,000, got 1e-05; the default 1.0 is"
-        " used"
-    ]
+    assert options.sample_probability == 1e-4
+    assert errors == ["sample_probability: less than 0.0001, got 1e-05; 0.0001 is used"]
     options, _, errors = parse_options(
         {"service": "shop", "sample_probability": 1e-4, "content_probability": 1e-3}
     )
