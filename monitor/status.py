@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from monitor.channels.links import with_trace_urls
 from monitor.diagnosis.likely_causes import likely_causes
 from monitor.incidents.episode import Episode
 from monitor.incidents.records import TransitionRecord
@@ -27,6 +28,7 @@ from monitor.windows.pane import Pane, merge_panes
 from monitor.windows.record import Z95
 from monitor.windows.segment_keys import UNLABELLED, SegmentKey, segment_labels
 from monitor.wording.explanation import with_text
+from schemas.config.monitor_config import Links
 from schemas.times import rfc3339
 
 WINDOW_US = 5 * 60 * 1_000_000
@@ -48,12 +50,13 @@ class StatusView:
     Args:
         partition_state: of the partition.
         evaluators: returns the names of the evaluators of a service and feature.
+        links: of examples.
     """
 
     def __init__(
-        self, partition_state: PartitionState, evaluators: Callable[[str, str], Sequence[str]]
+        self, partition_state: PartitionState, evaluators: Callable[[str, str], Sequence[str]], links: Links
     ) -> None:
-        self._partition_state, self._evaluators = partition_state, evaluators
+        self._partition_state, self._evaluators, self._links = partition_state, evaluators, links
         self._edge_us: int | None = None
         self._recent: deque[TransitionRecord] = deque(maxlen=RECENT)
         self._gauges: list[Measure] | None = None
@@ -178,7 +181,7 @@ class StatusView:
             metrics = [incident.evidence.metric for incident in episode.shown_firing()]
             examples = chosen(feature.examples, metrics)
         record = episode.record("opened", "", edge_us, edge_us, "", examples, causes)
-        return with_text(msgspec.to_builtins(record))
+        return with_trace_urls(with_text(msgspec.to_builtins(record)), self._links)
 
     def _feature(self, feature: FeatureState, edge_us: int | None) -> dict[str, Any]:
         series: list[dict[str, Any]] = []

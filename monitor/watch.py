@@ -48,7 +48,7 @@ class Watch:
         )
         self._ingestor = Ingestor(config, self.partition_state, partition, partitions)
         self._pane_closer = PaneCloser(config, self.partition_state)
-        self._view = StatusView(self.partition_state, self._ingestor.evaluators)
+        self._view = StatusView(self.partition_state, self._ingestor.evaluators, config.links)
         self._health = PartitionHealth(config.health, partition, max(1, partitions))
         self._silent = SilentEvaluators(round(config.health.window * 1e6))
         self._records = 0  # applied by this object: for heartbeats only

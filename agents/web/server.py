@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from pydantic import SecretStr
 
+from agents.web.fleet_reader import FleetReader
 from agents.web.metrics_endpoint import exposition
 from agents.web.silences_endpoint import SilencesEndpoint
-from agents.web.status_endpoint import narrow, overview, shown
+from agents.web.status_endpoint import FleetStatus, narrow, overview, shown
 from agents.web.token_auth import require_token
 from agents.web.ui import page_html
 from agents.web.worker_status import LiveWorker, readiness_faults, unhealthy
+from monitor.fleet.read_model import Fleet
 from schemas.config.connections import Http, Kafka
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ log = logging.getLogger("softfail.web")
 
 _PAGE = page_html()
 FRESH_S = 1.0
+MOST_SAMPLES = 200  # failing answers in a response
 _HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -44,8 +47,8 @@ _HEADERS = {
 class _Status:
     """Builds the status at most once a second, for all readers."""
 
-    def __init__(self, worker: LiveWorker, *, may_silence: bool) -> None:
-        self._worker, self._may_silence = worker, may_silence
+    def __init__(self, worker: LiveWorker, reader: FleetStatus | None, *, may_silence: bool) -> None:
+        self._worker, self._reader, self._may_silence = worker, reader, may_silence
         self._building = asyncio.Lock()
         self._built_at = -FRESH_S
         self._status: dict[str, Any] = {}
@@ -53,7 +56,7 @@ class _Status:
     async def answer(self, match: str) -> bytes:
         async with self._building:
             if time.monotonic() - self._built_at >= FRESH_S:
-                status = await overview(self._worker, datetime.now(UTC), time.monotonic())
+                status = await overview(self._worker, datetime.now(UTC), time.monotonic(), self._reader)
                 self._status = await asyncio.to_thread(shown, {**status, "may_silence": self._may_silence})
                 self._built_at = time.monotonic()
             shown_status = self._status
@@ -62,15 +65,27 @@ class _Status:
 
 _WORKER = web.AppKey("worker", LiveWorker)
 _STATUS = web.AppKey("status", _Status)
+_READER = web.AppKey[FleetStatus | None]("reader")
 
 
 class WebServer:
-    """Serves one worker from its own event loop. ``kafka``: where silences are written; None: they cannot be
-    set.
+    """Serves one worker from its own event loop.
+
+    Args:
+        worker: whose status and metrics are shown.
+        http: where to listen.
+        kafka: where silences are written; None: they cannot be set.
+        reader: knows what the other workers have published; None: only this worker is shown.
     """
 
-    def __init__(self, worker: LiveWorker, http: Http, kafka: Kafka | None = None) -> None:
-        self._worker = worker
+    def __init__(
+        self,
+        worker: LiveWorker,
+        http: Http,
+        kafka: Kafka | None = None,
+        reader: FleetStatus | None = None,
+    ) -> None:
+        self._worker, self._reader = worker, reader
         self._http, self._kafka = http, kafka
         self._runner: web.AppRunner | None = None
         self.port = http.port
@@ -88,7 +103,7 @@ class WebServer:
             OSError: the address cannot be bound; the message names `http.host` and `http.port`.
         """
         self._runner = web.AppRunner(
-            application(self._worker, self._http.token, self._kafka),
+            application(self._worker, self._http.token, self._kafka, self._reader),
             access_log=None,
             shutdown_timeout=1,
             handle_signals=False,
@@ -124,27 +139,34 @@ async def serve(worker: Worker) -> None:
         OSError: the address cannot be bound.
     """
     kafka = worker.config.kafka
-    server = WebServer(worker, worker.config.http, None if kafka.embedded else kafka)
+    reader = None if kafka.embedded else FleetReader(kafka, Fleet(worker.config))
+    server = WebServer(worker, worker.config.http, None if kafka.embedded else kafka, reader)
     await server.start()
     try:
-        await asyncio.Event().wait()
+        await (asyncio.Event().wait() if reader is None else reader.run())
     finally:
         await server.stop()
 
 
 def application(
-    worker: LiveWorker, token: SecretStr | None = None, kafka: Kafka | None = None
+    worker: LiveWorker,
+    token: SecretStr | None = None,
+    kafka: Kafka | None = None,
+    reader: FleetStatus | None = None,
 ) -> web.Application:
     """Build the aiohttp application.
 
-    With a token, only probes are answered without it. With ``kafka``, silences can be set.
+    With a token, only probes are answered without it. With ``kafka``, silences can be set. With ``reader``,
+    the features of all workers are shown, and their failing answers.
     """
     app = web.Application(middlewares=[] if token is None else [require_token(token)])
     app[_WORKER] = worker
-    app[_STATUS] = _Status(worker, may_silence=kafka is not None)
+    app[_STATUS] = _Status(worker, reader, may_silence=kafka is not None)
+    app[_READER] = reader
     pages = {
         "/": _page,
         "/api/status": _status,
+        "/api/samples": _samples,
         "/metrics": _metrics,
         "/healthz": _healthz,
         "/readyz": _readyz,
@@ -167,6 +189,15 @@ async def _page(request: web.Request) -> web.Response:
 
 async def _status(request: web.Request) -> web.Response:
     body = await request.app[_STATUS].answer(request.query.get("match", "")[:200])
+    response = web.Response(body=body, content_type="application/json")
+    response.enable_compression()
+    return response
+
+
+async def _samples(request: web.Request) -> web.Response:
+    reader, match = request.app[_READER], request.query.get("match", "")[:200]
+    samples = [] if reader is None else reader.fleet.samples(match)
+    body = await asyncio.to_thread(lambda: json.dumps(shown({"samples": samples[:MOST_SAMPLES]})).encode())
     response = web.Response(body=body, content_type="application/json")
     response.enable_compression()
     return response

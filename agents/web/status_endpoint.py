@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Protocol
 
 from agents.web.worker_status import LiveWorker, partition_row, readiness_faults, status_of
 from monitor.delivery.silences import silence_matches
-from schemas.times import rfc3339
+from monitor.fleet.read_model import Fleet
+from monitor.protocol.service import SERVICE
+from schemas.times import microseconds, rfc3339
 from softfail.sanitize import sanitize
 
 RECENT = 50
@@ -21,7 +23,21 @@ MOST_FEATURES = 200
 _URGENCY = {"high": 0, "low": 1}
 
 
-async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) -> dict[str, Any]:
+class FleetStatus(Protocol):
+    """The part of ``agents.web.fleet_reader.FleetReader`` that is read."""
+
+    @property
+    def fleet(self) -> Fleet:
+        """The read model."""
+
+    @property
+    def fault(self) -> str:
+        """Why it is not complete; empty when it is."""
+
+
+async def overview(
+    worker: LiveWorker, now: datetime, now_monotonic_s: float, reader: FleetStatus | None = None
+) -> dict[str, Any]:
     """Return the data of the page as JSON values; times are RFC 3339 in UTC.
 
     Open episodes are ordered by urgency, then by age.
@@ -30,6 +46,7 @@ async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) ->
         worker: read in its own event loop.
         now: the wall clock, aware.
         now_monotonic_s: the monotonic clock at the same moment, seconds.
+        reader: knows what the other workers have published; None: this worker is alone.
     """
     features: list[dict[str, Any]] = []
     episodes: list[dict[str, Any]] = []
@@ -57,13 +74,24 @@ async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) ->
         dead_letters.update(status.get("dead_letters", {}))
         forwarded += status.get("forwarded", 0)
         await asyncio.sleep(0)
+    reasons = list(readiness_faults(worker))
+    if reader is not None:
+        others = reader.fleet.status(microseconds(now))
+        episodes += other_episodes(others["episodes"], features, episodes, partitions)
+        features += _others(others["features"], features, _feature_key)
+        recent += _others(others["recent"], recent, _transition_key)
+        if not any(row["agent"] == "notify" for row in partitions):
+            silences += others["silences"]
+        partitions += _elsewhere(others["partitions"], partitions, now)
+        reasons += [reader.fault] if reader.fault else []
     recent.sort(key=lambda event: (event["time"], event["decided_at"]), reverse=True)
     partitions.sort(key=lambda row: (row["agent"], row["partition"]))
     return {
         "now": rfc3339(now),
         "healthy": worker.healthy,
         "ready": worker.ready,
-        "reasons": readiness_faults(worker),
+        "reasons": reasons,
+        "scope": "worker" if reader is None else "fleet",
         "silences": silences,
         "dead_man": dead_man,
         "episodes": _in_order(episodes, silences),
@@ -73,6 +101,66 @@ async def overview(worker: LiveWorker, now: datetime, now_monotonic_s: float) ->
         "dead_letters": dict(dead_letters.most_common()),
         "forwarded": forwarded,
     }
+
+
+def other_episodes(
+    published: Sequence[dict[str, Any]],
+    features: Sequence[dict[str, Any]],
+    episodes: Sequence[dict[str, Any]],
+    partitions: Sequence[dict[str, Any]],
+) -> list[dict[str, Any]]:
+    """Return the open episodes of features that this worker does not measure.
+
+    Of its own features it knows more than it has published: an episode that it has just ended is still open
+    there.
+
+    Args:
+        published: open episodes of all workers.
+        features, episodes: of this worker.
+        partitions: rows of the partitions that it owns; the owner of ``notify`` knows those about softfail.
+    """
+    own = {_feature_key(feature) for feature in features}
+    ids = {episode["episode_id"] for episode in episodes}
+    delivers = any(row["agent"] == "notify" for row in partitions)
+    return [
+        episode
+        for episode in published
+        if episode["episode_id"] not in ids
+        and _feature_key(episode) not in own
+        and not (delivers and episode["service"] == SERVICE)
+    ]
+
+
+def _others(
+    published: Sequence[dict[str, Any]],
+    own: Sequence[dict[str, Any]],
+    key: Callable[[dict[str, Any]], tuple[str, ...]],
+) -> list[dict[str, Any]]:
+    known = set(map(key, own))
+    return [record for record in published if key(record) not in known]
+
+
+def _transition_key(record: dict[str, Any]) -> tuple[str, ...]:
+    return record["incident_id"], record["state"], record["time"]
+
+
+def _elsewhere(
+    published: Sequence[dict[str, Any]], own: Sequence[dict[str, Any]], now: datetime
+) -> list[dict[str, Any]]:
+    """Return a row for each partition of another worker, with the age of its last heartbeat."""
+    known = {(row["agent"], row["partition"]) for row in own}
+    empty = dict.fromkeys(("lag", "position", "watermark", "watermark_lag_s", "checkpoint_age_s"))
+    return [
+        {
+            "agent": row["agent"],
+            "partition": row["partition"],
+            "state": "elsewhere",
+            **empty,
+            "heartbeat_age_s": round((now - datetime.fromisoformat(row["heard_at"])).total_seconds(), 1),
+        }
+        for row in published
+        if (row["agent"], row["partition"]) not in known
+    ]
 
 
 def _in_order(episodes: Sequence[dict[str, Any]], silences: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

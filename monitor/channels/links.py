@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 from urllib.parse import quote
 
 from schemas.config.monitor_config import Links
@@ -29,9 +32,34 @@ def links_of(subject: Episode | Change, links: Links) -> dict[str, str]:
     return {name: href for name, href in found.items() if href}
 
 
+def with_trace_urls(record: dict[str, Any], links: Links) -> dict[str, Any]:
+    """Add ``trace_url`` to the examples of an episode's record, for the status page."""
+    if not links.trace or not record.get("examples"):
+        return record
+    values = {name: str(record.get(name, "")) for name in ("service", "feature", "environment")}
+    since, until = (datetime.fromisoformat(record[name]) for name in ("started_at", "time"))
+    values |= _range(since, until)
+    examples = [
+        {**example, "trace_url": url} if (url := _filled(links.trace, values | _ids(example))) else example
+        for example in record["examples"]
+    ]
+    return {**record, "examples": examples}
+
+
+def _ids(example: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(example.get(name) or "") for name in _OF_EXAMPLE}
+
+
+def _range(since: datetime, until: datetime) -> dict[str, str]:
+    return {
+        "from_ms": str(int(since.timestamp() - _MARGIN_S) * 1000),
+        "to_ms": str(int(until.timestamp() + _MARGIN_S) * 1000),
+    }
+
+
 def trace_url(example: Example, episode: Episode, links: Links) -> str:
     """Return the link to the trace of an example; empty if none is configured or it lacks an id."""
-    return _filled(links.trace, _values(episode) | {name: getattr(example, name) for name in _OF_EXAMPLE})
+    return _filled(links.trace, _values(episode) | _ids(example.model_dump()))
 
 
 def _values(subject: Episode | Change) -> dict[str, str]:
@@ -40,8 +68,7 @@ def _values(subject: Episode | Change) -> dict[str, str]:
         "service": subject.service,
         "feature": subject.feature,
         "environment": subject.environment,
-        "from_ms": str(int(since.timestamp() - _MARGIN_S) * 1000),
-        "to_ms": str(int(subject.time.timestamp() + _MARGIN_S) * 1000),
+        **_range(since, subject.time),
     }
 
 

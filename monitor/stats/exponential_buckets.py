@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ _PER_OCTAVE = 2**MAX_SCALE
 _BOUNDS = np.array([int(2 ** (i / _PER_OCTAVE)) for i in range(62 * _PER_OCTAVE + 1)], dtype=np.int64)
 
 Ints = npt.NDArray[np.int64]
+_Count = TypeVar("_Count", int, float)
 
 
 def bucket_codes(values: Ints) -> Ints:
@@ -73,19 +74,19 @@ def relative_error(scale: int) -> float:
     return (step - 1) / (step + 1)
 
 
-def downscaled(buckets: Mapping[int, int], steps: int) -> dict[int, int]:
+def downscaled(buckets: Mapping[int, _Count], steps: int) -> dict[int, _Count]:
     """Return counts by code at a scale lower by ``steps`` ≥ 0.
 
     >>> downscaled({-3: 1, 0: 2, 2: 4, 3: 8, 4: 16}, 1)
     {-2: 1, 0: 2, 2: 12, 3: 16}
     """
-    out: dict[int, int] = {}
+    out: dict[int, _Count] = {}
     for code, count in buckets.items():
         if code > 0:
             code = ((code - CODE_OFFSET) >> steps) + CODE_OFFSET
         elif code < 0:
             code = -(((-code - CODE_OFFSET) >> steps) + CODE_OFFSET)
-        out[code] = out.get(code, 0) + count
+        out[code] = out[code] + count if code in out else count
     return out
 
 

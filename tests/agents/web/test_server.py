@@ -73,6 +73,7 @@ def test_a_port_in_use_is_a_single_error_with_its_keys_and_the_remedy(realistic_
 _TYPES = {
     "/": "text/html",
     "/api/status": "application/json",
+    "/api/samples": "application/json",
     "/metrics": "text/plain",
     "/healthz": "application/json",
     "/readyz": "application/json",

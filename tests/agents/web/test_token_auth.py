@@ -162,4 +162,6 @@ def test_no_header_raises_an_error(header):
 
 def test_every_route_except_the_probes_requires_the_token(realistic_worker):
     routes = {route.resource.canonical for route in application(realistic_worker()).router.routes()}
-    assert routes - OPEN == {"/", "/api/status", "/metrics"}, "a new route: is it tested above?"
+    assert routes - OPEN == {"/", "/api/samples", "/api/status", "/metrics"}, (
+        "a new route: is it tested above?"
+    )

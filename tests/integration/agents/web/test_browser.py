@@ -131,6 +131,40 @@ def test_an_episode_is_silenced_by_button_and_form_in_a_browser(
     )
 
 
+_WIDTHS = """<script>
+if (top === self) {  // a window is never as narrow as a phone, a frame is
+  document.body.innerHTML = '<iframe src="/" style="width: 390px; height: 844px; border: 0"></iframe>';
+  poll = show = () => {};
+} else setTimeout(() => {
+  const right = Math.max(...[...document.querySelectorAll("main *")].map(node => node.getBoundingClientRect().right));
+  top.document.body.dataset.widths = "width " + innerWidth + ", right " + Math.ceil(right) + ", cards "
+    + document.querySelectorAll("article tr").length + ", heads " + [...document.querySelectorAll("thead")].filter(node => node.offsetHeight).length;
+}, 1500);
+</script></body>"""
+
+
+def test_on_a_phone_each_finding_is_a_card_and_nothing_scrolls_sideways(
+    chromium, realistic_worker, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(server_module, "_PAGE", page_html().replace("</body>", _WIDTHS))
+    monkeypatch.setitem(
+        server_module._HEADERS, "Content-Security-Policy", "default-src * data: 'unsafe-inline'"
+    )
+
+    async def run() -> str:
+        server = WebServer(realistic_worker("-" + "x" * 120), Http(port=0))
+        await server.start()
+        try:
+            return await asyncio.to_thread(_dump_dom, chromium, server.url, tmp_path)
+        finally:
+            await server.stop()
+
+    (found,) = re.findall(r"width (\d+), right (\d+), cards (\d+), heads (\d+)\">", asyncio.run(run()))
+    width, right, cards, heads = map(int, found)
+    assert (width, cards, heads) == (390, 4, 0)
+    assert right <= width
+
+
 def _dump_dom(chromium: str, url: str, folder: Path) -> str:
     flags = [
         "--headless",

@@ -1,0 +1,1 @@
+"""Read model over the whole deployment: what all workers have published, in bounded memory."""
