@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 USAGE = """usage: python -m monitor COMMAND ...
 
   baseline pin    write the distributions of a period to a file, as a named reference for drift rules
-  check FILE      check a configuration file; print each fault with its path and remedy
+  check FILE      check a configuration file; print each fault with its path and remedy, and what matches nothing seen
   evaluate FILES  print the verdicts on each response in NDJSON files
   replay FILES    run the rules over files of events; report the episodes that they would have opened, as text or as
                   a page with plots, and how another configuration would change them
@@ -32,7 +32,7 @@ def _command(name: str) -> Callable[[Sequence[str]], int] | None:
     if name == "baseline":
         from monitor.cli.baseline import main as command
     elif name == "check":
-        from monitor.config_check import main as command
+        from monitor.cli.check import main as command
     elif name == "evaluate":
         from monitor.cli.evaluate import main as command
     elif name == "replay":

@@ -1,10 +1,7 @@
-"""``python -m monitor check softfail.yaml``: print every fault with its path and remedy."""
+"""Check all of a configuration: what its models check, and what only the core knows."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from monitor.evaluators import EVALUATORS
@@ -16,7 +13,6 @@ from schemas.config.features import Feature
 from schemas.config.load import InvalidConfig, load
 from schemas.config.monitor_config import Config
 from schemas.config.rules import GATING, BudgetThreshold
-from softfail.sanitize import sanitize
 
 
 def faults_of(config: Config) -> list[str]:
@@ -26,10 +22,7 @@ def faults_of(config: Config) -> list[str]:
     """
     faults = []
     for index, feature in enumerate(config.features):
-        try:
-            Suite.of(feature.evaluators, feature.gating, feature.interaction)
-        except ValueError as error:
-            faults.append(f"features[{index}]: {error}")
+        faults += [f"features[{index}]: {fault}" for fault in _suite_faults(feature)]
     for index, rule in enumerate(config.rules):
         if rule.on != GATING and (fault := metric_fault(rule.on, tuple(EVALUATORS))):
             faults.append(f"rules[{index}].on: {fault}")
@@ -63,6 +56,22 @@ def faults_of(config: Config) -> list[str]:
     return faults
 
 
+def _suite_faults(feature: Feature) -> list[str]:
+    """List the faults of a feature's evaluators, each that cannot be made; else those of all together."""
+    faults: list[str] = []
+    for evaluators in (*((setting,) for setting in feature.evaluators or ()), None):
+        if evaluators is None and faults:
+            break
+        try:
+            if evaluators is None:
+                Suite.of(feature.evaluators, feature.gating, feature.interaction)
+            else:
+                Suite.of(evaluators, {}, feature.interaction)
+        except ValueError as error:
+            faults.append(str(error))
+    return faults
+
+
 def _has_budget(feature: Feature, quantity: str) -> bool:
     try:
         return latency_budget_s(feature, quantity) is not None
@@ -81,37 +90,12 @@ def load_checked_config(path: Path | None, *, with_secrets: bool = False, with_p
     Raises:
         InvalidConfig: with all faults.
     """
-    config = load(path, with_secrets=with_secrets, with_pins=with_pins)
-    if faults := faults_of(config):
-        raise InvalidConfig(faults)
-    return config
-
-
-def main(argv: Sequence[str]) -> int:
-    """Run the command; return exit code 0 if the file has no fault, else 1."""
-    parser = argparse.ArgumentParser(
-        prog="python -m monitor check",
-        description="Check a configuration file and print its faults.",
-    )
-    parser.add_argument("file", type=Path, help="softfail.yaml")
-    options = parser.parse_args(argv)
     try:
-        config = load_checked_config(options.file)
+        config = load(path, with_secrets=with_secrets, with_pins=with_pins)
     except InvalidConfig as error:
-        for fault in error.faults:
-            print(sanitize(fault, lines=True))
-        print(
-            f"{options.file}: {len(error.faults)} fault{'s' if len(error.faults) > 1 else ''}",
-            file=sys.stderr,
-        )
-        return 1
-    rules = (
-        ", ".join(rule.name for rule in (*config.all_rules(), *config.all_burning(), *config.all_drift()))
-        or "none"
-    )
-    silence = "" if config.no_data.severity is None else ", no-data"
-    print(
-        f"{options.file}: valid. Rules: {rules}{silence}. Channels:"
-        f" {', '.join(config.channels.names()) or 'none'}."
-    )
-    return 0
+        more = faults_of(error.valid_part) if error.valid_part is not None else []
+        faults = list(dict.fromkeys((*error.faults, *more)))
+        raise InvalidConfig(faults, error.valid_part) from None
+    if faults := faults_of(config):
+        raise InvalidConfig(faults, config)
+    return config

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 
+from schemas.config.fault_text import plain_text
 from schemas.fields import Part
 from softfail.event_time import Time
 from softfail.events import Total
@@ -134,9 +135,7 @@ def _read(path: Path, name: str) -> Pin:
         field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(
             "."
         )
-        raise ValueError(
-            f"is not a valid pin: {field}: {first['msg'].removeprefix('Value error, ')}; {remedy}"
-        ) from None
+        raise ValueError(f"is not a valid pin: {field}: {plain_text(dict(first))}; {remedy}") from None
     if pin.name != name:
         raise ValueError(f"is the pin {pin.name!r}; write pinned: {{{pin.name}: {{file: ...}}}}, or {remedy}")
     return pin

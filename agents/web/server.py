@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from pydantic import SecretStr
 
+from agents.process import exits
 from agents.web.fleet_reader import FleetReader
 from agents.web.metrics_endpoint import exposition
 from agents.web.silences_endpoint import SilencesEndpoint
@@ -136,12 +137,15 @@ async def serve(worker: Worker) -> None:
     """Serve a worker for the life of its process; for ``agents.runtime.app.run(..., beside=[serve])``.
 
     Raises:
-        OSError: the address cannot be bound.
+        Misconfigured: the address cannot be bound.
     """
     kafka = worker.config.kafka
     reader = None if kafka.embedded else FleetReader(kafka, Fleet(worker.config))
     server = WebServer(worker, worker.config.http, None if kafka.embedded else kafka, reader)
-    await server.start()
+    try:
+        await server.start()
+    except OSError as error:  # nothing that a restart mends
+        raise exits.Misconfigured(str(error)) from None
     try:
         await (asyncio.Event().wait() if reader is None else reader.run())
     finally:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from monitor.evaluators import EVALUATORS
 from monitor.evaluators.interface import Evaluator, Parameters
+from schemas.config.fault_text import plain_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def _message(name: str, model: type[Parameters], error: ValidationError) -> str:
         names = _names(model)
         valid = f"valid are {', '.join(names)}" if names else "it has none"
         return f"evaluator {name}: parameter {path!r} is unknown{closest(path, names)}; {valid}"
-    message = first["msg"].removeprefix("Value error, ")
+    message = plain_text(dict(first))
     return f"evaluator {name}: {f'parameter {path}: ' if path else ''}{message}" + (
         f"; got {first['input']!r:.60}" if path else ""
     )

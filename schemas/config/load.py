@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import json
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from schemas.config.fault_text import faults_in
 from schemas.config.monitor_config import Config
 from schemas.pin_file import inline_pins
 
 _PREFIX = "SOFTFAIL_"
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRETS = {"routing_key", "password", "key_password", "token", "secret", "webhook_url", "dead_mans_url"}
+_STAND_INS: dict[str, dict[str, Any]] = {
+    "features": {},
+    "rules": {"name": "invalid", "on": "error_rate", "above": 0.5},
+    "drift": {"name": "invalid"},
+    "objectives": {"name": "invalid", "on": "pass_rate", "target": 0.5},
+}
+"""Valid entries that take the place of invalid ones."""
 _MAY_BE_SECRET = re.compile(
     r"channels\.webhook\.(url|headers\..*)"
 )  # a secret in some configurations, so it may be written in the file
 
 
 class InvalidConfig(ValueError):
-    """Raised for an invalid configuration. ``faults``: one line each, with path, fault and remedy."""
+    """Raised for an invalid configuration.
 
-    def __init__(self, faults: list[str]) -> None:
+    ``faults``: one line each, with path, fault and remedy. ``valid_part``: the sections without a fault; None
+    if the file could not be read.
+    """
+
+    def __init__(self, faults: list[str], valid_part: Config | None = None) -> None:
         super().__init__("\n".join(faults))
-        self.faults = faults
+        self.faults, self.valid_part = faults, valid_part
 
 
 def load(
@@ -73,9 +86,9 @@ def load(
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
-        faults += [_fault(detail) for detail in error.errors(include_url=False)]
+        faults += faults_in([dict(detail) for detail in error.errors(include_url=False)], Config, _is_secret)
     if faults or config is None:
-        raise InvalidConfig(list(dict.fromkeys(faults)))
+        raise InvalidConfig(list(dict.fromkeys(faults)), _valid_part(tree))
     return config
 
 
@@ -206,55 +219,62 @@ def _inline_schemas(tree: dict[str, Any], folder: Path, faults: list[str]) -> No
                         )
 
 
-def _fault(error: Any) -> str:
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).lstrip(".")
-    message = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        keys = list(_fields_at(error["loc"][:-1]))
-        close = difflib.get_close_matches(str(error["loc"][-1]), keys, 1)
-        message = "no such key; " + (
-            f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(keys)}"
-        )
-    elif error["type"] == "missing":
-        message = "is missing; add it"
-    elif (
-        path
-        and path.rsplit(".", 1)[-1] not in _SECRETS
-        and not _MAY_BE_SECRET.fullmatch(path)
-        and not isinstance(error["input"], dict | list | BaseModel)
-    ):
-        message += f", got {error['input']!r}"
-    if (
-        error["type"] == "value_error"
-        and path
-        and (parts := message.partition(": "))[0] in _fields_at(error["loc"])
-    ):
-        path, message = f"{path}.{parts[0]}", parts[2]  # a fault of two fields, reported at the one to change
-    return f"{path}: {message}" if path and not message.startswith(path) else message
+def unset_variables(path: Path, environment: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
+    """Return the path and the variable of each ``${NAME}`` in a file that the environment does not have.
+
+    Raises:
+        InvalidConfig: the file cannot be read.
+    """
+    environment = os.environ if environment is None else environment
+    found: list[tuple[str, str]] = []
+
+    def visit(value: Any, place: str) -> None:
+        if isinstance(value, dict):
+            for key, item in value.items():
+                visit(item, f"{place}.{key}" if place else str(key))
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                visit(item, f"{place}[{index}]")
+        elif isinstance(value, str):
+            found.extend((place, name) for name in _VARIABLE.findall(value) if name not in environment)
+
+    visit(_read(path), "")
+    return found
 
 
-def _fields_at(loc: tuple[int | str, ...]) -> list[str]:
-    """Return the keys of the section at a path; none if there is no section with fixed keys."""
-    model: type[BaseModel] | None = Config
-    keyed = False
-    for step in loc:
-        if isinstance(step, int) or model is None:
+def _valid_part(tree: Mapping[str, Any]) -> Config:
+    """Return the sections and list entries that are valid, so that the others do not hide their faults.
+
+    An invalid entry is replaced, so that the others keep their index.
+    """
+    parts: dict[str, Any] = {}
+    for name, value in tree.items():
+        field = Config.model_fields.get(name)
+        if field is None or field.annotation is None:
             continue
-        if keyed:  # a name chosen by the user
-            keyed = False
-            continue
-        info = model.model_fields.get(step) or next(
-            (field for field in model.model_fields.values() if field.alias == step), None
-        )
-        model = None if info is None else _model_in(info.annotation)
-        keyed = info is not None and get_origin(info.annotation) is dict
-    if model is None:
-        return []
-    return [field.alias or name for name, field in model.model_fields.items() if not field.exclude]
+        adapter: TypeAdapter[Any] = TypeAdapter(field.annotation)
+        stand_in = _STAND_INS.get(name)
+        if stand_in is not None and isinstance(value, list):
+            value = [_valid_entry(adapter, entry, stand_in) for entry in value]
+        with contextlib.suppress(ValidationError):
+            parts[name] = adapter.validate_python(value)
+    return Config.model_construct(**parts)
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the first section in a type like ``tuple[Rule, ...]`` or ``Slack | None``."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((model for part in get_args(annotation) if (model := _model_in(part))), None)
+def _valid_entry(adapter: TypeAdapter[Any], entry: Any, stand_in: dict[str, Any]) -> Any:
+    """Return an entry of a list without its invalid keys; the stand-in if that is not enough."""
+    for _ in range(2):
+        try:
+            adapter.validate_python([entry])
+        except ValidationError as error:
+            invalid = {detail["loc"][1] for detail in error.errors() if len(detail["loc"]) > 1}
+            if not isinstance(entry, dict):
+                break
+            entry = stand_in | {key: value for key, value in entry.items() if key not in invalid}
+        else:
+            return entry
+    return stand_in
+
+
+def _is_secret(path: str) -> bool:
+    return path.rsplit(".", 1)[-1] in _SECRETS or bool(_MAY_BE_SECRET.fullmatch(path))

@@ -87,8 +87,7 @@ def test_making_a_pin_does_not_need_the_pin(tmp_path: Path) -> None:
         ("[]", f"is not a pin file; {REMEDY}"),
         (
             json.dumps({**PIN, "layout": "two"}),
-            f"is not a valid pin: layout: Input should be a valid integer, unable to parse string as an "
-            f"integer; {REMEDY}",
+            f"is not a valid pin: layout: must be a whole number; {REMEDY}",
         ),
         (
             json.dumps({**PIN, "from": "March"}),
@@ -97,8 +96,7 @@ def test_making_a_pin_does_not_need_the_pin(tmp_path: Path) -> None:
         ),
         (
             json.dumps({**PIN, "features": [{**PIN["features"][0], "whole": {**SERIES, "blocks": []}}]}),
-            f"is not a valid pin: features[0].whole.blocks: Tuple should have at least 1 item after "
-            f"validation, not 0; {REMEDY}",
+            f"is not a valid pin: features[0].whole.blocks: must have 1 or more entries; {REMEDY}",
         ),
         (
             json.dumps({**PIN, "name": "june"}),

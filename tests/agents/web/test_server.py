@@ -8,10 +8,12 @@ import re
 import aiohttp
 import pytest
 
+from agents.process import exits
 from agents.web import status_endpoint
-from agents.web.server import WebServer, application
+from agents.web.server import WebServer, application, serve
 from agents.web.ui import page_html
 from schemas.config.connections import Http, Kafka
+from schemas.config.monitor_config import Config
 
 
 def _get(worker, *paths, headers=None):
@@ -263,3 +265,18 @@ def test_the_page_loads_no_external_resource_and_parses_no_text_as_html():
     assert not re.findall(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|@import", text
     )
+
+
+def test_a_busy_port_ends_the_worker_as_a_wrong_configuration(realistic_worker):
+    async def run():
+        first = WebServer(realistic_worker(), Http(port=0))
+        await first.start()
+        worker = realistic_worker()
+        worker.config = Config(http=Http(port=first.port), kafka=Kafka())
+        try:
+            await serve(worker)
+        finally:
+            await first.stop()
+
+    with pytest.raises(exits.Misconfigured, match=r"http\.port: cannot listen .* set another port"):
+        asyncio.run(run())

@@ -274,7 +274,7 @@ def test_the_version_changes_with_the_parameters():
         ),
         (
             {"length": {"max_chars": "3"}},
-            "evaluator length: parameter max_chars: Input should be a valid integer; got '3'",
+            "evaluator length: parameter max_chars: must be a whole number; got '3'",
         ),
         (
             {"length": {"min_chars": 3, "max_chars": 2}},

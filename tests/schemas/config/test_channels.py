@@ -75,14 +75,14 @@ def test_a_secret_in_the_file_is_refused_and_not_shown(write_config, text):
     ("text", "says"),
     [
         ("webhook: {url: geheim}", "channels.webhook.url: must be an address"),
-        ("webhook: {url: [geheim]}", "channels.webhook.url: Input should be a valid string"),
+        ("webhook: {url: [geheim]}", "channels.webhook.url: must be text"),
         (
             "webhook: {url: https://a, headers: {Host: geheim}}",
             "channels.webhook.headers: Host is set by softfail",
         ),
         (
             "webhook: {url: https://a, headers: {X-A: [geheim]}}",
-            "channels.webhook.headers.X-A: Input should be a valid string",
+            "channels.webhook.headers.X-A: must be text",
         ),
         (
             "webhook: {url: https://a, header: {X-A: geheim}}",

@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.cli.check import main as check
 from monitor.config_check import faults_of
-from monitor.config_check import main as check
 from schemas.config.load import InvalidConfig, load
 from schemas.config.monitor_config import Config
 from schemas.fields import duration_s
@@ -281,7 +281,7 @@ channels: {pagerduty: {routing_key: "${ROUTING_KEY}"}}
             "kafka: {security: {cert_file: a, key_password: geheim}}",
             "kafka.security.key_password: the file contains a secret",
         ),
-        ("kafka: {security: {protocol: TLS}}", "kafka.security.protocol: Input should be 'PLAINTEXT', 'SSL'"),
+        ("kafka: {security: {protocol: TLS}}", "kafka.security.protocol: must be 'PLAINTEXT', 'SSL'"),
         (
             "kafka: {security: {protocol: PLAINTEXT, ca_file: a}}",
             "kafka.security.protocol: PLAINTEXT has no TLS",
