@@ -118,7 +118,7 @@ class BaselineBank:
         statistic = self._step(
             edge, rows[weighed], n[weighed], failures[weighed], events[weighed], failed[weighed]
         )
-        calm = np.expm1(self.logs[rows]) @ _SHARES < law.DOUBT
+        calm = np.expm1(self.logs[rows]) @ _SHARES < math.sqrt(self.bound)
         calm[weighed] &= statistic < self.bound
         self._change_units(rows[calm], any_unit[calm], failed_unit[calm])
         alarms = rows[weighed[statistic >= self.bound]]

@@ -172,8 +172,8 @@ class ShiryaevRoberts:
 
     @property
     def is_calm(self) -> bool:
-        """Whether there is next to no evidence for a rise."""
-        return self._evidence() < DOUBT
+        """Whether there is so little evidence for a rise that a large reference learns."""
+        return self._evidence() < math.sqrt(self.bound)
 
     def rescale(self, failed: float, others: float) -> None:
         """Count in other units: a failure counts ``failed`` times as much as before, another event ``others``

@@ -95,8 +95,8 @@ class Baseline:
         """Add the counts since the last edge.
 
         The unit of other events rises before the block is weighed. The unit of failures is only changed while
-        the statistic is calm, so that an outage in which failures are sampled differently does not discard
-        the reference.
+        the statistic is calm: an outage in which failures are sampled differently does not discard the
+        reference, and a reference that learns heavier failures is as uncertain as these make it.
 
         ``frozen``: an incident of its rule is open, so these counts do not become part of the baseline if it
         has enough events already. ``tolerance``: as

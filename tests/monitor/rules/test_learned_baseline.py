@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from monitor.protocol.messages import FileRecord
 from monitor.rules.learned_baseline import Baseline
 from monitor.stats.rate import Rate
+from monitor.stats.sampling_weights import WeightMemory
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 from schemas.config.rules import DEFAULT_RULES
@@ -357,3 +359,24 @@ def test_a_restored_baseline_continues_identically(plan: list[tuple[int, float, 
             assert whole.finding("pass_rate", edge_us, MINUTE_US) == again.finding(
                 "pass_rate", edge_us, MINUTE_US
             )
+
+
+def test_a_rare_heavy_failure_raises_the_unit_of_failures_unless_it_looks_like_an_outage() -> None:
+    """Kept errors are light and rare, refusals heavy and rarer: the statistic rests at some hundreds."""
+
+    def baseline_after(heavy_failures: int) -> Baseline:
+        baseline, memory = Baseline(MINUTE_US), WeightMemory()
+        for minute in range(1, 2002):
+            rate = Rate()
+            rate.add(100_000, 2, heavy_failures if minute == 2001 else 0)
+            if minute % 100 == 0:
+                rate.add(1_000_000, 1, 1)
+            memory.observe(rate.classes)
+            baseline.feed(rate, minute * MINUTE_US, MINUTE_US, frozen=False, known=memory.units)
+        return baseline
+
+    assert baseline_after(0).units == (10, 1)
+    one = baseline_after(1)
+    assert min(one.detector.state()[7:13]) > math.log(100)  # of each of the six, so of their mean
+    assert one.units == (10, 10)
+    assert baseline_after(2).units == (10, 1)
