@@ -61,13 +61,17 @@ docs: $(STAMP) ## write the generated documents: schemas, events, configuration,
 bench: $(STAMP) ## measure events a second on a real Kafka (needs Java 17 and Maven)
 	$(BIN)/python benchmarks/worker_throughput.py
 
-# soak alone takes about an hour, most of it in the remedies; MINUTES is the length of the run under faults.
+# soak alone takes about an hour and a half, most of it in the remedies and the tables of docs/statistics.md; MINUTES is the length of the run under faults.
 MINUTES ?= 5
 SEED ?= 1
 soak: $(STAMP) ## run the long tests: workers under faults against an oracle, simulations, removed remedies (MINUTES=30 SEED=1)
 	$(BIN)/python tests/durability/soak --minutes $(MINUTES) --seed $(SEED)
 	$(PYTEST) -n $(CORES) --tier check --hypothesis-profile nightly -m long_form tests
 	$(PYTEST) -n $$((2 * $(CORES))) --tier integration --hypothesis-profile nightly -m long_form tests
+	$(BIN)/python benchmarks/sampled_pages.py --append .cache/sampled_pages.json
+	$(BIN)/python benchmarks/false_pages.py --days 5000 --append .cache/false_pages.json
+	$(BIN)/python benchmarks/tilted_alarms.py
+	$(BIN)/python benchmarks/sampling_designs.py thresholds
 	$(BIN)/python tests/remedies.py
 
 remedies: $(STAMP) ## remove each remedy in a copy and check that its test fails (needs Java 17 and Maven)

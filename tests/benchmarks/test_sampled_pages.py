@@ -25,6 +25,7 @@ from monitor.windows.segment_series import SegmentSeries
 from schemas.config.monitor_config import Config
 from schemas.config.rules import DEFAULT_RULES
 from schemas.times import rfc3339
+from tests.tiers import by_profile
 
 KINDS: tuple[dict[str, Any], ...] = (
     {"error_type": "timeout"},
@@ -141,8 +142,24 @@ def test_a_cell_is_run_and_shown_with_its_interval() -> None:
     (row,) = bench.run_cells([cell], lives=3, seed=1, nth_round=0, checked=1, days=1)
     assert (row["days"], row["marked"], row["checked"], row["pages"]) == (3, 0, 1, [])
     row = bench.merged(bench.merged(None, row), row)
-    line = bench.table({bench.name_of(cell): row}).splitlines()[-1]
-    assert line.startswith("| all at 0.001 | 20 | 5.0% | 6 | 0 | 0 (0 to 6")
+    done = {bench.name_of(cell): row}
+    line, _, total = bench.table(done).splitlines()[-3:]
+    assert line.startswith("| all at 0.001 | 20 | 0 of 6 (0 to 6")
+    assert total.startswith("6 feature-days: 0 false pages in 1,000 (0 to 6")
+    assert bench.broken(done) == []
+    done[bench.name_of(cell)] = row | {"days": 1000, "pages": [{}] * 5}
+    assert bench.broken(done) == ["all at 0.001 | 20 | 0.05"]
+
+
+@pytest.mark.long_form
+@pytest.mark.parametrize("design", list(bench.DESIGNS)[4:])
+def test_no_life_of_a_sampled_feature_pages(design: str) -> None:
+    """The small form of the table of docs/statistics.md, with the lives that its screen passes over."""
+    lives, days = by_profile((4, 1), (20, 3))
+    cells = [bench.Cell(design, 200, failing) for failing in by_profile((0.05,), bench.FAILING)]
+    rows = bench.run_cells(cells, lives, seed=3, nth_round=0, checked=by_profile(0, 1), days=days)
+    assert [row["pages"] for row in rows] == [[]] * len(cells)
+    assert all(row["days"] == lives * days for row in rows)
 
 
 @pytest.mark.parametrize("weights", [(1.0,), (1.0, 100.0)])
