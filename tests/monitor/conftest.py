@@ -287,7 +287,7 @@ def _keep(state, changed):
             state[key] = value
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_world():
     """Make a deployment: ``make_world({"rules": [...]})``."""
     return lambda settings=None: World(settings)

@@ -8,6 +8,8 @@ import json
 import random
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from monitor.reports.episode_history import AlertHistory, by_rule
 
 HOUR = 3600
@@ -35,6 +37,20 @@ def traffic(call, until, *, fails=(), longer_from=None, a_minute=30):
             )
         )
     return calls
+
+
+@pytest.fixture(scope="module")
+def one_outage(call):
+    """Four hours of calls with ten minutes of failures; from then on answers are longer."""
+    return traffic(call, 4 * HOUR, fails=((2 * HOUR, 2 * HOUR + 600),), longer_from=2 * HOUR)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(make_world, one_outage):
+    """The deployment after these calls, without a restart. Tests only read it."""
+    world = make_world()
+    world.run(one_outage, 4 * HOUR + 30)
+    return world
 
 
 def keys(world, kind):
@@ -88,14 +104,12 @@ def test_paging_incidents_within_15_minutes_share_a_page(make_world, call):
     assert len(world.times_of("page")) == 1
 
 
-def test_a_restart_between_two_outages_changes_nothing(make_world, call):
-    calls = traffic(call, 4 * HOUR, fails=((2 * HOUR, 2 * HOUR + 600),), longer_from=2 * HOUR)
-    whole, cut = make_world(), make_world()
-    whole.run(calls, 4 * HOUR + 30)
+def test_a_restart_between_two_outages_changes_nothing(make_world, one_outage, undisturbed):
+    cut = make_world()
     for until in (2 * HOUR + 300, 2 * HOUR + 1800, 3 * HOUR + 600, 4 * HOUR + 30):
-        cut.run([call for call in calls if cut.second <= call[0] < until], until)
+        cut.run([call for call in one_outage if cut.second <= call[0] < until], until)
         cut.restart()
-    assert json.dumps(cut.records) == json.dumps(whole.records)
+    assert json.dumps(cut.records) == json.dumps(undisturbed.records)
 
 
 def test_a_failure_during_the_flapping_hold_is_sent(make_world, call):
@@ -124,13 +138,9 @@ def test_a_failure_during_the_flapping_hold_is_sent(make_world, call):
     assert not any(key.endswith("/high") for key in world.pagerduty.open)
 
 
-def test_a_report_counts_a_warning_that_moves_to_another_episode_once_from_its_start(make_world, call):
-    world = make_world()
-    world.run(
-        traffic(call, 4 * HOUR, fails=((2 * HOUR, 2 * HOUR + 600),), longer_from=2 * HOUR), 4 * HOUR + 30
-    )
+def test_a_report_counts_a_warning_that_moves_to_another_episode_once_from_its_start(undisturbed):
     history = AlertHistory()
-    history.take(world.output_records)
+    history.take(undisturbed.output_records)
     drift = next(row for row in by_rule(history, ["drift"], NINE + timedelta(hours=4)) if row.rule == "drift")
     assert (drift.fired, drift.pages, drift.tickets) == (1, 1, 1)
     assert drift.firing > timedelta(minutes=110)
