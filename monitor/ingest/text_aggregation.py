@@ -7,10 +7,8 @@ from typing import Any
 
 from monitor.evaluators.tool_turns import called_tools
 from monitor.ingest.batch import CountGroup
-from monitor.ingest.language_detection import detect_language
-from monitor.ingest.text_format import text_format
+from monitor.ingest.repeated_texts import cached_features, cached_format, cached_language
 from monitor.stats.sampling_weights import MILLION
-from monitor.stats.text_sketch import text_features
 from monitor.windows.metric_definitions import FORMATS, LANGUAGES
 from monitor.windows.text_blocks import TEXT_NAMES, TextBlock
 
@@ -48,11 +46,11 @@ def count_texts(events: Sequence[Any], group_of: Sequence[int], groups: Sequence
             if not group.is_late:
                 chosen[name][0].append(block)
                 chosen[name][1].append(text)
-            if wants_language and (language := detect_language(text)) is not None:
+            if wants_language and (language := cached_language(text)) is not None:
                 group.pane.category(category.name).add(MILLION, {language: 1})
     for name, (blocks, texts) in chosen.items():
         if texts:
-            features = text_features(texts)
+            features = cached_features(texts)
             rows_by_block: dict[int, list[int]] = {}
             for row, block in enumerate(blocks):
                 rows_by_block.setdefault(id(block), []).append(row)
@@ -62,5 +60,5 @@ def count_texts(events: Sequence[Any], group_of: Sequence[int], groups: Sequence
 
 def _format(event: Any) -> str:
     """Return the format of an answer; empty if there is no answer: the call failed, or it calls a tool."""
-    name = "" if event.error_type else text_format(event.output)
+    name = "" if event.error_type else cached_format(event.output)
     return "" if name == "empty" and called_tools(event) else name

@@ -83,7 +83,8 @@ class NumberSummary:
 
         Source: Kish, Survey Sampling (1965).
         """
-        counts = [(ppm, histogram.n) for ppm, histogram in self.classes.items()]
+        # Sums of floats depend on the order, and after a restart the classes are in order.
+        counts = [(ppm, histogram.n) for ppm, histogram in sorted(self.classes.items())]
         total = sum(n * MILLION / ppm for ppm, n in counts)
         return total**2 / sum(n * (MILLION / ppm) ** 2 for ppm, n in counts) if total else 0.0
 

@@ -233,3 +233,14 @@ def test_a_state_of_the_fixed_scale_release_is_read_and_rescaled() -> None:
     assert NumberSummary.from_state(old).state() == old
     wide = NumberSummary.from_state([0, [[MILLION, 2, 2**45 + 1, [1, 32 * 45], [1, 1]]]])
     assert wide.state() == number_of([1, 2**45]).state()
+
+
+@given(st.lists(st.tuples(st.sampled_from([1.0, 0.7, 0.3, 0.1, 0.013]), st.integers(1, 10**6)), min_size=3))
+def test_estimates_do_not_depend_on_the_order_of_weight_classes(events: list[tuple[float, int]]) -> None:
+    number, backwards = NumberSummary(), NumberSummary()
+    for probability, value in events:
+        number.merge(number_of([value], probability))
+    for probability, value in reversed(events):
+        backwards.merge(number_of([value], probability))
+    assert number.effective_n == backwards.effective_n
+    assert number.mean(4.8) == backwards.mean(4.8)
