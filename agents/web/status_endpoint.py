@@ -18,6 +18,7 @@ from schemas.times import microseconds, rfc3339
 from softfail.sanitize import sanitize
 
 RECENT = 50
+FEATURES_A_STEP = 50  # of other workers, between two turns of the event loop
 MOST_FEATURES = 200
 """The most features of an answer: 1,000 with 60 panes each would be 4 MB every two seconds."""
 _URGENCY = {"high": 0, "low": 1}
@@ -76,6 +77,9 @@ async def overview(
         await asyncio.sleep(0)
     reasons = list(readiness_faults(worker))
     if reader is not None:
+        for number, _ in enumerate(reader.fleet.refresh()):
+            if number % FEATURES_A_STEP == 0:
+                await asyncio.sleep(0)
         others = reader.fleet.status(microseconds(now))
         episodes += other_episodes(others["episodes"], features, episodes, partitions)
         features += _others(others["features"], features, _feature_key)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,11 +20,7 @@ from schemas.times import microseconds, rfc3339
 
 WINDOW_US = 5 * 60 * 1_000_000
 PANES = 60  # of a feature's small chart
-_RATES = {
-    "pass_rate": "pass_rate",
-    "error_rate": "error_rate",
-    "refusal_rate": "evaluator.refusal.fail_rate",
-}
+_RATES = ("pass_rate", "error_rate", "refusal_rate")
 
 
 class Histogram(msgspec.Struct):
@@ -53,6 +49,21 @@ class PublishedMetric(msgspec.Struct):
     unit: float | None = None
     histogram: Histogram | None = None
 
+    @property
+    def weight(self) -> float:
+        """Weighted number of values in the histogram."""
+        return sum(self.histogram.by_code().values()) if self.histogram is not None else 0.0
+
+
+class PublishedMetrics(msgspec.Struct):
+    """The metrics that are read here; all others are skipped without being decoded."""
+
+    pass_rate: PublishedMetric | None = None
+    error_rate: PublishedMetric | None = None
+    refusal_rate: PublishedMetric | None = msgspec.field(name="evaluator.refusal.fail_rate", default=None)
+    duration_s: PublishedMetric | None = msgspec.field(name="duration_s.mean", default=None)
+    output_tokens: PublishedMetric | None = msgspec.field(name="output_tokens.mean", default=None)
+
 
 class PublishedWindow(msgspec.Struct):
     """The part of a window record that is read here."""
@@ -65,7 +76,16 @@ class PublishedWindow(msgspec.Struct):
     end: datetime
     revision: int
     events: int
-    metrics: dict[str, PublishedMetric] = {}
+    metrics: PublishedMetrics
+
+
+class _Mergeable(NamedTuple):
+    """What merges of one pane. ``rates``: classes by name; ``tokens``: sum, weight and n."""
+
+    events: int
+    rates: dict[str, list[tuple[float, int, int]]]
+    tokens: tuple[float, float, float]
+    durations: PublishedMetric | None
 
 
 class PublishedSeries:
@@ -77,7 +97,8 @@ class PublishedSeries:
     def __init__(self) -> None:
         self.end_us = 0
         self._panes: OrderedDict[int, tuple[int, int, float | None]] = OrderedDict()
-        self._mergeable: dict[int, PublishedWindow] = {}
+        self._mergeable: dict[int, _Mergeable] = {}
+        self._figures: tuple[int, dict[str, Any]] | None = None  # edge, and the figures at it
 
     def add(self, window: PublishedWindow) -> None:
         """Add a window, or replace an earlier revision of it."""
@@ -86,26 +107,29 @@ class PublishedSeries:
         if previous is not None and previous[0] >= window.revision:
             return
         self.end_us = max(self.end_us, end_us)
-        passed = _rate([window], "pass_rate").value
-        self._panes[start_us] = window.revision, window.events, passed
+        mergeable, self._figures = _mergeable(window), None
+        self._panes[start_us] = window.revision, window.events, _rate([mergeable], "pass_rate").value
         while len(self._panes) > PANES:
             self._panes.pop(min(self._panes))
-        self._mergeable[start_us] = window
+        self._mergeable[start_us] = mergeable
         for old_us in [start for start in self._mergeable if start < self.end_us - WINDOW_US]:
             del self._mergeable[old_us]
 
     def figures(self, edge_us: int) -> dict[str, Any]:
         """Return the figures of the status page at an edge, microseconds since 1970."""
-        windows = [
-            window
-            for start_us, window in self._mergeable.items()
-            if edge_us - WINDOW_US <= start_us < edge_us
+        if self._figures is None or self._figures[0] != edge_us:
+            self._figures = edge_us, self._computed(edge_us)
+        return self._figures[1]
+
+    def _computed(self, edge_us: int) -> dict[str, Any]:
+        panes = [
+            pane for start_us, pane in self._mergeable.items() if edge_us - WINDOW_US <= start_us < edge_us
         ]
-        readings = {name: _rate(windows, metric) for name, metric in _RATES.items()}
-        readings["duration_p90_s"] = _quantile(windows, "duration_s", 0.9)
-        readings["output_tokens_mean"] = _mean(windows, "output_tokens")
+        readings = {name: _rate(panes, name) for name in _RATES}
+        readings["duration_p90_s"] = _quantile(panes, 0.9)
+        readings["output_tokens_mean"] = _mean(panes)
         return {
-            "events_5m": sum(window.events for window in windows),
+            "events_5m": sum(pane.events for pane in panes),
             **{name: reading._asdict() if reading.n else None for name, reading in readings.items()},
             "series": [
                 {"start": rfc3339(start_us), "events": events, "pass_rate": passed}
@@ -114,37 +138,32 @@ class PublishedSeries:
         }
 
 
-def _rate(windows: Iterable[PublishedWindow], metric: str) -> Estimate:
+def _mergeable(window: PublishedWindow) -> _Mergeable:
+    metrics, tokens = window.metrics, window.metrics.output_tokens
+    rates = {name: metric.classes or [] for name in _RATES if (metric := getattr(metrics, name)) is not None}
+    if tokens is None:
+        return _Mergeable(window.events, rates, (0.0, 0.0, 0.0), metrics.duration_s)
+    total = (tokens.sum or 0.0) * (tokens.unit or 1.0)
+    return _Mergeable(window.events, rates, (total, tokens.weight, tokens.n), metrics.duration_s)
+
+
+def _rate(panes: Iterable[_Mergeable], name: str) -> Estimate:
     rate = Rate()
-    for window in windows:
-        for probability, n, failures in _classes(window, metric):
+    for pane in panes:
+        for probability, n, failures in pane.rates.get(name, ()):
             rate.add(to_ppm(probability), n, failures)
-    return rate.estimate(Z95, inverted=metric in SUCCESS_RATES)
+    return rate.estimate(Z95, inverted=name in SUCCESS_RATES)
 
 
-def _classes(window: PublishedWindow, metric: str) -> list[tuple[float, int, int]]:
-    found = window.metrics.get(metric)
-    return found.classes or [] if found is not None else []
+def _mean(panes: Sequence[_Mergeable]) -> Estimate:
+    total, weight, n = (sum(pane.tokens[index] for pane in panes) for index in range(3))
+    return Estimate(total / weight, n, None, None) if weight else NO_ESTIMATE
 
 
-def _numbers(windows: Iterable[PublishedWindow], metric: str) -> list[PublishedMetric]:
-    found = (window.metrics.get(f"{metric}.mean") for window in windows)
-    return [number for number in found if number is not None and number.histogram is not None]
-
-
-def _mean(windows: Iterable[PublishedWindow], metric: str) -> Estimate:
-    numbers = _numbers(windows, metric)
-    weight = sum(sum(number.histogram.by_code().values()) for number in numbers if number.histogram)
-    if not weight:
-        return NO_ESTIMATE
-    total = sum((number.sum or 0.0) * (number.unit or 1.0) for number in numbers)
-    return Estimate(total / weight, sum(number.n for number in numbers), None, None)
-
-
-def _quantile(windows: Iterable[PublishedWindow], metric: str, q: float) -> Estimate:
-    """Return a quantile of the merged histograms, without an interval."""
-    numbers = _numbers(windows, metric)
-    histograms = [number.histogram for number in numbers if number.histogram is not None]
+def _quantile(panes: Iterable[_Mergeable], q: float) -> Estimate:
+    """Return a quantile of the merged durations, without an interval."""
+    durations = [pane.durations for pane in panes if pane.durations is not None]
+    histograms = [metric.histogram for metric in durations if metric.histogram is not None]
     scale = min((histogram.scale for histogram in histograms), default=0)
     counts: dict[int, float] = {}
     for histogram in histograms:
@@ -157,5 +176,5 @@ def _quantile(windows: Iterable[PublishedWindow], metric: str, q: float) -> Esti
     code = next(
         code for code, below in zip(ordered, sums, strict=True) if below >= q * sums[-1] * (1 - 1e-12)
     )
-    unit = numbers[0].unit or 1.0
-    return Estimate(bucket_middle(code, scale) * unit, sum(number.n for number in numbers), None, None)
+    unit = durations[0].unit or 1.0
+    return Estimate(bucket_middle(code, scale) * unit, sum(metric.n for metric in durations), None, None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict, deque
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -152,6 +153,13 @@ class Fleet:
 
     # what is shown
 
+    def refresh(self) -> Iterator[None]:
+        """Bring the figures of all features up to date in short steps, so that ``status`` is quick."""
+        for name in list(self._features):
+            if (shown := self._features.get(name)) is not None:
+                self._figures(shown)
+            yield
+
     def status(self, now_us: int) -> dict[str, Any]:
         """Return what the status page shows of all workers, with the fields of ``monitor.status``.
 
@@ -192,14 +200,16 @@ class Fleet:
 
     def _feature(self, name: _Name, shown: _Shown) -> dict[str, Any]:
         service, feature, environment = name
-        edge_us = self._edges_us.get(shown.partition, shown.series.end_us)
         return {
             "service": service,
             "feature": feature,
             "environment": environment,
-            **shown.series.figures(edge_us),
+            **self._figures(shown),
             "segments": len(shown.segments),
         }
+
+    def _figures(self, shown: _Shown) -> dict[str, Any]:
+        return shown.series.figures(self._edges_us.get(shown.partition, shown.series.end_us))
 
     def _with_text(self, name: str) -> dict[str, Any]:
         offset, value = self._episodes[name]

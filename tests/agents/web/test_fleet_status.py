@@ -19,6 +19,9 @@ class FakeFleet:
     def __init__(self, status, samples=()):
         self._status, self._samples = status, samples
 
+    def refresh(self):
+        return iter(())
+
     def status(self, now_us):
         return self._status
 

@@ -95,6 +95,22 @@ def test_an_episode_of_another_worker_is_shown_with_its_text_examples_and_traces
     assert fleet.status(NINE_US)["episodes"] == []
 
 
+def test_figures_that_were_refreshed_are_those_of_the_last_window(worlds, fleet):
+    before = fleet.status(NINE_US)
+    assert len(list(fleet.refresh())) == 2
+    assert fleet.status(NINE_US) == before
+    last = next(
+        record
+        for topic, record in reversed(worlds[1])
+        if topic == "windows" and b'"level":"feature"' in record.value
+    )
+    window = json.loads(last.value)
+    window |= {"revision": window["revision"] + 1, "events": window["events"] + 5}
+    fleet.take("windows", last._replace(value=json.dumps(window).encode()), NINE_US)
+    name = window["feature"]
+    assert by_name(fleet.status(NINE_US))[name]["events_5m"] == by_name(before)[name]["events_5m"] + 5
+
+
 def test_records_that_are_read_again_change_nothing(worlds, fleet):
     before = fleet.status(NINE_US)
     resolved = {**before["episodes"][0], "state": "resolved"}
