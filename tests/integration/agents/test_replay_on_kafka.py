@@ -134,19 +134,33 @@ def test_a_report_of_a_topic_is_a_page_and_an_unknown_topic_is_refused(topics, t
     assert "has no record of these times" in shown.err
 
 
-def test_all_20000_records_of_two_long_partitions_are_read(make_topics, tmp_path, capsys):
-    """With paused partitions kafka-python stopped here for ever, after the first 5,000 records of each."""
-    topics = make_topics(2)
-    features = {partition_of("bot", feature, 2): feature for feature in ("a", "b", "c", "d")}
-    assert len(features) == 2
+def test_all_20000_records_of_several_partitions_are_read_and_any_range_of_them(
+    make_topics, tmp_path, capsys
+):
+    """With paused partitions kafka-python stopped here for ever, after the first 5,000 records of two."""
+    topics = make_topics(4)
+    features = {partition_of("bot", feature, 4): feature for feature in "abcdefghijkl"}
+    assert len(features) == 4
     began = datetime.now(UTC) - timedelta(minutes=170)
-    for feature in features.values():
-        publish(topics, events([feature], began, 10_000))
+    counts = dict(
+        zip(features.values(), (9_000, 7_000, 3_000, 1_000), strict=True)
+    )  # two are fetched in parts
+    for feature, count in counts.items():
+        publish(topics, events([feature], began, count))
+    time.sleep(1.1)  # a range begins at a millisecond of append time
+    cut = datetime.now(UTC)
+    publish(topics, events(["z"], began, 500))
     config = tmp_path / "softfail.yaml"
     config.write_text(json.dumps({"kafka": {"brokers": topics.address, "prefix": topics.prefix}}))
-    for _ in range(2):
-        assert main(["--config", str(config), "--format", "ndjson"]) == 0
-        windows = [
-            record for record in without_segments(capsys.readouterr().out) if record["record"] == "window"
-        ]
-        assert sum(window["events"] for window in windows) == 20_000
+
+    def replayed(*options):
+        assert main(["--config", str(config), "--format", "ndjson", *options]) == 0
+        sums = {}
+        for record in without_segments(capsys.readouterr().out):
+            if record["record"] == "window":
+                sums[record["feature"]] = sums.get(record["feature"], 0) + record["events"]
+        return sums
+
+    assert replayed("--to", cut.isoformat()) == counts
+    assert replayed("--from", cut.isoformat()) == {"z": 500}
+    assert replayed() == counts | {"z": 500}
