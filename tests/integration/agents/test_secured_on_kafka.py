@@ -226,7 +226,7 @@ def test_worker_and_commands_run_over_tls_with_login_and_certificate_and_log_no_
     producer.close()
     # a window came out, and a rule fired on it; the page cannot be delivered
     awaited(port, "api/status", '"firing"')
-    awaited(port, "metrics", "softfail_dead_letters_total{")
+    awaited(port, "metrics", 'softfail_dead_letters_total{reason="unreadable"} 1')
     wait_until(lambda: "failed, again in" in workers.log(), 20, "the delivery was not tried", every_s=0.2)
 
     for page in PAGES:
