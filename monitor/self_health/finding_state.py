@@ -30,6 +30,10 @@ class FindingState:
         self.reports: dict[str, Report] = {}
         self.over_all: tuple[str, float] | None = None
         """Text and value over all partitions, if they are known; else those of the worst report count."""
+        self.added_us = 0
+        """When it was reported for the first time, wall clock; 0: before a restart."""
+        self.may_rise = False
+        """Whether a partition by itself would page."""
         self.sent_partitions = ""
         """The partitions that the last record of its episode named."""
 

@@ -9,6 +9,7 @@ each partition has the full time again to send one.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ from schemas.times import microseconds
 STATE_PREFIX = b"health/"  # of its state records
 LEAST_SILENCE_US = 60_000_000  # a restart or a rebalance takes less than this
 GAP_US = 30_000_000  # after such a time without an evaluation no partition counts as silent
+DOUBT = 0.55  # of the window that a ticket waits while it may become a page
 # how long a finding stays after its last report
 _KEPT_US = {"lost-records": 3_600_000_000, "refused": 3_600_000_000, "recovery": 3_600_000_000}
 _SEEN = b"health/seen"
@@ -65,12 +67,13 @@ class WorkerAlerts:
             Finding(finding.name, finding.severity, finding.text, microseconds(finding.since), finding.value)
             for finding in heartbeat.findings
         ]
+        seen_by_one = findings
         if heartbeat.partitions > 1 and heartbeat.counts.get("records"):
-            findings = [
-                _ticket(finding) if finding.name == "dead-letters" else finding for finding in findings
-            ]
+            findings = [finding.as_one_partition_sees_it() for finding in findings]
         part, looked_long_enough = str(heartbeat.partition), heartbeat.observed_s * 1e6 >= self._window_us
         self._add(MONITOR, part, findings, now_us)
+        if findings != seen_by_one:
+            self._findings[MONITOR, "dead-letters"].may_rise = True
         if looked_long_enough:
             self._clear(MONITOR, part, {finding.name for finding in findings}, now_us)
 
@@ -133,7 +136,9 @@ class WorkerAlerts:
         outputs = Outputs()
         for subject in sorted({*self._episodes.open, *(subject for subject, _ in self._findings)}):
             findings = {
-                name: finding for (about, name), finding in self._findings.items() if about == subject
+                name: finding
+                for (about, name), finding in self._findings.items()
+                if about == subject and self._is_decided(name, finding, now_us)
             }
             shown = self._episodes.update(subject, findings, self._partitions, now_us, outputs)
             if shown is not None:
@@ -145,15 +150,10 @@ class WorkerAlerts:
         """Check the shares over all partitions: what is spread over many, none of them finds alone, and one
         of them may have few records but bad ones.
         """
-        totals: dict[str, int] = {}
-        recent = [
-            heartbeat
-            for heard_us, heartbeat in self._heartbeats.values()
-            if now_us - heard_us < self._window_us
-        ]
+        heartbeats, totals = self._heartbeats.values(), Counter[str]()
+        recent = [beat for heard_us, beat in heartbeats if now_us - heard_us < self._window_us]
         for heartbeat in recent:
-            for name, count in heartbeat.counts.items():
-                totals[name] = totals.get(name, 0) + count
+            totals.update(heartbeat.counts)
         seconds = max((heartbeat.observed_s for heartbeat in recent), default=self._window_us / 1e6)
         texts = described(totals, seconds)
         for (subject, name), state in self._findings.items():
@@ -166,6 +166,14 @@ class WorkerAlerts:
         self._add(MONITOR, _ALL, findings, now_us)
         if may_clear:
             self._clear(MONITOR, _ALL, {finding.name for finding in findings}, now_us)
+
+    def _is_decided(self, name: str, finding: FindingState, now_us: int) -> bool:
+        """Return whether a finding can be shown: a ticket waits while it may become a page.
+
+        Where one partition has mostly unreadable records, the share of all may still rise.
+        """
+        may_page = name == "dead-letters" and finding.may_rise and finding.severity() == "warning"
+        return not may_page or now_us - finding.added_us >= DOUBT * self._window_us
 
     def _check_heartbeats(self, now_us: int, *, may_add: bool) -> None:
         """Report partitions from which no heartbeat comes."""
@@ -188,7 +196,10 @@ class WorkerAlerts:
     def _add(self, subject: str, part: str, findings: Sequence[Finding], now_us: int) -> None:
         """Take what one part finds now."""
         for finding in findings:
-            state = self._findings.setdefault((subject, finding.name), FindingState())
+            state = self._findings.get((subject, finding.name))
+            if state is None:
+                state = self._findings[subject, finding.name] = FindingState()
+                state.added_us = now_us
             state.add(part, Report(finding.severity, finding.since_us, finding.text, finding.value))
             self._changed[_key("finding", subject, finding.name)] = None
 
@@ -282,11 +293,6 @@ class WorkerAlerts:
             return to_json(episode) if episode else None
         finding = self._findings.get((path[0], path[1]))
         return to_json(finding.state_values()) if finding else None
-
-
-def _ticket(finding: Finding) -> Finding:
-    """Return a finding as a ticket: it pages if it is as large over all partitions."""
-    return finding._replace(severity="warning")
 
 
 def _key(*path: str) -> bytes:

@@ -293,8 +293,28 @@ def test_after_a_restart_no_share_over_all_is_taken_before_all_partitions_were_h
     bench.counts = {3: {"records": 110, "dead-letters": 100}}
     bench.findings = {3: [DEAD]}
     bench.silent = {0, 1, 2}
+    bench.pass_time(150)
+    assert bench.episodes() == []
     bench.pass_time(30)
     assert [episode["urgency"] for episode in bench.episodes()] == ["low"]
+
+
+def test_unreadable_records_in_all_partitions_are_one_page_although_partitions_report_one_by_one(bench):
+    bench.pass_time(120)
+    for partition in range(4):
+        bench.counts[partition] = {"records": 500, "dead-letters": 100, "dead-letters/unreadable": 100}
+        bench.findings[partition] = [DEAD]
+        bench.silent = {0, 1, 2, 3} - {partition}  # each says at once what it finds
+        bench.beat()
+        bench.silent = set()
+        for _ in range(2):
+            bench.now_us += 2 * SECOND
+            bench.read()
+            bench.look()
+            bench.read()
+            bench.deliver()
+    opened = [step for step in bench.sent if step[0] == "pagerduty"]
+    assert opened == [("pagerduty", "trigger", "high", "monitor", "opened")]
 
 
 def test_a_channel_down_for_five_minutes_is_reported_through_the_other_channels_only(bench):
