@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 from typing import Any
@@ -14,8 +15,8 @@ from softfail.redact import redact
 _PUBLISH = """Send the events of a file to Kafka. The file is newline-delimited JSON with one event a line
 (see softfail.Response). The Kafka key of each event is service/feature. The events were sampled when they
 were made, so nothing is sampled, truncated or metered here. Each line is sent byte for byte, except that
-personal data and secrets in input, output, context and reason are redacted (--no-redact leaves them). An
-invalid line is reported as FILE:LINE: field: reason, and the other lines are sent. Exit code: 0 everything
+personal data and secrets in texts and in error_type, finish_reason, session_id and the outcome of feedback
+are redacted (--no-redact leaves them). An invalid line is reported as FILE:LINE: field: reason, and the other lines are sent. Exit code: 0 everything
 was sent, 1 a line was invalid or an event was not delivered, 2 wrong usage."""
 
 
@@ -111,7 +112,7 @@ def main(argv: list[str] | None = None) -> int:
             arguments.file,
             options,
             kafka_settings,
-            None if arguments.no_redact else redact,
+            None if arguments.no_redact else functools.partial(redact, all_ips=options.redact_all_ips),
             arguments.speed,
             arguments.patience,
         )

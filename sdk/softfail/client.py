@@ -5,6 +5,7 @@ service's threads.
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import uuid
 from collections import OrderedDict
@@ -16,7 +17,7 @@ from softfail.call import Call, watch_function
 from softfail.event_builder import EventBuilder
 from softfail.field_types import EvaluationFields, FeedbackFields, ResponseFields
 from softfail.kafka_connection import open_producer
-from softfail.options import parse_options, producer_settings
+from softfail.options import Options, parse_options, producer_settings
 from softfail.outgoing_event import MeterTimer
 from softfail.producer_counters import ProducerCounters, log, meter_key
 from softfail.redact import redact
@@ -50,8 +51,7 @@ class Softfail:
             errors.append("pass options by name, like Softfail(service=...); the others were ignored")
         for error in errors:
             log.error("softfail: %s", error)
-        option = self._options.redact
-        self._redact = (lambda text: option(redact(text))) if callable(option) else redact if option else None
+        self._redact = _redaction(self._options)
         self._recent: OrderedDict[str, ResponseId] = OrderedDict()
         self._create_pipeline()
         try:
@@ -245,6 +245,15 @@ class Softfail:
         parents_sender = self._sender
         self._create_pipeline()
         parents_sender.abandon()
+
+
+def _redaction(options: Options) -> Callable[[str], str] | None:
+    """Return the function that redacts the texts of events; None if the service sends them as they are."""
+    built_in = functools.partial(redact, all_ips=options.redact_all_ips)
+    own = options.redact
+    if callable(own):
+        return lambda text: own(built_in(text))
+    return built_in if own else None
 
 
 def _after_fork_in_child() -> None:

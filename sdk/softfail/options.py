@@ -63,6 +63,9 @@ class Options(BaseModel):
     redact: bool | Callable[[str], str] = Field(
         True, description="Redact texts; a function (text -> text) runs after the built-in redaction"
     )
+    redact_all_ips: bool = Field(
+        False, description="Redact private, loopback and documentation addresses too, not only public ones"
+    )
     queue_size: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
         10_000, description="Maximum number of waiting events; then the oldest is dropped"
     )

@@ -8,13 +8,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from softfail.events import KINDS, Event, Response
+from softfail.events import KINDS, LABEL_CHARS, Event, Response
 from softfail.producer_counters import EventCounts, MeterKey, ProducerCounters
 from softfail.send_queue import QueueItem
 from softfail.text_truncation import redact_and_truncate
 
 TEXT_FIELDS = ("input", "output", "context", "reason")
-"""Fields that are redacted and truncated. All other fields are labels or numbers."""
+"""Fields that are redacted and truncated."""
+
+SHORT_TEXT_FIELDS = {"response": ("error_type", "finish_reason", "session_id"), "feedback": ("outcome",)}
+"""Labels of each kind that may come from an exception or a user: redacted, then cut to 256 characters. All
+other fields are labels or numbers and are sent as they are."""
+
+_MAX_READ_CHARS = 4096  # of a short text, before it is redacted
 
 _FIELDS = {kind: frozenset(model.model_fields) for kind, model in KINDS.items()}
 
@@ -68,6 +74,9 @@ class OutgoingEvent:
         for name in TEXT_FIELDS:
             if isinstance(fields.get(name), str | tuple):
                 fields[name] = self._redact_and_truncate(name, fields[name])
+        for name in SHORT_TEXT_FIELDS.get(self._kind, ()):
+            if isinstance(fields.get(name), str):
+                fields[name] = self._redact_label(name, fields[name])
         unknown = fields.keys() - _FIELDS[self._kind]
         if unknown:
             self._counters.note(
@@ -96,6 +105,10 @@ class OutgoingEvent:
         except Exception as error:  # noqa: BLE001 - the user's function may raise anything; never send unredacted text
             self._counters.note("text left out, redaction failed", f"{name}: {error!r}")
             return None
+
+    def _redact_label(self, name: str, text: str) -> str | None:
+        redacted = self._redact_and_truncate(name, text[:_MAX_READ_CHARS])
+        return redacted if redacted is None else redacted[:LABEL_CHARS]
 
     def sent(self) -> None:
         """Count the event as acknowledged by Kafka."""

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from softfail.events import KINDS, Event
+from softfail.events import KINDS, LABEL_CHARS, Event
 from softfail.kafka_connection import open_producer
 from softfail.options import Options, producer_settings
-from softfail.outgoing_event import TEXT_FIELDS, format_validation_error
+from softfail.outgoing_event import SHORT_TEXT_FIELDS, TEXT_FIELDS, format_validation_error
 from softfail.publish_progress import PublishCounts, PublishProgress
 from softfail.sender import Sender
 
@@ -93,9 +93,11 @@ class OutgoingLine:
         key, fields = self._parsed.key, self._parsed.fields
         if self._redact is None:
             return key, self._line
-        redacted = {
-            name: self._redact(fields[name]) for name in TEXT_FIELDS if isinstance(fields.get(name), str)
-        }
+        names = (*TEXT_FIELDS, *SHORT_TEXT_FIELDS.get(fields.get("kind") or "response", ()))
+        redacted = {name: self._redact(fields[name]) for name in names if isinstance(fields.get(name), str)}
+        for name in names[len(TEXT_FIELDS) :]:
+            if name in redacted:
+                redacted[name] = redacted[name][:LABEL_CHARS]
         if all(fields[name] == text for name, text in redacted.items()):
             return key, self._line
         return key, json.dumps({**fields, **redacted}, ensure_ascii=False).encode()

@@ -1,67 +1,67 @@
-"""Redact keys, tokens and passwords: those with a known format, and values after names like ``password``."""
+"""Redact secrets: private keys, logins in addresses, known formats, and values after names like ``password``."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
+from collections.abc import Iterator
+
+from softfail.redact_vendors import redact_formats
+from softfail.secret_values import is_random, is_secret, name_before
+
+_LEAST_WORD = 16  # no known format is shorter
+_LONG_VALUE = 256
 
 _PEM = re.compile(
     r"-----BEGIN[ A-Z0-9]{0,40}PRIVATE KEY[ A-Z]{0,12}-----"
-    r"(?:(?:Proc-Type|DEK-Info|Version|Comment|Charset):[^\n\\]{0,200}|[A-Za-z0-9+/=\s\\])*+(?:-----END["
+    r"(?:(?:Proc-Type|DEK-Info|Version|Comment|Charset|Hash):[^\n\\]{0,200}|[A-Za-z0-9+/=\s\\])*+(?:-----END["
     r" A-Z0-9]{0,60}-----)?"
 )
 _PEM_END = re.compile(r"-----END[ A-Z0-9]{0,40}PRIVATE KEY[ A-Z]{0,12}-----")
 _PEM_BODY = re.compile(r"[A-Za-z0-9+/=\s\\]{0,8192}")
 
-_URL_LOGIN = re.compile(r"(?<=://)[^\s/@:<>]{0,64}:[^\s/@<>]{1,128}@")
-
-_KNOWN_FORMAT = re.compile(
-    r"(?<![A-Za-z0-9_-])(?:"
-    r"(?:AKIA|ASIA|AGPA|AIDA|AROA|ANPA|ANVA|AIPA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])"  # AWS
-    r"|sk-(?=[A-Za-z_-]{0,200}[0-9])[A-Za-z0-9_-]{16,}"  # OpenAI, Anthropic and others
-    r"|[srp]k_(?:live|test)_[A-Za-z0-9]{16,}"  # Stripe
-    r"|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{20,}"
-    r"|xox[a-z]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,}"  # Slack
-    r"|AIza[A-Za-z0-9_-]{35}|ya29\.[A-Za-z0-9_-]{20,}"  # Google
-    r"|hf_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{40,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}"
-    r"|eyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)?"  # JWT
-    r")"
+_LOGIN = re.compile(
+    r"://(?:([^\s/:@<>\"'?#]{0,64}):([^\s/<>\"'@]{1,200}(?:@[^\s/<>\"'@:]{0,64}(?=@))?)|([0-9a-f]{32}))@(?=[\w\[${%-])"
+)
+_PLACEHOLDER = re.compile(
+    r"[$%{\[(<*.]|pserver:|(?:your|my|the|db)?[_-]?(?:passw(?:or)?d?|pw|pwd|secret|token|pass|key|credentials?|x{2,})\d?(?:here)?\Z|x{3,}|\*+|\.\.+",
+    re.IGNORECASE,
 )
 
-# substrings that occur in every match of _KNOWN_FORMAT; checked first, because that is fast
-_PREFIXES = (
-    "AKIA",
-    "ASIA",
-    "AGPA",
-    "AIDA",
-    "AROA",
-    "ANPA",
-    "ANVA",
-    "AIPA",
-    "ABIA",
-    "ACCA",
-    "sk-",
-    "sk_",
-    "rk_",
-    "pk_",
-    "ghp_",
-    "gho_",
-    "ghu_",
-    "ghs_",
-    "ghr_",
-    "github_pat_",
-    "glpat-",
-    "xox",
-    "xapp-",
-    "AIza",
-    "ya29.",
-    "hf_",
-    "npm_",
-    "pypi-",
-    "SG.",
-    "eyJ",
+_VALUE = re.compile(
+    r"[ \t]{0,4}(?:\\?[\"'`]\]?[ \t]{0,3}(?::|=>|=)[ \t]{0,4})?(?:"
+    r"(?P<escaped>\\[\"'])(?P<inner>[^\"'\\\n]{1,400})(?=\\[\"'])"
+    r"|(?P<quote>[\"'`])(?P<quoted>(?:[^\"'`\\\n]|\\.|(?!(?P=quote))[\"'`]){1,400})(?=(?P=quote)|\Z|\n)"
+    r"|(?P<bare>(?:[^\s\"'`<>,;&|\\]|[,;&](?=[^\s\"'`<>,;&|\\])(?![\w.-]{1,40}[ ]?[=:]))++))"
 )
-# substrings that occur in every match of the patterns below
-_WORDS = (
+_HEADER = re.compile(
+    r"authorization[\"']?[ \t]?[:=][ \t]{0,4}[\"']?([A-Za-z]{1,12}[ \t]{1,4})?([^\s\"'<>,;]{6,4096})",
+    re.IGNORECASE,
+)
+_SCHEME = re.compile(r"(?<![A-Za-z0-9_])(bearer|basic)[ \t]{1,4}([A-Za-z0-9._~+/=|-]{8,4096})", re.IGNORECASE)
+_SCHEMES = frozenset(
+    {"bearer", "basic", "token", "digest", "negotiate", "apikey", "bot", "ssws", "key", "splunk"}
+)
+_CODE = re.compile("[0-9]{3}(?:[ -]?[0-9]{3}(?![0-9])|[0-9]{1,5})(?![0-9A-Za-z_.,:/-]*[0-9A-Za-z_])")
+_CODE_TAILS = ("is", "code", "otp", "pin", "passcode", "g-", "password")
+_CODE_BEFORE = re.compile(
+    r"(?:(?:verification|security|confirmation|login|log-in|sign-in|one[- ]time|access|authentication|auth|2fa|otp|mfa|sms|passcode|pin)"
+    r"[ _-](?:code|passcode|pin|password)|\botp|\bpasscode|\bpin)(?:[ \"']{0,2}(?:[:=]|is)[ \"']{0,2}|[ ])(?:g-)?\Z"
+)
+_COMMANDS = {
+    "--": re.compile(
+        r"--(?:password|passwd|pass|token|secret|api-?key|auth-?token|access-?token|client-secret|secret-key)[ ]['\"]?([^\s'\"]{4,200})"
+    ),
+    "mysql": re.compile(r"mysql(?:dump|admin)?\b[^\n|;&]{0,200}?\s-p([^\s'\"-][^\s'\"]{3,200})"),
+    "mariadb": re.compile(r"mariadb\b[^\n|;&]{0,200}?\s-p([^\s'\"-][^\s'\"]{3,200})"),
+    "sshpass": re.compile(r"sshpass[ ]-p[ ]?['\"]?([^\s'\"]{4,200})"),
+    "redis-cli": re.compile(r"redis-cli\b[^\n|;&]{0,100}?\s-a[ ]([^\s'\"]{4,200})"),
+    "curl": re.compile(r"curl\b[^\n|;]{0,200}?\s(?:-u|--user)[ ]['\"]?[^\s:'\"]{1,64}:([^\s'\"]{4,200})"),
+}
+
+# substrings of the texts that the patterns can match; searching for them is a hundred times faster
+_NAME_PARTS = (
     "pass",
     "pwd",
     "secret",
@@ -70,64 +70,33 @@ _WORDS = (
     "key",
     "connection",
     "kennwort",
+    "sig=",
+    "signature",
+    "auth",
+)
+_MORE_NAME_PARTS = (
     "contrase",
-    "authorization",
-    "bearer",
-    "basic",
+    "senha",
+    "cvv",
+    "cvc",
+    "jwt",
+    "sessionid",
+    "cookie",
+    "mot de passe",
+    "wachtwoord",
 )
-
-_SCHEME = re.compile(
-    r"(?<![A-Za-z0-9_])(bearer|basic)([ \t]{1,4})([A-Za-z0-9._~+/=-]{8,4096})", re.IGNORECASE
+_OTHER_NAME_PARTS = (
+    "contraseña",
+    "şifre",
+    "hasło",
+    "lösenord",
+    "пароль",
+    "密码",
+    "密碼",
+    "パスワード",
+    "비밀번호",
 )
-_HEADER = re.compile(
-    r"(?<![A-Za-z0-9_])((?:proxy-)?authorization[\"']?[ \t]?[:=][ \t]{0,4}[\"']?(?:[A-Za-z]{1,12}["
-    r" \t]{1,4})?+)([^\s\"'<>,;]{6,4096})",
-    re.IGNORECASE,
-)
-
-_SCHEMES = re.compile(r"(?:bearer|basic|token|digest|negotiate|apikey)[ \t]+$", re.IGNORECASE)
-
-_PASSWORD_NAME = r"pass(?:word|wd|phrase|code)|pwd|mot de passe|passwort|kennwort|contraseña"
-_NAME = (
-    rf"{_PASSWORD_NAME}|secret|token|credentials?|apikey|connection[_ -]?string|"
-    r"(?:api|access|auth|secret|private|signing|encryption|account|shared|master|client|license)[_"
-    r" -]?(?:key|token|secret)"
-)
-_BETWEEN = r"\\?[\"'`]?\]?[ \t]{0,3}(?:=>|:=|[:=]|[ \t]is(?=[ \t]))[ \t]{0,3}"
-_NAMED = re.compile(
-    rf"((?:{_NAME})(?:[_-][A-Za-z0-9]{{1,8}})?)({_BETWEEN})(\\?[\"'`]?)([^\s\"'`,;&<>(){{}}\[\]\\]{{3,4096}})",
-    re.IGNORECASE,
-)
-_QUOTED = re.compile(
-    rf"((?:{_PASSWORD_NAME}|secret)[\"'`]?[ \t]{{0,3}}[:=][ \t]{{0,3}})([\"'`])([^\"'`\n<>]{{4,200}})\2",
-    re.IGNORECASE,
-)
-_PASSWORD = re.compile(_PASSWORD_NAME, re.IGNORECASE)
-_KEYED = re.compile(
-    r"(?<![A-Za-z])(key\\?[\"'`]?[ \t]{0,3}[:=]["
-    r" \t]{0,3}\\?[\"'`]?)([A-Za-z0-9+/=_-]{32,4096})(?![A-Za-z0-9])",
-    re.IGNORECASE,
-)
-_CAPITALS_INSIDE = re.compile("[a-z][A-Z]|[A-Z]{2}[a-z]")
-_BASE64 = re.compile("(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
-_HEX = re.compile(r"[0-9a-fA-F]{32,}")
-_LIKE_IDENTIFIER = re.compile(
-    r"(?:key|token|secret|password|passwd|pwd|passphrase|credentials?|env)$|^[a-z_]\w*(?:\.[a-z_]\w*)+$|[$%]"
-)
-
-# Words that follow "password:" in prose, type annotations and forms, and are not secrets.
-_NO_SECRET = frozenset(
-    re.findall(
-        "[a-z]+",
-        "a all allowed an and any are as at be been before bool boolean bytes can cannot changed char dict"
-        " does each empty enter expired false field float for forgot forgotten from had has have hidden how"
-        " if in incorrect input int integer invalid is it its list long may minimum missing must need needs"
-        " never new nil none not null number object of ok on one only option optional or our please policy"
-        " protected redacted required reset rules sent set should str string strong text that the their then"
-        " they this to too true type undefined unknown used valid value was we weak were what when which will"
-        " wrong yes you your ",
-    )
-)
+_CODES = ("code", "otp", "pin")
 
 
 def redact_secrets(text: str) -> str:
@@ -140,23 +109,29 @@ def redact_secrets(text: str) -> str:
     """
     if "PRIVATE KEY" in text:
         text = _redact_pem(text)
-    if "://" in text:
-        text = _URL_LOGIN.sub("<SECRET>@", text)
-    if any(prefix in text for prefix in _PREFIXES):
-        text = _KNOWN_FORMAT.sub("<SECRET>", text)
-    lower = text.lower()  # searching for the words is a hundred times faster than the patterns
-    if not any(word in lower for word in _WORDS):
-        return text
-    text = _HEADER.sub(
-        lambda match: (
-            f"{match[1]}<SECRET>" if _looks_random(match[2]) or _SCHEMES.search(match[1]) else match[0]
-        ),
-        text,
+    if "://" in text and "@" in text:
+        text = _LOGIN.sub(_replace_login, text)
+    text = _redact_long_words(text)
+    lower = text.lower()
+    if len(lower) != len(text):  # a few letters grow
+        lower = text
+    if "uthorization" in text or "AUTHORIZATION" in text:
+        text = _HEADER.sub(_replace_header, text)
+    if "earer " in lower or "basic " in lower:
+        text = _SCHEME.sub(_replace_after_scheme, text)
+    parts = (
+        _NAME_PARTS + _MORE_NAME_PARTS
+        if text.isascii()
+        else _NAME_PARTS + _MORE_NAME_PARTS + _OTHER_NAME_PARTS
     )
-    text = _SCHEME.sub(_replace_after_scheme, text)
-    text = _QUOTED.sub(_replace_quoted, text)
-    text = _NAMED.sub(_replace_named, text)
-    return _KEYED.sub(_replace_keyed, text)
+    if any(part in lower for part in parts):
+        text = _redact_named(text)
+    if any(part in lower for part in _CODES):
+        text = _CODE.sub(_replace_code, text)
+    for word, command in _COMMANDS.items():
+        if word in text:
+            text = command.sub(_replace_command, text)
+    return text
 
 
 def _redact_pem(text: str) -> str:
@@ -170,66 +145,121 @@ def _redact_pem(text: str) -> str:
     return "".join([*pieces, text[position:]])
 
 
-def _looks_random(value: str) -> bool:
-    """Return whether a value is no word of a sentence: digits with letters, inner capitals, or long."""
-    mixed = re.search(r"[0-9=+/~]", value) and re.search("[A-Za-z]", value)
-    return len(value) >= 20 or bool(mixed or _CAPITALS_INSIDE.search(value))
+def _redact_long_words(text: str) -> str:
+    """Replace known formats in words of 16 or more characters, and random words after "token" and the like."""
+    pieces: list[str] = []
+    position = 0
+    search_from = 0
+    for word in text.split():
+        if len(word) < _LEAST_WORD:
+            continue
+        start = text.find(word, search_from)
+        search_from = start + len(word)
+        redacted = redact_formats(word)
+        if redacted is word or redacted == word:
+            if not (len(word) >= 20 and is_random(word) and name_before(text, start, spaced=True)):
+                continue
+            redacted = "<SECRET>"
+        pieces += [text[position:start], redacted]
+        position = search_from
+    return "".join([*pieces, text[position:]]) if pieces else text
+
+
+def _redact_named(text: str) -> str:
+    """Replace the values after the names of secrets: after = and :, after a quoted key, after "is"."""
+    pieces: list[str] = []
+    position = 0
+    for match in _assignments(text):
+        if match.start() < position:
+            continue
+        name = name_before(text, match.start())
+        if not name:
+            continue
+        value = _VALUE.match(text, match.end())
+        if value is None:
+            continue
+        group = value.lastgroup if value.lastgroup in ("inner", "bare") else "quoted"
+        start, end = value.span(group)
+        kept = is_secret(
+            name, value[group], text[match.start() : match.end()], group != "bare", text[end : end + 1]
+        )
+        if not kept:
+            if end - start > _LONG_VALUE:  # read once, so that the time stays linear
+                position = _skip(pieces, text, position, end)
+            continue
+        end = start + kept
+        pieces += [text[position:start], "<SECRET>"]
+        position = end
+    return "".join([*pieces, text[position:]]) if pieces else text
+
+
+_SEPARATOR = re.compile("[:=\uff1aは是](?:=|>|:)*")
+_VERB = re.compile(" (?:is|was|ist|est|es|lautet)(?=[ :])")
+
+
+def _skip(pieces: list[str], text: str, position: int, end: int) -> int:
+    pieces.append(text[position:end])
+    return end
+
+
+def _assignments(text: str) -> Iterator[re.Match[str]]:
+    """Yield what may stand between a name and its value, in order."""
+    if " is " in text or " ist " in text or " es" in text or " lautet " in text or " was " in text:
+        return iter(sorted([*_SEPARATOR.finditer(text), *_VERB.finditer(text)], key=_start))
+    return _SEPARATOR.finditer(text)
+
+
+def _start(match: re.Match[str]) -> int:
+    return match.start()
+
+
+def _replace_login(match: re.Match[str]) -> str:
+    if match[2] and _PLACEHOLDER.match(match[2]):
+        return match[0]
+    return "://<SECRET>@"
+
+
+def _replace_header(match: re.Match[str]) -> str:
+    scheme, value = (match[1] or "").strip().lower(), match[2]
+    if scheme and scheme not in _SCHEMES:
+        return match[0]
+    if not (is_random(value, least=6) or (scheme and not _PLACEHOLDER.match(value) and value != "<SECRET>")):
+        return match[0]
+    return match[0][: match.start(2) - match.start()] + "<SECRET>"
 
 
 def _replace_after_scheme(match: re.Match[str]) -> str:
     """Replace the token after ``Bearer`` or ``Basic``, but leave "basic understanding"."""
-    token = match[3].rstrip(".")
-    is_basic = match[1].lower() == "basic"
-    if (
-        not _looks_random(token)
-        or (is_basic and not _BASE64.fullmatch(token))
-        or (token.isalpha() and token.islower())
-    ):
+    token = match[2].rstrip(".")
+    if match[1].lower() == "basic":
+        if not _is_login(token):
+            return match[0]
+    elif not is_random(token, least=8) and not (len(token) >= 20 and "." in token):
         return match[0]
-    return f"{match[1]}{match[2]}<SECRET>{match[3][len(token) :]}"
+    return match[0][: match.start(2) - match.start()] + "<SECRET>" + match[2][len(token) :]
 
 
-def _replace_quoted(match: re.Match[str]) -> str:
-    words = match[3].lower().split()
-    if not words or words[0] in _NO_SECRET or len(words) > 6:
-        return match[0]
-    return f"{match[1]}{match[2]}<SECRET>{match[2]}"
-
-
-def _replace_named(match: re.Match[str]) -> str:
-    name, between, quote, candidate = match.groups()
-    value = candidate.rstrip(".:!?*|")
-    following = match.string[match.end() : match.end() + 1]
-    if not quote and following and following in "([{":  # a call or a lookup in code
-        return match[0]
-    if not value or not _is_secret(bool(_PASSWORD.search(name)), value, between, bool(quote)):
-        return match[0]
-    return f"{name}{between}{quote}<SECRET>{candidate[len(value) :]}"
-
-
-def _is_secret(is_password: bool, value: str, between: str, quoted: bool) -> bool:
-    lower = value.lower()
-    has_digit = any(char.isdigit() for char in value)
-    if lower in _NO_SECRET or (not quoted and not has_digit and _LIKE_IDENTIFIER.search(lower)):
-        # `password=password`, `api_key=settings.api_key`, `${SECRET}`: a reference to a secret
+def _is_login(token: str) -> bool:
+    """Return whether a text is ``user:password`` in base64, as in a Basic header (RFC 7617)."""
+    try:
+        return b":" in base64.b64decode(token + "=" * (-len(token) % 4), validate=True)
+    except (binascii.Error, ValueError):
         return False
-    in_prose = " is" in between.lower()
-    if is_password:
-        return has_digit or not in_prose
-    if len(value) < 6 or not any(char.isalpha() for char in value):
-        return value.isdigit() and len(value) >= 16
-    if has_digit or _CAPITALS_INSIDE.search(value):
-        return True
-    return not in_prose and len(value) >= 8 and (quoted or "=" in between or len(value) >= 16)
 
 
-def _replace_keyed(match: re.Match[str]) -> str:
-    """Replace the value after a bare ``key`` if it is 32 or more random characters and not a UUID.
+def _replace_group(match: re.Match[str]) -> str:
+    return match[0][: match.start(1) - match.start()] + "<SECRET>" + match[0][match.end(1) - match.start() :]
 
-    Cache keys, object keys and slugs remain.
-    """
-    value = match[2]
-    is_random = _HEX.fullmatch(value) or (
-        re.search("[0-9]", value) and re.search("[a-z]", value) and re.search("[A-Z]", value)
-    )
-    return f"{match[1]}<SECRET>" if is_random else match[0]
+
+def _replace_code(match: re.Match[str]) -> str:
+    """Replace a code that is sent to a person: after "verification code", "one-time password", "PIN"."""
+    before = match.string[max(0, match.start() - 40) : match.start()].lower()
+    if not before.rstrip(" :=\"'").endswith(_CODE_TAILS) or not _CODE_BEFORE.search(before):
+        return match[0]
+    return "<SECRET>"
+
+
+def _replace_command(match: re.Match[str]) -> str:
+    if _PLACEHOLDER.match(match[1]) or match[1].startswith(("-", "<")) or match[1].isupper():
+        return match[0]
+    return _replace_group(match)

@@ -64,6 +64,34 @@ def test_texts_are_redacted_and_truncated_and_record_their_original_lengths(clie
     assert (event["input_chars"], event["output_chars"]) == (20, 1_000_000)
 
 
+def test_short_texts_are_redacted_and_cut_to_the_length_of_a_label(client: Make, fake: Any) -> None:
+    sf = client()
+    sf.response(
+        feature="f",
+        model="m",
+        error_type="HTTPError: no route to ann@example.org" + " x" * 3_000,
+        finish_reason="blocked: call 703-555-0166",
+        session_id="ann@example.org",
+    )
+    sf.feedback("r1", feature="f", outcome="refunded to 4012 8888 8888 1881")
+    assert sf.flush(5)
+    event, feedback = single(fake.events()), single(fake.events("feedback"))
+    assert event["error_type"].startswith("HTTPError: no route to <EMAIL> x x")
+    assert len(event["error_type"]) == 256
+    assert (event["finish_reason"], event["session_id"]) == ("blocked: call <PHONE>", "<EMAIL>")
+    assert feedback["outcome"] == "refunded to <CARD>"
+
+
+def test_private_addresses_are_sent_unless_the_service_hides_all(client: Make, fake: Any) -> None:
+    client().response(feature="f", model="m", output="10.0.0.7 and 81.2.69.142")
+    client(redact_all_ips=True).response(feature="g", model="m", output="10.0.0.7 and 81.2.69.142")
+    wait_until(lambda: len(fake.events()) == 2)
+    assert {event["feature"]: event["output"] for event in fake.events()} == {
+        "f": "10.0.0.7 and <IP>",
+        "g": "<IP> and <IP>",
+    }
+
+
 def test_an_event_without_its_texts_still_records_their_lengths(client: Make, fake: Any) -> None:
     sf = client(content_probability=0.0)
     sf.response(feature="f", model="m", input="abc", output="", context="secret")

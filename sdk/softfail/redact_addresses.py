@@ -1,0 +1,144 @@
+"""Find e-mail addresses and IP addresses in a text."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+
+from softfail.redact_numbers import Span
+
+_AT = re.compile("@|%40")
+_LOCAL = re.compile(r"[\w.%+'&=~!#$^*/{|}`?-]+")
+_LOCAL_CHARS = re.compile(r"[\w.%+'-]")
+_DOMAIN = re.compile(r"(?:[\w-]{1,63}\.){1,8}([^\W\d_]{2,24}|xn--[A-Za-z0-9-]{2,40})(?![\w])")
+_MOST_LOCAL = 128
+# ends of file names and systemd units after an @: icon@2x.png, getty@tty1.service
+_NO_DOMAIN = frozenset(
+    re.findall(
+        "[a-z]+",
+        "png jpg jpeg gif svg webp service socket timer target mount slice scope device swap js ts css"
+        " html json yml yaml txt",
+    )
+)
+
+_IPV4 = re.compile(r"[0-9]{1,3}(?<![0-9]{4})(?:\.[0-9]{1,3}){3}(?!\w|\.[0-9]|[-+~][0-9A-Za-z])")
+_HEX = "[0-9A-Fa-f]"
+_IPV6_HINT = re.compile(f"::|:{_HEX}{{1,4}}(?::{_HEX}{{1,4}}){{3}}:")
+_IPV6 = re.compile(r"(?:[0-9A-Fa-f:]{1,38}:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f:]{2,39})(?![\w:])")
+# after one of these, four numbers with dots are a version or a chapter, not an address
+_VERSION_BEFORE = re.compile(
+    r"(?:(?<![A-Za-z])(?:versions?|release|build|firmware|driver|section|chapter|clause|figure|table|ver|v|rev|upgrade[d]?|update[d]?"
+    r"|python|java|jdk|windows|linux|kernel|assembly|oid|sdk|runtime)"
+    r"|§|[=~<>!^]=?|[\^~]|(?<!/)/|[A-Za-z]-)[\s:.=\"']{0,2}$",
+    re.IGNORECASE,
+)
+_ADDRESS_BEFORE = re.compile(
+    r"(?:\bip|addr|host|server|client|peer|dns|resolver|gateway|remote|source|src|dst|dest|ping|connect|proxy|visitor"
+    r"|ssh|listen|bind|//|@|\[)[^\n]{0,14}\Z",
+    re.IGNORECASE,
+)
+_IPV6_CHARS = frozenset("0123456789ABCDEFabcdef:")
+_HAS_DIGIT = re.compile("[0-9]")
+
+
+def emails(plain: str) -> Iterator[Span]:
+    """Yield the e-mail addresses of a text. ``git@host`` is a clone address, not the address of a person."""
+    done = 0
+    for match in _AT.finditer(plain):
+        at = match.start()
+        start = _local_start(plain, at, done)
+        if start == at:
+            continue
+        domain = _DOMAIN.match(plain, match.end())
+        if domain is None or domain[1].lower() in _NO_DOMAIN or plain[start:at] == "git":
+            continue
+        done = domain.end()
+        yield Span(start, done, "<EMAIL>")
+
+
+def _local_start(plain: str, at: int, least: int) -> int:
+    """Return where the part before an @ begins."""
+    start = at
+    while start > least and at - start < _MOST_LOCAL and _LOCAL_CHARS.match(plain, start - 1):
+        start -= 1
+    encoded = max(plain.rfind("%3D", start, at), plain.rfind("%3A", start, at), plain.rfind("%22", start, at))
+    if encoded >= 0:
+        start = encoded + 3
+    while start < at and plain[start] in "'%":
+        start += 1
+    return start
+
+
+def ip_addresses(plain: str, all_ips: bool) -> Iterator[Span]:
+    """Yield the IP addresses of a text.
+
+    Args:
+        plain: any text.
+        all_ips: yield addresses that are not of the public internet, too: private, loopback, documentation,
+            multicast and unspecified ones, and masks.
+    """
+    spans: list[Span] = []
+    if plain.count(".") >= 3:
+        spans += [Span(*match.span(), "<IP>") for match in _IPV4.finditer(plain) if _is_ipv4(match, all_ips)]
+    if "::" in plain or plain.count(":") >= 7:
+        spans += _ipv6(plain, all_ips)
+        spans.sort()
+    yield from spans
+
+
+def _ipv6(plain: str, all_ips: bool) -> Iterator[Span]:
+    done = 0
+    for hint in _IPV6_HINT.finditer(plain):
+        start = hint.start()
+        while start > done and hint.start() - start < 40 and plain[start - 1] in _IPV6_CHARS:
+            start -= 1
+        if start < done or (start and (plain[start - 1] in "._" or plain[start - 1].isalnum())):
+            continue
+        match = _IPV6.match(plain, start)
+        length = _ipv6_length(match[0], all_ips) if match else 0
+        if length:
+            done = start + length
+            yield Span(start, done, "<IP>")
+
+
+def _is_ipv4(match: re.Match[str], all_ips: bool) -> bool:
+    before = match.string[max(0, match.start() - 24) : match.start()]
+    if before and (before[-1] in "._" or (before[-1].isascii() and before[-1].isalnum())):
+        return False
+    if _VERSION_BEFORE.search(before[-14:]):
+        return False
+    try:
+        address = ipaddress.IPv4Address(match[0])
+    except ValueError:
+        return False
+    if all_ips:
+        return True
+    if not address.is_global or address.is_multicast:
+        return False
+    parts = [int(part) for part in match[0].split(".")]
+    if max(parts) < 32 or (
+        parts[0] < 10 and max(parts) < 100
+    ):  # may be a version; one address in 500 is such
+        after = match.string[match.end() : match.end() + 2]
+        return bool(_ADDRESS_BEFORE.search(before)) or (after[:1] in (":", "/") and after[1:].isdigit())
+    return True
+
+
+def _ipv6_length(text: str, all_ips: bool) -> int:
+    """Return the length of the address at the start of a text, 0 if it is none."""
+    # `1::2` and `a::b` are slices and names in code. So an address must have five hexadecimal digits, one of
+    # them 0-9.
+    short = text in ("::1", "::") and all_ips
+    if not short and (text.count(":") < 2 or len(text) - text.count(":") < 5 or not _HAS_DIGIT.search(text)):
+        return 0
+    address = text[:-1] if text.endswith(":") and not text.endswith("::") else text
+    try:
+        parsed = ipaddress.IPv6Address(address)
+    except ValueError:
+        return 0
+    if not all_ips:
+        mapped = parsed.ipv4_mapped or parsed
+        if not mapped.is_global or mapped.is_multicast:
+            return 0
+    return len(address)

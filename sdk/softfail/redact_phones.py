@@ -1,0 +1,226 @@
+"""Decide whether a run of digits is a phone number: by country code, national format, or a word beside it.
+
+No library: national formats need no region here because a separator pattern or a word is the evidence
+(docs/decisions/0052-redaction-by-evidence.md).
+"""
+
+from __future__ import annotations
+
+import re
+
+from softfail.redact_numbers import Run, Span
+
+_NATIONAL_DIGITS = {
+    code: (int(least), int(most))
+    for code, least, most in re.findall(
+        r"([0-9]+):([0-9]+)-([0-9]+)",
+        "1:10-10 7:10-10 20:8-10 27:9-9 30:10-10 31:9-9 32:8-9 33:9-9 34:9-9 36:8-9 39:8-11 40:9-9 41:9-9"
+        " 43:7-13 44:9-10 45:8-8 46:7-10 47:8-8 48:9-9 49:7-12 51:8-9 52:10-11 53:7-8 54:10-11 55:10-11"
+        " 56:9-9 57:8-10 58:10-10 60:8-10 61:9-9 62:8-12 63:8-10 64:8-10 65:8-8 66:8-9 81:9-10 82:8-11"
+        " 84:9-10 86:9-11 90:10-10 91:10-10 92:9-10 93:9-9 94:9-9 95:7-10 98:10-10",
+    )
+}
+"""Country code -> digits of a national number. Source: ITU-T E.164 and the national numbering plans."""
+_THREE_DIGIT_CODE = re.compile("2[1-689]|3[578]|42|5[09]|6[789]|8[0578]|9[679]")
+
+_STRONG = (
+    r"(?:phone|telefon[oe]?|t[ée]l[ée]phone|tel[ée]fono|mobile?|m[óo]vil|handy|whats ?app|cellulare|celular|cellphone"
+    r"|(?<![a-z])(?:tele?|tlf|ph|cell|fax|gsm|viber|sms|telp|hp|natel|portable|komórka|puhelin|telnr)(?![a-z]{3})"
+    r"|телефон|тел|моб|факс|電話|电话|手机|手機|携帯|联系方式|ファックス|전화|휴대폰|연락처|팩스|هاتف|جوال|فون|फोन|मोबाइल|điện thoại|τηλ|โทร)"
+)
+_LINK = (
+    r"(?:[\s:=.,?#(\"'`>\[\\_：;~|/*-]|numbers?|nummer|n[úu]mero|numéro|num|номер|no|nr|n°|is|was|ist|est|es|are|at|on|to|or|und|and|y"
+    r"|office|work|home|mobile|cell|direct|line|main|private|me|us|her|him|them|me at|international|support|contact|of"
+    r"|は|が|を|も|是|为|号码|號碼|番号|号|번호|는|은|value|\bid\b(?=\"))"
+)
+_WEAK = (
+    r"(?:(?<![a-z])(?:call(?: me| us| him| her| them)?(?: back)?|ring(?: me| us| him| her)?|dial|reach(?: me| us| him| her| you| them| out)?"
+    r"|contact(?: me| us| him| her)?|text(?: me| us| him| her)?|texts? to|messages? to|sms to|office|reached|registered|hotline|helpline"
+    r"|(?:my|his|her|your|our|their|this|whose|what's (?:his|her|the)|personal|new|emergency|contact|work|home|office|direct"
+    r"|customer|client|support)(?:'s)? number)"
+    r"(?:[\s:=?]|is|'s|was|at|on|to|under|via|has|changed|now|by|number|the|following|please)*)"
+)
+_BEFORE = re.compile(rf"(?:{_STRONG}(?:{_LINK})*+|{_WEAK})\Z")
+_AFTER = re.compile(
+    r"\s?[\s(\[,/-]\s?(?:mobile|mobil|cell|phone|tel\b|telephone|fax|home\b|work\b|office\b|handy|whatsapp|direct\b|landline|携帯|手机)",
+    re.IGNORECASE,
+)
+_EXTENSION = re.compile(
+    r"(?:;ext=|[ ,]{0,2}(?:(?:x|ext|extn|extension|durchwahl|poste|anexo|ramal|int|доб|toestel)[.: ]{0,2}|#))[0-9]{1,6}(?![0-9A-Za-z_])",
+    re.IGNORECASE,
+)
+_UNIT_AFTER = re.compile(
+    r"\s?(?:[%€$£¥°]|(?:eur|usd|gbp|chf|jpy|bytes?|[kmgt]i?b|ms|ns|us|µs|sec|seconds?|rows?|items?|events?|requests?|tokens?|records?"
+    r"|times?|units?|points?|km|kg|m|hz|px|lines?|people|users?|dollars?|euros?)\b)",
+    re.IGNORECASE,
+)
+_ROW_BEFORE = re.compile(
+    r"(?:numbers|rows?|values?|series|sequence|draw|lotto|lottery|sizes?|digits|list|array|vector|matrix|scores?|bytes|hex|data|columns?|results?"
+    r"|counts?|ids?|samples?|indices|index|ports?|codes?|offsets?|years?|range|dates?)\W{0,3}\Z",
+)
+_NO_PHONE_BEFORE = re.compile(
+    r"(?:\bean|\bgtin|\bupc|\bisbn|\bissn|\bimei|\bsku|barcode|order|invoice|serial|account|transaction|reference|\bid|\bref|\brfc|\bdoi"
+    r"|ticket|block|timestamp|offset|build|version|commit|revision|zip|postcode|postal|pages?|\bpp\.?|price|amount|total|epoch|"
+    r"case|\bsn|\bpid|\bport|\bline)(?:[\s:=#._\"'-]|number|no|nr|code|is)*\Z",
+)
+_SIGNS = frozenset("-+$\u20ac\u00a3^~&")
+_JOINTS = frozenset(".,/")
+_CLOCK = re.compile(r"(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])/(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]")
+
+
+def phone(run: Run) -> Span | None:
+    """Return the phone number of a run of digits with its extension, or None."""
+    text, digits = run.text, run.digits()
+    if len(run.groups) > 7 or len(digits) > 15 or not _touches_nothing(run) or _is_no_phone(run):
+        return None
+    before = run.before(56).lower()
+    if _NO_PHONE_BEFORE.search(before[-24:]):
+        return None
+    sign = text[run.start : run.groups[0][0]]
+    found = (
+        _is_international(run, digits)
+        if "+" in sign
+        else _is_national(run, sign, digits, before) or _is_named(run, digits, before)
+    )
+    if not found:
+        return None
+    extension = _EXTENSION.match(text, run.end)
+    return Span(run.start, extension.end() if extension else run.end, "<PHONE>")
+
+
+def _is_no_phone(run: Run) -> bool:
+    """Return whether a run is no phone number whatever stands before it: a clock, four numbers with dots."""
+    if _CLOCK.match(run.text, run.groups[0][0]):
+        return True
+    return run.separators() == ["."] * 3 and all(end - start <= 3 for start, end in run.groups)
+
+
+def _touches_nothing(run: Run) -> bool:
+    """Return whether the run is no part of a word, an identifier, a fraction or a time."""
+    text, start, end = run.text, run.start, run.end
+    previous, one_before = text[start - 1 : start], text[max(0, start - 2) : start - 1]
+    if previous in _SIGNS:
+        return False
+    if previous in _JOINTS and (not one_before or one_before.isalnum() or one_before in "_-/."):
+        return False
+    after, second = text[end : end + 1], text[end + 1 : end + 2]
+    if after == "_" or (after.isascii() and after.isalpha()):
+        return bool(_EXTENSION.match(text, end))
+    if after == "-" and second.isascii() and (second.isalnum() or second == "-"):
+        return False
+    return not (after in (".", ",", ":", "/") and second.isdigit())
+
+
+def _is_international(run: Run, digits: str) -> bool:
+    """Return whether a run with + is a number of E.164: a country code and as many digits as the country has."""
+    if not 8 <= len(digits) <= 15 or digits[0] == "0":
+        return False
+    separators = run.separators()
+    if separators == ["."] and len(digits) - len(run.digits(0, 1)) < 9:  # a signed decimal number
+        return False
+    if _UNIT_AFTER.match(run.text, run.end) and not any(
+        "-" in between or ")" in between for between in separators
+    ):
+        return False
+    if any("-" in between or ")" in between for between in separators):
+        return True
+    trunk = 1 if "(0)" in run.text[run.start : run.end] else 0
+    for size in (1, 2):
+        limits = _NATIONAL_DIGITS.get(digits[:size])
+        if limits:
+            return limits[0] <= len(digits) - size - trunk <= limits[1] + 1
+    return bool(_THREE_DIGIT_CODE.match(digits)) and 6 <= len(digits) - 3 - trunk <= 11
+
+
+def _is_national(run: Run, sign: str, digits: str, before: str) -> bool:
+    """Return whether the groups and separators are those of a country's phone numbers."""
+    groups, separators, shape = run.groups, run.separators(), run.shape()
+    count = len(digits)
+    if (
+        len(groups) > 6
+        or not 8 <= count <= 14
+        or any(len(between.strip()) > 2 or "  " in between for between in separators)
+    ):
+        return False
+    joined = "".join(separators)
+    if digits.startswith("00") and count >= 10 and len(groups) > 1:  # 00 before a country code
+        return "/" not in joined and digits[2] != "0" and _is_row_free(before)
+    sizes = shape.split("-")
+    nanp = len(sizes) >= 3 and sizes[-3:] == ["3", "3", "4"]
+    if (
+        nanp
+        and digits[0] != "0"
+        and (len(sizes) == 3 or (len(sizes) == 4 and digits[0] == "1" and sizes[0] == "1"))
+    ):
+        area, exchange = digits[-10:-7], digits[-7:-4]
+        if "/" in joined:
+            return False
+        if ")" in joined or "-" in joined:
+            return True
+        return (
+            area[0] in "23456789"
+            and exchange[0] in "23456789"
+            and area[1:] != "00"
+            and len(set(separators[-2:])) == 1
+        ) and _is_row_free(before)
+    if "(" in sign:  # an area code in brackets
+        area = run.digits(0, 1)
+        if ")" not in separators[0] if separators else True:
+            return False
+        year = len(area) == 4 and area[:2] in ("19", "20")
+        return (
+            2 <= len(area) <= 5
+            and not year
+            and 8 <= count <= 12
+            and len(groups) >= 2
+            and len(groups) <= 5
+            and "/" not in joined
+        )
+    if digits[0] == "8" and sizes[:2] == ["1", "3"] and ")" in joined and count == 11:  # Russia
+        return True
+    if digits[0] == "1" and digits[1] in "3456789" and shape == "3-4-4":  # China
+        return _is_row_free(before)
+    return digits[0] == "0" and _is_leading_zero(run, sizes, joined, digits, before)
+
+
+def _is_leading_zero(run: Run, sizes: list[str], joined: str, digits: str, before: str) -> bool:
+    """Return whether a number with a trunk 0 is grouped like one: an area code, then two to eight digits each."""
+    count = len(digits)
+    if not 9 <= count <= 12 or len(sizes) < 2 or digits[1] == "0" or not _is_row_free(before):
+        return False
+    if sizes == ["5", "4"] and joined == "-":  # a US postal code
+        return False
+    if not (2 <= int(sizes[0]) <= 5 or ")" in joined) or any(
+        int(size) < 2 or int(size) > 8 for size in sizes[1:]
+    ):
+        return False
+    if "/" in joined:
+        return (
+            joined.count("/") == 1
+            and "/" in run.separators()[0]
+            and run.before(1) != "["
+            and int(sizes[1]) >= 2
+        )
+    if "." in joined:
+        return set(joined) == {"."} and (
+            sizes == ["2"] * 5
+            or (len(sizes) in (3, 4) and 9 <= count <= 11 and int(sizes[0]) <= 4 and sizes[1] != "1")
+        )
+    return True
+
+
+def _is_named(run: Run, digits: str, before: str) -> bool:
+    """Return whether seven or more digits stand beside a word like "phone"."""
+    if len(digits) < 7 or len(run.groups) > 6:
+        return False
+    if any("  " in between for between in run.separators()) and len(run.groups) > 3:
+        return False
+    if _BEFORE.search(before):
+        return True
+    return bool(_AFTER.match(run.text, run.end)) and len(digits) >= 8 and _is_row_free(before)
+
+
+def _is_row_free(before: str) -> bool:
+    """Return whether neither another number nor a word like "values" stands before a run."""
+    tail = before.rstrip()
+    return not (tail[-1:].isdigit() and before[-1:] == " ") and not _ROW_BEFORE.search(before[-20:])

@@ -1,0 +1,255 @@
+"""Decide whether a value is a secret, by the name before it and by the form of the value."""
+
+from __future__ import annotations
+
+import re
+
+PASSWORD_NAMES = (
+    "password",
+    "passwd",
+    "passphrase",
+    "passcode",
+    "pwd",
+    "passwort",
+    "kennwort",
+    "contraseña",
+    "contrasena",
+    "motdepasse",
+    "senha",
+    "wachtwoord",
+    "hasło",
+    "lösenord",
+    "şifre",
+    "пароль",
+    "密码",
+    "密碼",
+    "パスワード",
+    "비밀번호",
+    "cvv",
+    "cvc",
+    "cvv2",
+)
+"""Ends of the names of passwords, without spaces, dashes and underscores. Any value of these is a secret."""
+
+KEY_NAMES = (
+    "secret",
+    "token",
+    "credential",
+    "credentials",
+    "apikey",
+    "accesskey",
+    "secretkey",
+    "privatekey",
+    "signingkey",
+    "encryptionkey",
+    "accountkey",
+    "sharedkey",
+    "masterkey",
+    "clientkey",
+    "licensekey",
+    "authkey",
+    "appkey",
+    "webhookkey",
+    "sharedaccesskey",
+    "storagekey",
+    "subscriptionkey",
+    "connectionstring",
+    "sig",
+    "signature",
+    "jwt",
+    "authcode",
+    "sessionid",
+    "sessionkey",
+    "accesskeyid",
+    "secretaccesskey",
+    "keysecret",
+    "secretid",
+    "authorization",
+    "setcookie",
+    "pass",
+)
+"""Ends of the names of keys and tokens. A value of these is a secret if it looks like one."""
+
+_NO_NAME_BEFORE_KEY = frozenset(
+    re.findall(
+        "[a-z0-9]+",
+        "cache primary foreign sort partition idempotency lookup row public hash s3 storage dedup"
+        " deduplication routing message map object dict json sorted unique composite natural surrogate hot"
+        " config bucket grouping group join index sha sha1 sha256 md5 etag checksum commit digest page"
+        " next cursor continuation pagination csrf eos bos pad mask unk start end stop cls sep special",
+    )
+)
+
+_ENDS = frozenset(name[-3:] for name in (*PASSWORD_NAMES, *KEY_NAMES, "key"))
+
+_CLOSING = {")": "(", "]": "[", "}": "{"}
+_CAPITALS_INSIDE = re.compile("[a-z][A-Z]|[A-Z]{2}[a-z]")
+_HEX = re.compile("[0-9a-fA-F]{32,}")
+_RANDOM_CHARS = re.compile(r"[A-Za-z0-9+/=_.~%|:@#!$^*-]+")
+_REFERENCE = re.compile(
+    r"(?:key|token|secret|password|passwd|pwd|passphrase|credentials?|env|auth|value|name|param|arg|str|path|file)s?$"
+    r"|^[a-z_]\w*(?:(?:\.|->|::)[a-z_]\w*)+$|^[$%{\[(]|\$\{|\{\{|^\.|\.\.\.|^\*+$|^[xX]{3,}$|^[_-]+$|^https?:|^/|^[a-z]+\($"
+)
+_RESOURCE_NAME = re.compile(r"\b[au]rn:[^\s\"'<>]{1,190}\Z")
+_CODE = re.compile(r"[A-Za-z_][\w.]*[(\[{]|[(\[{]|lambda\b|[A-Za-z_]\w*::")
+
+# Words that follow "password:" in prose, type annotations and forms, and are not secrets.
+_NO_SECRET = frozenset(
+    re.findall(
+        "[a-z]+",
+        "a all allowed an and any are as at authentication available be been before bool boolean bytes by"
+        " can cannot changed char configured dict disabled does each either empty enabled enter expected"
+        " expired expires false field file float for forgot forgotten from generated given had has have"
+        " hidden hint how if in incorrect input int integer invalid is it its known like list long may"
+        " minimum missing mismatch more must need needs never new nil no none not null number object of"
+        " off ok on one only option optional or our passed please policy prompt protected provided read"
+        " recommended redacted required reset rules same see sent set should size specified specifies"
+        " stored str string strong such text that the their then these they this those to too true type"
+        " undefined unique unknown unset use used user uses using valid value varchar via was we weak were"
+        " what when where whether which will with without wrong yes you your",
+    )
+)
+
+
+def name_before(text: str, end: int, *, spaced: bool = False) -> str:
+    """Return the name of a secret that ends at a position, as one of the tables has it; "" if there is none.
+
+    Args:
+        text: any text.
+        end: position of the separator.
+        spaced: whether only a space separates the name from the value. Then ``key`` alone is no name.
+    """
+    before = text[max(0, end - 40) : end].rstrip(" \t\"'`]\\*_").lower()
+    if before[-3:] not in _ENDS and "_" not in before[-9:] and "-" not in before[-9:]:
+        return ""
+    name = before[-32:].replace("_", "").replace("-", "").replace(" ", "")
+    if not name or _RESOURCE_NAME.search(text, max(0, end - 200), end):
+        return ""
+    found = _table_name(name)
+    if not found:
+        cut = max(before.rfind("_"), before.rfind("-"))
+        if (
+            cut > 0 and 1 <= len(before) - cut - 1 <= 8 and before[cut + 1 :].isalnum()
+        ):  # password_1, DB_PASSWORD_PROD
+            found = _table_name(before[:cut].replace("_", "").replace("-", "").replace(" ", ""))
+    if spaced:
+        return found if found in ("token", "secret", "password", "apikey", "credential", "authtoken") else ""
+    if found == "pass" and not before.endswith("_pass") and text[end - 1 : end] not in ('"', "'"):
+        return ""  # PASS: test-1
+    if found in ("sig", "pass", "signature") and before[-len(found) - 1 : -len(found)].isalnum():
+        return ""  # assign=, bypass=
+    if found in ("token", "signature", ""):
+        words = re.findall("[a-z0-9]+", before)
+        if found and len(words) > 1 and words[-2] in _NO_NAME_BEFORE_KEY:
+            return ""
+        if (
+            not found
+            and words
+            and words[-1] == "key"
+            and not (len(words) > 1 and words[-2] in _NO_NAME_BEFORE_KEY)
+        ):
+            return "key"
+    return found
+
+
+def _table_name(name: str) -> str:
+    if name.endswith(PASSWORD_NAMES):
+        return "password"
+    if name.endswith(KEY_NAMES):
+        for known in ("apikey", "token", "secret", "signature", "sig", "pass", "credential"):
+            if name.endswith(known):
+                return known
+        return "secretkey"
+    return ""
+
+
+def is_random(value: str, least: int = 20) -> bool:
+    """Return whether a value is no word of a sentence or path: letters mixed with digits, or inner capitals."""
+    if (
+        len(value) < least
+        or not _RANDOM_CHARS.fullmatch(value)
+        or ("/" in value and value.count("/") > len(value) // 16 + 1)
+    ):
+        return False
+    digits = any(char.isdigit() for char in value)
+    letters = any(char.isalpha() for char in value)
+    if least < 20:
+        return (digits and letters) or bool(_CAPITALS_INSIDE.search(value)) or (len(value) >= 20 and letters)
+    if _HEX.fullmatch(value):
+        return True
+    mixed = value.lower() != value != value.upper()
+    return (
+        digits
+        and letters
+        and mixed
+        and "://" not in value
+        and value.count(".") <= 2
+        and value.count("-") <= 4
+    )
+
+
+def is_secret(name: str, value: str, between: str, quoted: bool, following: str) -> int:
+    """Return how many characters of a value are the secret; 0 if the value is none.
+
+    Args:
+        name: of ``name_before``.
+        value: what stands after the separator.
+        between: the separator.
+        quoted: whether the value stands in quotes.
+        following: the character after the value.
+    """
+    if not quoted:
+        value = value.rstrip(".:!?*|,;")
+        for _ in range(4):  # closing brackets of the sentence or the code around the value
+            if value[-1:] in _CLOSING and value.count(_CLOSING[value[-1]]) < value.count(value[-1]):
+                value = value[:-1].rstrip(".:!?*|,;")
+    if not value or value == "SECRET" or "<SECRET" in value or following == "<" or value.startswith("<"):
+        return 0
+    return len(value) if _is_value(name, value, between, quoted) else 0
+
+
+def _is_value(name: str, value: str, between: str, quoted: bool) -> bool:
+    lower = value.lower()
+    digit = any(char.isdigit() for char in value)
+    words = lower.split()
+    if not words or words[0].strip(".,:;!") in _NO_SECRET or len(words) > 6:
+        return False
+    if not quoted and (
+        (_CODE.match(value) and not value.startswith(("(", "[", "{"))) or _CODE.fullmatch(value)
+    ):
+        return False
+    if (
+        _REFERENCE.search(lower)
+        and not (digit and quoted)
+        and not (digit and not re.match(r"[$%{\[(/.]|https?:", lower))
+    ):
+        return False  # `password=password`, `api_key=settings.api_key`, `${SECRET}`: a reference to a secret
+    if (
+        not digit
+        and "_" in value
+        and value.isidentifier()
+        and lower == value
+        and (not quoted or between == ":")
+    ):
+        return False  # `password = auth_from_netrc`, :token:`bracket_open`
+    prose = between.strip().isalpha()
+    if name == "password":
+        return len(value) >= 3 and (digit or (not prose and (quoted or "=" in between or len(value) >= 6)))
+    if name == "key":
+        return (
+            len(value) >= 32
+            and " " not in value
+            and (
+                bool(_HEX.fullmatch(value))
+                or (digit and lower != value != value.upper() and bool(_RANDOM_CHARS.fullmatch(value)))
+            )
+        )
+    if " " in value and name != "secret":
+        return False
+    if name in ("sig", "signature"):
+        return len(value) >= 16 and digit
+    if len(value) < (6 if quoted else 8) or not any(char.isalpha() for char in value):
+        return value.isdigit() and len(value) >= 16
+    if digit or _CAPITALS_INSIDE.search(value):
+        return True
+    return not prose and len(value) >= 8 and (quoted or "=" in between or len(value) >= 16) and name != "pass"
