@@ -26,6 +26,7 @@ _IBAN_LENGTHS = {
 
 _IBAN_START = re.compile("[0-9]{2}(?<=[A-Za-z]{2}[0-9]{2})")
 _IBAN_REST = re.compile(r"(?:[ .\-\0]{0,3}[A-Za-z0-9]){11,30}")
+_PLACEHOLDER = re.compile("<(?:PHONE|CARD|SSN|IBAN|SECRET|IP|EMAIL)>")
 _SEPARATORS = " .-/()\0"
 
 _RUN = re.compile(r"[0-9](?<![0-9].)(?:[ .\-/()\0]{0,7}[0-9]){6,}+")
@@ -101,8 +102,11 @@ class Run(NamedTuple):
         ]
 
     def before(self, chars: int) -> str:
-        """Return the characters before the run."""
-        return self.text[max(0, self.start - chars) : self.start]
+        """Return the characters before the run in lower case. A placeholder there is no name of this number."""
+        before = self.text[max(0, self.start - chars) : self.start]
+        if ">" in before:
+            before = _PLACEHOLDER.sub("<>", before)
+        return before.lower()
 
 
 def runs(plain: str) -> Iterator[Run]:
@@ -148,7 +152,7 @@ def card(run: Run) -> Span | None:
     windows = list(_card_windows(run))
     if not windows or not _stands_alone(run):
         return None
-    before = run.before(40).lower()
+    before = run.before(40)
     named = bool(_CARD_BEFORE.search(before))
     if not named and (len(run.groups) > 6 or _NO_CARD_BEFORE.search(before)):
         return None
@@ -194,7 +198,7 @@ def ssn(run: Run) -> Span | None:
         or (after[:1] == "-" and _is_word(after[1:]))
     ):
         return None
-    if len(digits) == 9 and _SSN_BEFORE.search(run.before(48).lower()):
+    if len(digits) == 9 and _SSN_BEFORE.search(run.before(48)):
         return Span(first, second, "<SSN>")
     if (
         run.shape() != "3-2-4"

@@ -73,7 +73,7 @@ def phone(run: Run) -> Span | None:
     text, digits = run.text, run.digits()
     if len(run.groups) > 7 or len(digits) > 15 or not _touches_nothing(run) or _is_no_phone(run):
         return None
-    before = run.before(56).lower()
+    before = run.before(56)
     if _NO_PHONE_BEFORE.search(before[-24:]):
         return None
     sign = text[run.start : run.groups[0][0]]

@@ -188,6 +188,12 @@ def test_a_number_of_sixteen_digits_is_a_card_only_with_a_valid_luhn_checksum(nu
     assert redact(f"no {number} ok") == ("no <CARD> ok" if total % 10 == 0 else f"no {number} ok")
 
 
+def test_a_placeholder_is_no_name_of_the_number_after_it() -> None:
+    assert redact("call 703-555-0166\n 133 112 255") == "call <PHONE>\n 133 112 255"
+    assert redact("<CARD> 1234567890123456") == "<CARD> 1234567890123456"
+    assert redact("<SSN> 219099999") == "<SSN> 219099999"
+
+
 @pytest.mark.parametrize(
     "address", ["10.1.2.3", "127.0.0.1", "0.0.0.0", "192.0.2.17", "fe80::1ff:fe23:4567:890a", "::1"]
 )
