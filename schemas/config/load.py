@@ -220,7 +220,8 @@ def _inline_schemas(tree: dict[str, Any], folder: Path, faults: list[str]) -> No
 
 
 def unset_variables(path: Path, environment: Mapping[str, str] | None = None) -> list[tuple[str, str]]:
-    """Return the path and the variable of each ``${NAME}`` in a file that the environment does not have.
+    """Return the path and the variable of each ``${NAME}`` in a file that the environment does not have. A key
+    that the environment overrides needs none.
 
     Raises:
         InvalidConfig: the file cannot be read.
@@ -236,7 +237,9 @@ def unset_variables(path: Path, environment: Mapping[str, str] | None = None) ->
             for index, item in enumerate(value):
                 visit(item, f"{place}[{index}]")
         elif isinstance(value, str):
-            found.extend((place, name) for name in _VARIABLE.findall(value) if name not in environment)
+            steps = re.sub(r"[.\[]+", "__", place).replace("]", "")
+            if f"{_PREFIX}{steps.upper()}" not in environment:
+                found.extend((place, name) for name in _VARIABLE.findall(value) if name not in environment)
 
     visit(_read(path), "")
     return found

@@ -93,10 +93,14 @@ def test_no_fault_is_in_the_words_of_the_validator(check, text):
         assert not [line for line in lines if word in line]
 
 
-def test_a_variable_that_is_not_set_is_a_note_and_no_fault(check):
+def test_a_variable_that_is_not_set_is_a_note_and_no_fault(check, monkeypatch):
     code, lines, _ = check('channels: {pagerduty: {routing_key: "${NO_SUCH_KEY}"}}')
     assert code == 0
     assert lines[0].startswith("note: channels.pagerduty.routing_key: the variable NO_SUCH_KEY")
+    monkeypatch.setenv("SOFTFAIL_CHANNELS__PAGERDUTY__ROUTING_KEY", "0" * 32)
+    code, lines, _ = check('channels: {pagerduty: {routing_key: "${NO_SUCH_KEY}"}}')
+    assert (code, lines[0].startswith("note: ")) == (0, False)
+    monkeypatch.delenv("SOFTFAIL_CHANNELS__PAGERDUTY__ROUTING_KEY")
     code, lines, _ = check('links: {status: "${NO_SUCH_KEY}"}')
     assert (code, lines) == (1, ["links.status: the environment has no variable NO_SUCH_KEY; set it"])
 
