@@ -25,7 +25,7 @@ class ProcessCounters:
         self._sums: dict[Series, float] = {}
         self._last: dict[tuple[str, int], tuple[Any, dict[Series, float]]] = {}
         self._seen: set[Series] = set()
-        self._exported: set[Series] = set()
+        self._exported: set[Series] | None = None  # None: nobody has read them yet
 
     def take(self, part: PartitionStatus, measures: Iterable[Measure]) -> Iterator[Measure]:
         """Return the gauges of a partition; add its counters to the sums."""
@@ -47,11 +47,13 @@ class ProcessCounters:
     def counters(self) -> Iterator[Measure]:
         """Return the sums of the counters that were added since the last call, and delete all others.
 
-        A series with labels is 0 when it is returned for the first time, and has its value from the next call on.
+        A series with labels that appears after the first call is 0 in the call in which it appears, and has its
+        value from the next call on.
         """
         self._sums = {series: value for series, value in self._sums.items() if series in self._seen}
         self._seen = set()
         for series, value in self._sums.items():
             name, labels = series
-            yield Measure(name, labels, value if series in self._exported or not labels else 0.0)
+            is_new = bool(labels) and self._exported is not None and series not in self._exported
+            yield Measure(name, labels, 0.0 if is_new else value)
         self._exported = set(self._sums)

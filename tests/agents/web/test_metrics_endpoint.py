@@ -61,9 +61,7 @@ def test_measures_of_equal_name_and_labels_are_summed_over_partitions(fake_worke
         part(fake_core([reason("json", 2), reason("field", 1)]), 0),
         part(fake_core([reason("json", 40)]), 1),
     ]
-    worker = fake_worker(parts)
-    _scrape(worker)
-    samples = _samples(_scrape(worker)[0])
+    samples = _samples(_scrape(fake_worker(parts))[0])
     assert samples["softfail_dead_letters_total", (("reason", "json"),)] == 42
     assert samples["softfail_dead_letters_total", (("reason", "field"),)] == 1
 
