@@ -258,6 +258,7 @@ class PaneCloser:
             target.merge(pane)
             changed.add(coarse_us)
             feature.invalidate_pane(segment, start_us)
+            feature.invalidate_pane(segment, coarse_us)
             self.partition_state.mark_pane(feature.key, segment.key, fine, start_us)
             self.partition_state.mark_pane(feature.key, segment.key, coarse, coarse_us)
         return len(changed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 
 from monitor.references.gaps import Gaps, lies_in_gap
@@ -49,6 +50,25 @@ def panes_by_block(
             if not lies_in_gap(gaps, begin_us, begin_us + (HOUR_US if coarse else 1), since_us):
                 blocks.setdefault(pane.start_us // block_us, []).append(pane)
     return blocks
+
+
+def whole_block(
+    feature: FeatureState, segment_key: SegmentKey | None, number: int, panes: list[Pane]
+) -> Pane:
+    """Return the panes of a block of five minutes merged, from the cache if the same panes were merged before.
+
+    The cache drops a block when one of its panes changes, so references that begin anew, for other rules or
+    after a late event, merge blocks instead of panes.
+    """
+    if len(panes) == 1:
+        return panes[0]
+    key = (segment_key, number)
+    cached: tuple[list[Pane], Pane] | None = feature.block_cache.get(key)
+    if cached is not None and len(cached[0]) == len(panes) and all(map(operator.is_, cached[0], panes)):
+        return cached[1]
+    merged = merge_block(panes)
+    feature.block_cache[key] = panes, merged
+    return merged
 
 
 def merge_block(panes: list[Pane]) -> Pane:

@@ -11,6 +11,7 @@ from monitor.references.blocks import (
     merge_block,
     panes_by_block,
     text_reference,
+    whole_block,
 )
 from monitor.references.daily_cycle import DailyCycle
 from monitor.references.gaps import Gaps, frozen_us
@@ -257,9 +258,17 @@ def _grow(
         feature.references_until_us = max(feature.references_until_us, end_us)
         blocks, whole = dict(young.blocks), young.whole
         added = panes_by_block(feature, segment_key, young.until_us, end_us, since_us, gaps, coarse=False)
+        new = []
         for number, panes in added.items():
-            blocks[number] = merge_block([blocks[number], *panes] if number in blocks else panes)
-        new = [pane for panes in added.values() for pane in panes]
+            if number in blocks:
+                blocks[number] = merge_block([blocks[number], *panes])
+                new += panes
+            elif (number + 1) * BLOCK_US <= end_us:
+                blocks[number] = whole_block(feature, segment_key, number, panes)
+                new.append(blocks[number])
+            else:
+                blocks[number] = merge_block(panes)
+                new += panes
         if new:
             whole = Pane(min(pane.start_us for pane in new)) if whole is None else whole
             for pane in new:  # in place: copying what was merged before would cost more at each edge

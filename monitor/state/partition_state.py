@@ -127,6 +127,7 @@ class PartitionState(PartitionContents):
         """Drop a segment that has no panes, with its learned baselines and weights."""
         del feature.segments[key]
         feature.quiet_readings.clear()
+        feature.block_cache.clear()
         if feature.weights.memories.pop(key, None) is not None:
             self.mark_weights(feature.key, key)
         if self.baselines.get(feature.key, {}).pop(key, None) is not None:

@@ -12,6 +12,7 @@ from monitor.windows.producer_counters import ProducerTotals, ProducerTracker
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
 from monitor.windows.segment_series import DAY, DAY_US, HOUR, HOUR_US, SegmentSeries
 from monitor.windows.series_weights import SeriesWeights
+from monitor.windows.text_blocks import BLOCK_US
 
 MAX_SEGMENTS = 200
 """Segments of a feature that were active in the last 24 hours."""
@@ -44,6 +45,8 @@ class FeatureState:
         reference_cache: results of ``monitor.references.finder``, computed from panes that start before
             ``references_until_us``.
         revision: how often panes that rules read have changed since this process knows the feature.
+        block_cache: segment (None: the whole feature) and number of a block of five minutes -> its panes and
+            the same merged (``monitor.references.blocks``).
         quiet_readings: rule and segment -> a reading that is the same for some edges
             (``monitor.rules.quiet_reading``).
     """
@@ -74,6 +77,7 @@ class FeatureState:
         self.reference_cache: dict[Any, Any] = {}
         self.references_until_us = 0
         self.revision = 0
+        self.block_cache: dict[Any, Any] = {}
         self.quiet_readings: dict[str, Any] = {}
         self._merged_panes: dict[int, Pane] = {}
 
@@ -143,6 +147,9 @@ class FeatureState:
 
     def invalidate_pane(self, segment: SegmentSeries, start_us: int) -> None:
         """Drop what was computed from a pane that has changed: its merged form, readings and references."""
+        block = start_us // BLOCK_US
+        self.block_cache.pop((segment.key, block), None)
+        self.block_cache.pop((None, block), None)
         segment.revision += 1
         self.revision += 1
         self._merged_panes.pop(start_us, None)
