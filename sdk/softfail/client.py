@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar, Unpack
 
-from softfail.call import Call, watch_function
+from softfail.call import Call
 from softfail.event_builder import EventBuilder
 from softfail.field_types import EvaluationFields, FeedbackFields, ResponseFields
 from softfail.kafka_connection import open_producer
@@ -23,6 +23,7 @@ from softfail.producer_counters import ProducerCounters, log, meter_key
 from softfail.redact import redact
 from softfail.response_id import ResponseId
 from softfail.sender import Sender
+from softfail.watch import watch_function
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,6 +54,7 @@ class Softfail:
             log.error("softfail: %s", error)
         self._redact = _redaction(self._options)
         self._recent: OrderedDict[str, ResponseId] = OrderedDict()
+        self._noted: set[str] = set()  # reasons that are logged once
         self._create_pipeline()
         try:
             # now, because since Python 3.12 no thread can start while the interpreter exits
@@ -130,38 +132,47 @@ class Softfail:
         except Exception as error:  # noqa: BLE001 - as above
             return self._count_unusable("evaluation", fields, error)
 
-    def call(self, /, *args: Any, **fields: Unpack[ResponseFields]) -> Call:
+    def call(self, /, *args: Any, cancelled_is_error: bool = False, **fields: Unpack[ResponseFields]) -> Call:
         """Time a model call with ``with`` or ``async with``.
 
         Use it like this: ``with sf.call(feature=..., model=...) as call: call.output = ...``
 
         Args:
+            cancelled_is_error: whether a cancellation (``CancelledError``, ``GeneratorExit``) sets
+                ``error_type``, like other exceptions.
             fields: as for ``response``.
         """
         self._note_positional(args, "call")
-        return Call(self, fields)
+        return Call(self, fields, cancelled_is_error is True)
 
     def watch(
         self,
         /,
         *args: Any,
         read: Callable[[Any], Mapping[str, Any]] | None = None,
+        cancelled_is_error: bool = False,
         **fields: Unpack[ResponseFields],
     ) -> Callable[[F], F]:
         """Time every call of a function: ``@sf.watch(feature=..., model=...)``.
 
-        The function may be plain, async, a generator or an async generator.
+        The function may be plain, async, a generator, an async generator, a callable object, or a function
+        that returns a stream, a coroutine or a future. What it returns, yields, receives and raises is
+        unchanged.
 
         Args:
             read: converts the result to fields, like ``lambda r: {"output": r.text, "output_tokens":
-                r.usage.output_tokens}``. Without it, a string result becomes ``output``.
+                r.usage.output_tokens}``. Of a stream it gets the list of items. Without it, a string result
+                and the joined strings of a stream become ``output``.
+            cancelled_is_error: as for ``call``.
             fields: as for ``response``.
         """
         self._note_positional(args, "watch")
         if args and callable(args[0]) and not fields:  # @sf.watch without parentheses
-            return watch_function(self, args[0], fields, read)  # type: ignore[no-any-return]
+            return watch_function(self, args[0], fields, read, cancelled_is_error is True)  # type: ignore[no-any-return]
         return lambda function: (
-            watch_function(self, function, fields, read) if callable(function) else function
+            watch_function(self, function, fields, read, cancelled_is_error is True)
+            if callable(function) or isinstance(function, classmethod)
+            else function
         )
 
     def counts(self) -> dict[str, dict[str, int]]:
@@ -240,6 +251,11 @@ class Softfail:
 
     def _note(self, reason: str, detail: str) -> None:
         self._counters.note(reason, detail)
+
+    def _note_once(self, reason: str, detail: str) -> None:
+        if reason not in self._noted:
+            self._noted.add(reason)
+            self._counters.note(reason, detail)
 
     def _restart_after_fork(self) -> None:
         parents_sender = self._sender
