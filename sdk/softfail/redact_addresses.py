@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from softfail.redact_numbers import Span
 
 _AT = re.compile("@|%40")
-_LOCAL = re.compile(r"[\w.%+'&=~!#$^*/{|}`?-]+")
 _LOCAL_CHARS = re.compile(r"[\w.%+'-]")
 _DOMAIN = re.compile(r"(?:[\w-]{1,63}\.){1,8}([^\W\d_]{2,24}|xn--[A-Za-z0-9-]{2,40})(?![\w])")
 _MOST_LOCAL = 128
@@ -47,11 +46,11 @@ def emails(plain: str) -> Iterator[Span]:
     done = 0
     for match in _AT.finditer(plain):
         at = match.start()
-        start = _local_start(plain, at, done)
-        if start == at:
-            continue
         domain = _DOMAIN.match(plain, match.end())
-        if domain is None or domain[1].lower() in _NO_DOMAIN or plain[start:at] == "git":
+        if domain is None or domain[1].lower() in _NO_DOMAIN:
+            continue
+        start = _local_start(plain, at, done)
+        if start == at or plain[start:at] == "git":
             continue
         done = domain.end()
         yield Span(start, done, "<EMAIL>")

@@ -26,6 +26,7 @@ _IBAN_LENGTHS = {
 
 _IBAN_START = re.compile("[0-9]{2}(?<=[A-Za-z]{2}[0-9]{2})")
 _IBAN_REST = re.compile(r"(?:[ .\-\0]{0,3}[A-Za-z0-9]){11,30}")
+_IBAN_BEFORE = re.compile(r"\biban(?:[\s:=#.\"']|is|no|number|code)*\Z")
 _PLACEHOLDER = re.compile("<(?:PHONE|CARD|SSN|IBAN|SECRET|IP|EMAIL)>")
 _SEPARATORS = " .-/()\0"
 
@@ -124,7 +125,9 @@ def runs(plain: str) -> Iterator[Run]:
 
 
 def ibans(plain: str) -> Iterator[Span]:
-    """Yield the international bank account numbers of a text: the length of the country, and the checksum."""
+    """Yield the international bank account numbers of a text: the length of the country, and the checksum or the
+    word IBAN before it.
+    """
     done = 0
     for match in _IBAN_START.finditer(plain):
         start = match.start() - 2
@@ -138,7 +141,8 @@ def ibans(plain: str) -> Iterator[Span]:
         if end is None or _is_word(plain[end : end + 1]):
             continue
         account = "".join([char for char in plain[start:end] if char not in _SEPARATORS]).upper()
-        if int("".join([str(int(char, 36)) for char in account[4:] + account[:4]])) % 97 == 1:
+        named = _IBAN_BEFORE.search(plain[max(0, start - 24) : start].lower())
+        if named or int("".join([str(int(char, 36)) for char in account[4:] + account[:4]])) % 97 == 1:
             done = end
             yield Span(start, end, "<IBAN>")
 

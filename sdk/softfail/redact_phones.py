@@ -65,6 +65,9 @@ _NO_PHONE_BEFORE = re.compile(
 )
 _SIGNS = frozenset("-+$\u20ac\u00a3^~&")
 _JOINTS = frozenset(".,/")
+_AMOUNT_BEFORE = re.compile(
+    r"(?:\bby|grew|grown|rose|fell|changed|delta|diff|gained|gain|loss|profit|revenue|increased?|decreased?|up|down)[\s:=]*\Z"
+)
 _CLOCK = re.compile(r"(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])/(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]")
 
 
@@ -124,6 +127,8 @@ def _is_international(run: Run, digits: str) -> bool:
         return False
     if any("-" in between or ")" in between for between in separators):
         return True
+    if separators and set(separators) == {" "} and _AMOUNT_BEFORE.search(run.before(24)):
+        return False
     trunk = 1 if "(0)" in run.text[run.start : run.end] else 0
     for size in (1, 2):
         limits = _NATIONAL_DIGITS.get(digits[:size])
@@ -154,7 +159,7 @@ def _is_national(run: Run, sign: str, digits: str, before: str) -> bool:
     ):
         area, exchange = digits[-10:-7], digits[-7:-4]
         if "/" in joined:
-            return False
+            return separators == ["/", "-"] and area[0] in "23456789" and exchange[0] in "23456789"
         if ")" in joined or "-" in joined:
             return True
         return (

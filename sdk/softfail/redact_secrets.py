@@ -60,6 +60,15 @@ _COMMANDS = {
     "curl": re.compile(r"curl\b[^\n|;]{0,200}?\s(?:-u|--user)[ ]['\"]?[^\s:'\"]{1,64}:([^\s'\"]{4,200})"),
 }
 
+_ELEMENT = re.compile(
+    r"<[\w.:-]{0,60}(?:password|passwd|pwd|secret|token|api_?-?key)(?:\s[^<>]{0,100})?>([^<>\"]{3,400})(?=</)",
+    re.IGNORECASE,
+)
+_CONFIG_KEY = re.compile(
+    r"key=\"[\w.:-]{0,60}(?:password|passwd|pwd|secret|token|apikey)\"\s{1,4}value=\"([^\"<>]{3,400})(?=\")",
+    re.IGNORECASE,
+)
+
 # substrings of the texts that the patterns can match; searching for them is a hundred times faster
 _NAME_PARTS = (
     "pass",
@@ -126,6 +135,8 @@ def redact_secrets(text: str) -> str:
     )
     if any(part in lower for part in parts):
         text = _redact_named(text)
+        if "</" in text or "/>" in text:
+            text = _CONFIG_KEY.sub(_replace_command, _ELEMENT.sub(_replace_command, text))
     if any(part in lower for part in _CODES):
         text = _CODE.sub(_replace_code, text)
     for word, command in _COMMANDS.items():
@@ -193,7 +204,7 @@ def _redact_named(text: str) -> str:
     return "".join([*pieces, text[position:]]) if pieces else text
 
 
-_SEPARATOR = re.compile("[:=\uff1aは是](?:=|>|:)*")
+_SEPARATOR = re.compile("[:=%\uff1aは是](?:(?<=%)3[AaDd]|(?<!%)(?:=|>|:)*)")
 _VERB = re.compile(" (?:is|was|ist|est|es|lautet)(?=[ :])")
 
 

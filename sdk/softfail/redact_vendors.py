@@ -28,6 +28,7 @@ FORMATS: dict[str, str] = {
     "AWS": r"(?:A3T[A-Z0-9]|AKIA|ASIA|AGPA|AIDA|AROA|ANPA|ANVA|AIPA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])|ABSK[A-Za-z0-9+/=]{60,}"
     r"|IQoJb3JpZ2lu[A-Za-z0-9+/=%_-]{40,}|FwoGZXIvYXdz[A-Za-z0-9+/=%_-]{40,}",
     "Azure": r"[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{30,40}|[A-Za-z0-9]{52}JQQJ99[A-Za-z0-9]{20,}|[A-Za-z0-9]{70,80}AZDO[A-Za-z0-9]{4}",
+    "Buildkite, CircleCI": rf"bk[ua]a?_{_HEX}{{40}}|CCI(?:PAT|PRJ)_{_ALNUM}{{16,}}_{_HEX}{{32,}}",
     "Clojars, ClickHouse": rf"CLOJARS_[a-z0-9]{{60}}|4b1d{_ALNUM}{{38}}(?![A-Za-z0-9])",
     "Cloudflare": rf"v1\.0-{_HEX}{{24}}-{_HEX}{{100,}}|cf(?:ut|k|at)_{_WORD}{{36,}}",
     "Contentful, Dropbox": rf"CFPAT-{_WORD}{{40,}}|sl\.(?:u\.)?{_WORD}{{100,}}",
@@ -89,7 +90,7 @@ FORMATS: dict[str, str] = {
     "SonarQube": rf"sq[upa]_{_HEX}{{40}}",
     "Sourcegraph": rf"sgp_(?:(?:{_HEX}{{16}}|local)_)?{_HEX}{{40}}|slk_{_HEX}{{64}}",
     "Square": rf"sq0[a-z]{{3}}-{_WORD}{{22,60}}|EAAA{_WORD}{{56,}}",
-    "Stripe": rf"(?:[srp]k|ek)_(?:live|test|prod)_{_ALNUM}{{10,}}|whsec_[A-Za-z0-9+/=]{{24,}}",
+    "Stripe": rf"sk_{_HEX}{{40,}}(?![A-Za-z0-9])|(?:[srp]k|ek)_(?:live|test|prod)_{_ALNUM}{{10,}}|whsec_[A-Za-z0-9+/=]{{24,}}",
     "Supabase": rf"sb_(?:secret|publishable)_{_WORD}{{20,}}|sbp_(?:v0_)?{_HEX}{{40}}",
     "Tailscale": rf"tskey-[a-z]+-{_WORD}{{20,}}",
     "Telegram": rf"[0-9]{{7,12}}:AA{_WORD}{{30,36}}(?![A-Za-z0-9_-])|[0-9]{{8,10}}:A{_WORD}{{34}}(?![A-Za-z0-9_-])",

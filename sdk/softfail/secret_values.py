@@ -119,7 +119,7 @@ def name_before(text: str, end: int, *, spaced: bool = False) -> str:
         end: position of the separator.
         spaced: whether only a space separates the name from the value. Then ``key`` alone is no name.
     """
-    before = text[max(0, end - 40) : end].rstrip(" \t\"'`]\\*_").lower()
+    before = text[end - 40 if end > 40 else 0 : end].rstrip(" \t\"'`]\\*_").lower()
     if before[-3:] not in _ENDS and "_" not in before[-9:] and "-" not in before[-9:]:
         return ""
     name = before[-32:].replace("_", "").replace("-", "").replace(" ", "")

@@ -139,6 +139,7 @@ PHONES: list[tuple[str, str]] = [
     ("contact_phone=2015550123", "2015550123"),
     ("phone=%2B12015550123&x=1", "2015550123"),
     ("tel=%28201%29%20555-0123", "555-0123"),
+    ("415/555-2671", "555-2671"),
     # Unicode: dashes, spaces, fullwidth digits
     ("201\u2013555\u20130123", "0123"),
     ("+49\u00a0351\u00a04123\u00a04567", "4567"),
@@ -193,6 +194,7 @@ IBANS: list[tuple[str, str]] = [
     ("iban=GB29%20NWBK%206016%201331%209268%2019", "1331"),
     ('{"iban":"MT84MALT011000012345MTLCAST001S"}', "12345MTL"),
     ("de89 3704 0044 0532 0130 00", "0044"),
+    ("IBAN: DE88 3704 0044 0532 0130 00", "0044"),
 ]
 
 OTHERS: list[tuple[str, str]] = [
@@ -219,6 +221,11 @@ OTHERS: list[tuple[str, str]] = [
 ]
 
 SECRETS: list[tuple[str, str]] = [
+    ("<password>" + "n7Kq 2Lw9</password>", "2Lw9"),
+    ('<add key="DbPassword" value="' + 'n7Kq2Lw9" />', "n7Kq2Lw9"),
+    ("?user=a&password%3D" + "n7Kq2Lw9", "n7Kq2Lw9"),
+    ("CCIPAT" + "_" + alnum(22) + "_" + hexadecimal(40), alnum(10)),
+    ("sk" + "_" + hexadecimal(48), hexadecimal(10)),
     (f"key {'sk' + '-proj-' + alnum(48)}", alnum(20)),
     ("sk" + "-ant-api03-" + alnum(93) + "AA", alnum(20)),
     ("A3-" + "ABC123-DEF456-GHI78-JKL90-MNO12-PQR34", "JKL90"),
@@ -322,6 +329,9 @@ KEPT: list[str] = [
     "US$ 1,250,000,000.00",
     "\u20b9 12,34,56,789",
     "+1234567 bytes",
+    "profit grew by +44 123 456 789 last year",
+    "+49 151 123 456 EUR",
+    "%d tokens, %s=%d",
     "-12345678.90",
     "total 9876543210 rows",
     "9007199254740993",
