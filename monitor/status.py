@@ -114,6 +114,7 @@ class StatusView:
             "episodes": list(self._episodes),
             "recent": [msgspec.to_builtins(record) for record in self._recent],
             "dead_letters": dict(partition_state.dead_letters),
+            "left_out": dict(partition_state.left_out),
             "forwarded": partition_state.forwarded,
         }
 
@@ -125,6 +126,8 @@ class StatusView:
         dead_letters = self._partition_state.dead_letters
         for reason, n in (dict.fromkeys(REASONS, 0) | dead_letters).items():
             yield Measure("softfail_dead_letters_total", (reason,), n)
+        for field_reason, n in self._partition_state.left_out.items():
+            yield Measure("softfail_left_out_fields_total", tuple(field_reason.split(".")), n)
         for key, feature in self._partition_state.features.items():
             name = (key.service, key.feature)
             evaluators = dict.fromkeys(self._evaluators(*name), 0)

@@ -82,7 +82,7 @@ class Watch:
         before = self._records
         for number, record in enumerate(records):
             try:
-                event, time_us, seen_us = decode_record(record)
+                event, time_us, seen_us, left_out = decode_record(record)
             except RejectedRecord as refusal:
                 ingestor.reject(record, refusal, out)
                 continue
@@ -91,6 +91,8 @@ class Watch:
             if opened is None and not ingestor.owns(event):
                 ingestor.forward(event, record, out)
                 continue
+            if left_out:
+                ingestor.count_left_out(left_out)
             if seen_us > seen_until_us:
                 seen_until_us = seen_us
                 if seen_us < closes_at_us:

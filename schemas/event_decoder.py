@@ -1,13 +1,16 @@
 """Decode events from JSON fast enough for the worker.
 
-msgspec structs are generated from the pydantic models and decode valid events. Pydantic decodes the others
-and writes the error message. So the models are the only contract. A property test checks that pydantic
+msgspec structs are generated from the pydantic models and decode valid events. The others are repaired
+(``softfail.field_repair``) and decoded by pydantic, which writes the error message. So the models are the only contract. A property test checks that pydantic
 accepts everything that msgspec accepts, with equal values.
 """
 
 from __future__ import annotations
 
+import codecs
+import json
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, get_args, get_origin
 
@@ -19,6 +22,7 @@ from pydantic.fields import FieldInfo
 
 from softfail.event_time import EPOCH
 from softfail.events import KINDS, MIN_TEXT_PROBABILITY, Event
+from softfail.field_repair import LeftOut, repair
 
 _BOUNDS = {
     annotated_types.Ge: "ge",
@@ -86,6 +90,7 @@ STRUCTS = {kind: _struct(model) for kind, model in KINDS.items()}
 """Kind of event -> generated struct, with the attributes of the pydantic model."""
 
 _DECODE = {kind: msgspec.json.Decoder(struct).decode for kind, struct in STRUCTS.items()}
+_NOTHING: Sequence[LeftOut] = ()
 _decode_response = _DECODE["response"]
 _decode_kind = msgspec.json.Decoder(_Kind).decode
 
@@ -103,25 +108,34 @@ def decode(value: bytes) -> Any:
     >>> decode(text).environment
     'production'
     """
+    return read_event(value)[0]
+
+
+def read_event(value: bytes) -> tuple[Any, Sequence[LeftOut]]:
+    """Decode one event from JSON; also return which odd optional fields were left out or cut, and why.
+
+    Raises:
+        InvalidEvent: as in ``decode``.
+    """
     try:
         event: Any = _decode_response(value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _decode_other(value)
     if event.time < EPOCH or event.sample_probability * event.content_probability < MIN_TEXT_PROBABILITY:
-        return decode_exactly(value)
-    return event
+        return read_exactly(value)
+    return event, _NOTHING
 
 
-def _decode_other(value: bytes) -> Any:
+def _decode_other(value: bytes) -> tuple[Any, Sequence[LeftOut]]:
     try:
         kind = _decode_kind(value).kind
         if kind != "response" and kind in _DECODE:
             event: Any = _DECODE[kind](value)
             if event.time >= EPOCH and getattr(event, "started_at", EPOCH) >= EPOCH:
-                return event
+                return event, _NOTHING
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         pass
-    return decode_exactly(value)
+    return read_exactly(value)
 
 
 def decode_exactly(value: bytes) -> Event:
@@ -130,10 +144,16 @@ def decode_exactly(value: bytes) -> Event:
     Raises:
         InvalidEvent: as in ``decode``.
     """
-    try:
-        raw = pydantic_core.from_json(value, allow_inf_nan=False)
-    except (ValueError, RecursionError) as error:
-        raise InvalidEvent(f"not JSON in UTF-8: {error}; send one JSON object a message") from None
+    return read_exactly(value)[0]
+
+
+def read_exactly(value: bytes) -> tuple[Event, Sequence[LeftOut]]:
+    """Decode one event with pydantic, odd optional fields left out.
+
+    Raises:
+        InvalidEvent: as in ``decode``.
+    """
+    raw = _parse(value.removeprefix(codecs.BOM_UTF8))
     if not isinstance(raw, dict):
         raise InvalidEvent(f"a JSON {_json_type(raw)}, not an object; send one JSON object a message")
     kind = raw.get("kind")
@@ -142,8 +162,9 @@ def decode_exactly(value: bytes) -> Event:
     if not isinstance(kind, str) or (model := KINDS.get(kind)) is None:
         raise InvalidEvent(f"kind: {_shown(kind)} is not one of {', '.join(KINDS)}", "kind")
     raw["kind"] = kind
+    fields, left_out = repair(kind, raw)
     try:
-        return model.model_validate(raw)
+        return model.model_validate(fields), left_out
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])
@@ -152,6 +173,20 @@ def decode_exactly(value: bytes) -> Event:
         raise InvalidEvent(
             f"{field}: {first['msg'].removeprefix('Value error, ')}{value_text}{more}", field
         ) from None
+
+
+def _parse(value: bytes) -> Any:
+    """Parse JSON in UTF-8; NaN, Infinity and halves of a character, which many producers write, are read."""
+    try:
+        return pydantic_core.from_json(value, allow_inf_nan=True)
+    except (ValueError, RecursionError) as error:
+        fault = error
+    if b"\\u" in value or b"\xed" in value:
+        try:
+            return json.loads(value.decode("utf-8", "surrogatepass"))
+        except (ValueError, RecursionError):
+            pass
+    raise InvalidEvent(f"not JSON in UTF-8: {fault}; send one JSON object a message") from None
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")

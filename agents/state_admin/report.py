@@ -122,11 +122,14 @@ def _partition(contents: PartitionContents, topic: str, source: str) -> Iterator
             f" {snapshot.end - snapshot.position}{beyond}{lost}"
         )
     if contents.clock is not None:
-        digest, watermark_us, rolled_us, dead_letters, forwarded = contents.clock
+        digest, watermark_us, rolled_us, dead_letters, forwarded, left_out = contents.clock
         yield (
             f"  watermark  {_at(watermark_us)}; rolled up to {_at(rolled_us or None)}; counted with {digest}"
         )
-        yield f"  counts     {sum(dead_letters.values())} dead letters, {forwarded} forwarded"
+        yield (
+            f"  counts     {sum(dead_letters.values())} dead letters, {forwarded} forwarded,"
+            f" {sum(left_out.values())} fields left out"
+        )
 
 
 def _feature(contents: PartitionContents, feature_key: FeatureKey) -> Iterator[str]:

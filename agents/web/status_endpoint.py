@@ -55,6 +55,7 @@ async def overview(
     silences: list[dict[str, Any]] = []
     partitions: list[dict[str, Any]] = []
     dead_letters: Counter[str] = Counter()
+    left_out: Counter[str] = Counter()
     forwarded, dead_man = 0, None
     due = [(part.agent, part.partition) for part in worker.partitions()]
     for agent, number in due:
@@ -73,6 +74,7 @@ async def overview(
         silences += status.get("silences", ())
         dead_man = status.get("dead_man") or dead_man
         dead_letters.update(status.get("dead_letters", {}))
+        left_out.update(status.get("left_out", {}))
         forwarded += status.get("forwarded", 0)
         await asyncio.sleep(0)
     reasons = list(readiness_faults(worker))
@@ -103,6 +105,7 @@ async def overview(
         "recent": recent[:RECENT],
         "partitions": partitions,
         "dead_letters": dict(dead_letters.most_common()),
+        "left_out": dict(left_out.most_common()),
         "forwarded": forwarded,
     }
 

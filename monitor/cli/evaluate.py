@@ -15,7 +15,8 @@ from typing import IO, Any
 
 from monitor.evaluators.suite import Suite, suite_for
 from monitor.evaluators.verdict import State, Verdict
-from schemas.event_decoder import InvalidEvent, decode
+from schemas.event_decoder import InvalidEvent, read_event
+from softfail.field_repair import LeftOut
 from softfail.sanitize import sanitize
 
 
@@ -78,6 +79,9 @@ def _run(files: Sequence[str], config: Any, form: str) -> int:
     if reader.others:
         counts = ", ".join(f"{count} {kind}" for kind, count in sorted(reader.others.items()))
         print(f"skipped, because only responses are judged: {counts}", file=sys.stderr)
+    if reader.left_out:
+        counts = ", ".join(f"{field} {reason} {n}" for (field, reason), n in sorted(reader.left_out.items()))
+        print(f"odd optional fields, left out or cut: {counts}", file=sys.stderr)
     return 1 if reader.faults else 0
 
 
@@ -86,6 +90,7 @@ class _Reader:
 
     def __init__(self, files: Sequence[str]) -> None:
         self.files, self.faults, self.others = files, 0, Counter[str]()
+        self.left_out = Counter[LeftOut]()
 
     def responses(self) -> Iterator[Any]:
         """Yield the responses in order; print each unreadable line to standard error."""
@@ -97,10 +102,11 @@ class _Reader:
                         if not line.strip():
                             continue
                         try:
-                            event = decode(line)
+                            event, left_out = read_event(line)
                         except InvalidEvent as error:
                             self._report(f"{name}:{number}: {error}")
                             continue
+                        self.left_out.update(left_out)
                         if event.kind == "response":
                             yield event
                         else:

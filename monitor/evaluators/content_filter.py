@@ -6,38 +6,26 @@ from collections.abc import Collection
 from typing import Any
 
 from monitor.evaluators.interface import Evaluator
-from monitor.evaluators.truncation import normalized
-from monitor.evaluators.verdict import PASSED, Verdict, failed, skipped
+from monitor.evaluators.verdict import PASSED, SKIPPED_UNKNOWN_FINISH, Verdict, failed, skipped
+from monitor.normal_form.finish_reason import Finish, finish_of
 
-# OpenAI and Azure; Bedrock; Google: SAFETY, RECITATION, ...; Cohere; Anthropic's refusal stop reason
-_FILTERED = frozenset(
-    {
-        "content_filter",
-        "content_filtered",
-        "guardrail_intervened",
-        "safety",
-        "recitation",
-        "blocklist",
-        "prohibited_content",
-        "spii",
-        "image_safety",
-        "error_toxic",
-        "refusal",
-        "blocked",
-        "moderation",
-    }
-)
-_UNKNOWN = skipped("neither a finish reason nor a guardrail's answer")
+_WITHHELD = (Finish.CONTENT_FILTER, Finish.REFUSAL)
+_OTHERS = {
+    Finish.NONE: skipped("neither a finish reason nor a guardrail's answer"),
+    Finish.UNKNOWN: SKIPPED_UNKNOWN_FINISH,
+}
 _BLOCKED = failed("blocked by a guardrail")
 
 
 class ContentFilterEvaluator(Evaluator):
-    """Fails when the finish reason names a content filter, or a guardrail blocked the answer.
+    """Fails when the finish reason names a content filter or a refusal, in the words of any provider, or a
+    guardrail blocked the answer. An unknown finish reason is skipped.
 
     A guardrail that only flags an answer does not count.
     """
 
     name = "content_filter"
+    version = "2"
     failure_text = "answers stopped by a content filter"
     failing_example = {"finish_reason": "content_filter"}
     next_step = "Read the texts that were stopped; compare prompt versions; ask whether the provider's filter changed."
@@ -54,9 +42,7 @@ class ContentFilterEvaluator(Evaluator):
         """Fail with the finish reason, or the guardrail, as reason."""
         if event.guardrail == "blocked":
             return _BLOCKED
-        reason = event.finish_reason
-        if reason == "stop":
-            return PASSED
-        if not reason:
-            return _UNKNOWN if event.guardrail is None else PASSED
-        return failed(f"finish reason {reason}") if normalized(reason) in _FILTERED else PASSED
+        finish = finish_of(event.finish_reason)
+        if finish in _WITHHELD:
+            return failed(f"finish reason {event.finish_reason}")
+        return PASSED if event.guardrail is not None else _OTHERS.get(finish, PASSED)

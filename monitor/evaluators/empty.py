@@ -7,8 +7,8 @@ from collections.abc import Collection
 from typing import Any
 
 from monitor.evaluators.interface import Evaluator
-from monitor.evaluators.tool_turns import called_tools
-from monitor.evaluators.verdict import PASSED, SKIPPED_ERROR, Verdict, failed, skipped
+from monitor.evaluators.verdict import PASSED, SKIPPED_CANCELLED, SKIPPED_ERROR, Verdict, failed, skipped
+from monitor.normal_form.finish_reason import Finish, called_tools, finish_of
 
 # White space and invisible characters: soft hyphen, zero width, direction marks, word joiner, BOM, Hangul
 # fillers, Braille blank.
@@ -21,7 +21,8 @@ _BLANK = failed("the output has nothing visible")
 
 
 class EmptyEvaluator(Evaluator):
-    """Fails when the output is empty or invisible and no tool was called.
+    """Fails when the output is empty or invisible, or has only thoughts, and no tool was called. A call that
+    was cancelled is skipped.
 
     Without text it uses ``output_chars``, else ``output_tokens`` minus ``reasoning_tokens``, which are not
     among them if they are more. With a size,
@@ -30,6 +31,7 @@ class EmptyEvaluator(Evaluator):
     """
 
     name = "empty"
+    version = "2"
     sizes = ("output_chars", "output_tokens")
     labels = ("error_type",)
     failure_text = "answers were empty"
@@ -53,7 +55,7 @@ class EmptyEvaluator(Evaluator):
             # (some fillers are letters, but no ASCII letter is invisible)
             if (output[0].isascii() and output[0].isalnum()) or _INVISIBLE.fullmatch(output) is None:
                 return PASSED
-            return PASSED if called_tools(event) else _BLANK
+            return _without_answer(event, _BLANK)
         if output is None:
             size = event.output_chars
             if size is None:
@@ -64,4 +66,11 @@ class EmptyEvaluator(Evaluator):
                     size = event.output_tokens
             if size > 0:
                 return PASSED
-        return PASSED if called_tools(event) else _EMPTY
+        return _without_answer(event, _EMPTY)
+
+
+def _without_answer(event: Any, verdict: Verdict) -> Verdict:
+    """Return the verdict on a response without an answer."""
+    if called_tools(event):
+        return PASSED
+    return SKIPPED_CANCELLED if finish_of(event.finish_reason) is Finish.CANCELLED else verdict

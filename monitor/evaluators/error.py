@@ -10,9 +10,13 @@ from monitor.evaluators.verdict import PASSED, Verdict, failed
 
 
 class ErrorEvaluator(Evaluator):
-    """Fails when ``error_type`` is set. It is in every suite: a response with an error never passes."""
+    """Fails when ``error_type`` is set, or when the finish reason states an error of any provider, like
+    ``insufficient_system_resource`` or ``MALFORMED_FUNCTION_CALL``. It is in every suite: a response with an
+    error never passes.
+    """
 
     name = "error"
+    version = "2"
     labels = ("error_type",)
     failure_text = "calls failed"
     failing_example = {"error_type": "rate_limit"}

@@ -81,6 +81,9 @@ class Evaluator:
         """
         return cls(parameters)
 
+    def join(self, evaluators: Collection[Evaluator]) -> None:
+        """Note the other evaluators of the feature; called once, before the first verdict."""
+
     def identity(self) -> dict[str, Any]:
         """Return what distinguishes two evaluators of one name and version as statistics; JSON types only."""
         return {"parameters": self.parameters.model_dump(mode="json"), "patterns": dict(self.patterns)}

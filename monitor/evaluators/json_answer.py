@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 from pydantic import Field
 
 from monitor.evaluators.interface import Evaluator, Parameters
-from monitor.evaluators.tool_turns import called_tools
-from monitor.evaluators.verdict import PASSED, SKIPPED_ERROR, SKIPPED_NO_TEXT, Verdict, failed
+from monitor.evaluators.verdict import (
+    PASSED,
+    SKIPPED_CANCELLED,
+    SKIPPED_ERROR,
+    SKIPPED_NO_TEXT,
+    Verdict,
+    failed,
+    skipped,
+)
+from monitor.normal_form.finish_reason import Finish, called_tools, finish_of
 
-_FENCED = re.compile(r"\s*```(?:json|JSON)?[ \t]*\r?\n(.*?)\r?\n?```\s*", re.DOTALL)
+# CommonMark: three or more backticks or tildes, any label; the closing fence is at least as long
+_FENCED = re.compile(
+    r"\s*(?P<fence>`{3,}|~{3,})[ \t]*[^\s`\[{\"][^\n`]*\r?\n(?P<labelled>.*?)\r?\n?[ \t]*(?P=fence)[`~]*\s*"
+    r"|\s*(?P<plain_fence>`{3,}|~{3,})[ \t]*\r?\n(?P<plain>.*?)\r?\n?[ \t]*(?P=plain_fence)[`~]*\s*",
+    re.DOTALL,
+)
+_SKIPPED_TOOL_CALL = skipped("a tool call beside its text")
 
 
 class JsonParameters(Parameters):
@@ -25,10 +40,11 @@ class JsonParameters(Parameters):
 class JsonEvaluator(Evaluator):
     """Fails when the output is not exactly one JSON value (RFC 8259: no NaN, no comments, no other text).
 
-    Runs only where configured.
+    Skipped for a call of a tool, unless its text begins like JSON. Runs only where configured.
     """
 
     name = "json"
+    version = "2"
     reads_text = True
     opt_in = True
     parameters_model = JsonParameters
@@ -50,13 +66,31 @@ def parse(event: Any, fenced: bool) -> tuple[Verdict, Any]:
     if event.error_type:
         return SKIPPED_ERROR, None
     output = event.output
-    if output is None or (not output and called_tools(event)):
+    if output is None:
         return SKIPPED_NO_TEXT, None
+    output = output.removeprefix("\ufeff")
+    text = output.lstrip()
+    if not text and finish_of(event.finish_reason) is Finish.CANCELLED:
+        return SKIPPED_CANCELLED, None
+    if not text.startswith(("{", "[", "`")) and called_tools(event):
+        return (_SKIPPED_TOOL_CALL if text else SKIPPED_NO_TEXT), None
     if fenced and (match := _FENCED.fullmatch(output)):
-        output = match[1]
+        output = match["plain"] if match["labelled"] is None else match["labelled"]
+    return decode_json(output)
+
+
+def decode_json(text: str) -> tuple[Verdict, Any]:
+    """Decode exactly one JSON value; return a verdict, and the value if it passed, else None."""
     try:
-        return PASSED, msgspec.json.decode(output)
+        return PASSED, msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError) as error:
-        return failed(f"not JSON: {error}"), None
+        try:  # RFC 8259 allows a lone surrogate, which msgspec refuses
+            return PASSED, json.loads(text, parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            return failed(f"not JSON: {error}"), None
     except RecursionError:
         return failed("not JSON: nested too deeply"), None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from monitor.evaluators.interface import Parameters
 from monitor.evaluators.json_answer import JsonEvaluator, JsonParameters, parse
+from monitor.evaluators.json_schema_check import schema_errors
 from monitor.evaluators.verdict import PASSED, State, Verdict, failed
 
 _REASON_CHARS = 300
@@ -53,43 +54,21 @@ class JsonSchemaEvaluator(JsonEvaluator):
     )
 
     def __init__(self, parameters: Parameters | None = None) -> None:
-        import jsonschema  # imported late: it takes half a second, and few configurations need it
-        from jsonschema.validators import validator_for
-
         super().__init__(parameters)
-        schema: Any = self.parameters.content
-        for reference in _references(schema):
-            if not reference.startswith("#"):
-                raise ValueError(
-                    f"schema: $ref {reference!r} points outside the schema; put what it names under $defs"
-                )
-        kind = validator_for(schema, default=jsonschema.Draft202012Validator)
-        try:
-            kind.check_schema(schema)
-        except jsonschema.SchemaError as error:
-            raise ValueError(f"schema: not a JSON Schema at {error.json_path}: {error.message}") from None
-        self._errors = kind(schema).iter_errors
+        self._errors = schema_errors(self.parameters.content)
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
         """Fail with path and keyword of the first violation as reason."""
         verdict, value = parse(event, self.parameters.fenced)
         if verdict.state is not State.PASSED:
             return verdict
-        for error in self._errors(value):
-            # The reason quotes the schema, never the answer: reasons are stored where answers are not.
-            return failed(
-                f"{error.json_path}: breaks {error.validator}: {error.validator_value!r}"[:_REASON_CHARS]
-            )
-        return PASSED
-
-
-def _references(schema: Any) -> Iterator[str]:
-    if isinstance(schema, dict):
-        for key, value in schema.items():
-            if key in ("$ref", "$dynamicRef") and isinstance(value, str):
-                yield value
-            elif key not in ("const", "enum", "default", "examples"):
-                yield from _references(value)
-    elif isinstance(schema, list):
-        for value in schema:
-            yield from _references(value)
+        try:
+            error = next(self._errors(value), None)
+        except RecursionError:
+            return failed("nested too deeply for its schema")
+        if error is None:
+            return PASSED
+        # The reason quotes the schema, never the answer: reasons are stored where answers are not.
+        return failed(
+            f"{error.json_path}: breaks {error.validator}: {error.validator_value!r}"[:_REASON_CHARS]
+        )

@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping
+from itertools import islice
 from typing import Any
 
 import re2
 
-from monitor.evaluators.interface import Evaluator
-from monitor.evaluators.repetition import ends_in_loop
+from monitor.evaluators.interface import Evaluator, Parameters
+from monitor.evaluators.json_answer import JsonEvaluator, decode_json
+from monitor.evaluators.json_failures import is_error_body, is_tool_call_json
+from monitor.evaluators.repetition import has_loop
 from monitor.evaluators.text_scan import text_to_scan, without_code
 from monitor.evaluators.verdict import PASSED, SKIPPED_ERROR, SKIPPED_NO_TEXT, Verdict, failed
 
 _PATTERNS = {
-    "placeholder": r"(?:^|[^${\w])\{\{\s*[A-Za-z_][\w. ]{0,40}\}\}",
-    "special_token": (
-        r"<\|(?:im_start|im_end|im_sep|endoftext|eot_id|eom_id|start_header_id|end_header_id|begin_of_text|end_of_text"
-        r"|assistant|user|system|end|endofprompt|python_tag|channel|message|return|call"
-        r"|startoftext|END_OF_TURN_TOKEN|START_OF_TURN_TOKEN)\|>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|</s>\s*\z"
-        r"|<(?:bos|eos|pad)>|<｜[^｜\n]{1,40}｜>"
-    ),
+    "placeholder": r"(?:^|[^${}\\^\w])\{\{\s*[A-Za-z_][\w. ]{0,40}\}\}",
     "tool_markup": (
-        r"</?(?:tool_call|function_call|function_calls|tool_use|tool_response)>|<function=|\[TOOL_CALLS\]|<invoke"
-        r" name="
-        r"|\bto=functions\.|\A\s*[\[{]\s*\"(?:name|type|id|function|arguments|tool_calls)\""
+        # by shape: <tool_call>, <minimax:tool_call>, <|tool_call_begin|>, [TOOL_CALLS], <function=, <arg_key>
+        r"</?(?:[\w-]{1,20}[:_])?(?:tool_?calls?|function_?calls?|tool_?use|tool_?(?:response|result|output)s?"
+        r"|tool_code|invoke|arg_key|arg_value)(?:_(?:begin|start|end|sep))?(?:\s[^<>\n]{0,80})?>"
+        r"|<(?:function|parameter|tool)=|<(?:invoke|function|parameter) name=|<[|｜]/?tool[^|｜<>\s]{0,40}[|｜]>"
+        r"|\[/?(?:TOOL_CALLS?|TOOL_RESULTS?|TOOL_CONTENT|TOOL_REQUEST|AVAILABLE_TOOLS)\]|\bto=functions\."
+        r"|^Action: *[^\n]{1,80}\n+Action Input:|\A\s*\[[a-z_][\w.]{0,60}\(\w+=[^\n]*\)\]\s*\z"
+        r"|\A\s*[\[{]\s*\"(?:name|type|id|function|arguments|parameters|tool_calls|action)\""
+    ),
+    "tool_fence": r"^```(?:tool_code|tool_calls?|tool_outputs?)\b",
+    "special_token": (
+        # by shape: <|im_end|>, <｜end▁of▁sentence｜>, <unused12>, [UNK], bytes and blanks of a tokenizer
+        r"<[|｜][^\s|｜<>]{1,48}[|｜]>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_(?:turn|image|audio)>|</s>\s*\z"
+        r"|\A\s*<s>[ \n\[]|<(?:bos|eos|pad|unk|cls|sep)>|<(?:extra_id_|unused|reserved_special_token_)\d+>"
+        r"|<\|(?:tool_call|tool_response|channel|turn|think)>|<(?:tool_call|tool_response|channel|turn)\|>"
+        r"|\[(?:PAD|CLS|SEP|UNK|EOS|BOS)\]|(?:<0x[0-9A-Fa-f]{2}>){2}|(?:[Ġ▁][A-Za-z]{1,20}){3}|\x{FFFD}{5}"
     ),
     "stack_trace": (
         r"\A\s*Traceback \(most recent call last\)|\A\s*(?:Uncaught |Unhandled )?(?:[A-Za-z_.]+(?:Error"
         r"|Exception)): [^\n]*\n\s+at |\A\s*Exception in thread"
     ),
     "unfilled_value": (
-        r"(?i)\A\s*(?:undefined|nan|\[object Object\]|<nil>|\[object promise\])\s*\z|\[object"
-        r" Object\]|^\s*(?:hello|hi"
-        r"|dear|hallo|bonjour) (?:undefined|null|none|nan)\b"
+        r"\A\s*(?i:undefined|nan|\[object Object\]|<nil>|\[object promise\])\s*\z|\[object Object\]"
+        # Nan and Null are names: only the spellings of programming languages count
+        r"|^\s*(?i:hello|hi|dear|hallo|bonjour) (?:undefined|null|NULL|none|None|nan|NaN)\s*(?:[,!.:;\n]|\z)"
     ),
     "provider_error": (
         r"(?i)\A\s*\{\s*\"(?:error|errors|type|detail|message|code|status|statusCode|object)\"|\A\s*(?:openai\."
@@ -58,6 +66,9 @@ _PATTERNS = {
     "lorem_ipsum": r"(?i)\blorem ipsum dolor\b",
 }
 _IN_LINES = "(?m)"
+_REPORTED = {"tool_fence": "tool_markup"}
+_MARKUP = ("tool_markup", "special_token")
+_MAX_MATCHES = 50
 _INSTRUCTS = re2.compile(
     r"(?i)\b(?:your (?:task|job|role|goal) is|you (?:must|should|will|are to|can only)|do not"
     r" (?:reveal|mention"
@@ -70,7 +81,8 @@ _TOPIC_WORDS = {
         r"|ansible|interpolat|shell|bash|environment|django|logger|logging|curly)"
     ),
     "special_token": re2.compile(
-        r"(?i)\b(?:special|chat template|tokeni[sz]|tokens?\b|delimiter|chatml|fine-?tun)"
+        r"(?i)\b(?:special tokens?|control tokens?|chat template|tokeni[sz]|delimiter|chatml|fine-?tun"
+        r"|(?:end|start|stop|eos|bos)(?:[- ]of[- ]\w+)?[- ]tokens?)"
     ),
     "tool_markup": re2.compile(r"(?i)\b(?:tool calls?|function calls?|function calling|xml|schema|tags?)\b"),
     "unfilled_value": re2.compile(
@@ -85,16 +97,29 @@ class KnownFailureEvaluator(Evaluator):
     traces, provider errors, leaked prompts, endless loops.
 
     It does not fail if the text is code, if the answer is about such texts, or if the input contains the same
-    text.
+    text, or mentions the markup in a sentence. Where `json` or `json_schema` is configured, valid JSON passes.
     """
 
     name = "known_failure"
+    version = "2"
     labels = ("error_type",)
     reads_text = True
     patterns: Mapping[str, str] = {name: _IN_LINES + pattern for name, pattern in _PATTERNS.items()}  # type: ignore[misc]
     failure_text = "answers matched a known failure"
     failing_example = {"output": "Dear {{customer_name}}, your parcel is on its way."}
     signals_loop = True
+
+    def __init__(self, parameters: Parameters | None = None) -> None:
+        super().__init__(parameters)
+        self._expects_json = False
+
+    def identity(self) -> dict[str, Any]:
+        """Return the identity; a feature whose answers are JSON has another statistic."""
+        return super().identity() | ({"expects_json": True} if self._expects_json else {})
+
+    def join(self, evaluators: Collection[Evaluator]) -> None:
+        """Where JSON is configured, a valid answer does not fail for its form."""
+        self._expects_json = any(isinstance(evaluator, JsonEvaluator) for evaluator in evaluators)
 
     def depends_only_on_labels(self, event: Any) -> bool:
         """Return whether the call failed or has no text that could contain a loop."""
@@ -108,11 +133,17 @@ class KnownFailureEvaluator(Evaluator):
         if not output:
             return SKIPPED_NO_TEXT
         if hits:
-            text = without_code(text_to_scan(output).encode()).decode()
+            whole = text_to_scan(output)
+            text = without_code(whole.encode()).decode()
             for kind in _PATTERNS:
-                if kind in hits and _occurs(kind, text, event):
-                    return failed(f"known failure: {kind}")
-        if ends_in_loop(output) and not _asked_to_repeat(event.input):
+                if kind not in hits or not _occurs(kind, whole if kind == "tool_fence" else text, event):
+                    continue
+                if self._expects_json and decode_json(output)[0] is PASSED:
+                    return PASSED
+                return failed(f"known failure: {_REPORTED.get(kind, kind)}")
+        if has_loop(output) and not _asked_to_repeat(event.input):
+            if self._expects_json and decode_json(output)[0] is PASSED:
+                return PASSED
             return failed("known failure: repetition")
         return PASSED
 
@@ -121,75 +152,46 @@ _COMPILED = {name: re2.compile(_IN_LINES + pattern) for name, pattern in _PATTER
 
 
 def _occurs(kind: str, text: str, event: Any) -> bool:
-    match = _COMPILED[kind].search(text)
-    if match is None or (event.input and match[0].strip() in event.input):
-        return False
-    if (topic := _TOPIC_WORDS.get(kind)) and topic.search(text[: match.start()] + " " + text[match.end() :]):
-        return False
-    check = _EXACT_CHECKS.get(kind)
-    return check is None or check(match[0], text, event)
+    topic, check = _TOPIC_WORDS.get(kind), _EXACT_CHECKS.get(kind)
+    for match in islice(_COMPILED[kind].finditer(text), _MAX_MATCHES):
+        if event.input and match[0].strip() in event.input:
+            continue
+        begins_line = kind in _MARKUP and text[match.start() - 1 : match.start()] in ("", "\n")
+        if topic and not begins_line and topic.search(text[: match.start()] + " " + text[match.end() :]):
+            continue
+        if check is None or check(match, text):
+            return True
+    return False
 
 
-def _is_tool_call(matched: str, text: str, event: Any) -> bool:
-    if matched.lstrip()[:1] not in ("{", "["):
-        return True
-    value = _parsed(text)
-    if isinstance(value, list) and value:
-        value = value[0]
-    if not isinstance(value, dict):
-        return False
-    inner: dict[str, Any] = value["function"] if isinstance(value.get("function"), dict) else value
-    return "name" in inner and ("arguments" in inner or "parameters" in inner) and len(inner) <= 4
+def _is_tool_call(match: Any, text: str) -> bool:
+    is_json = match[0].lstrip().startswith("{") or match[0].rstrip().endswith('"')
+    return not is_json or is_tool_call_json(text)
 
 
-def _is_error(matched: str, text: str, event: Any) -> bool:
-    if not matched.lstrip().startswith("{"):
-        return len(text) < 2_000
-    value = _parsed(text)
-    if not isinstance(value, dict):
-        return False
-    error = value.get("error", value.get("errors"))
-    if isinstance(error, list) and error:
-        error = error[0]
-    if isinstance(error, dict):
-        return "message" in error or "code" in error
-    if isinstance(error, str):
-        return bool(error) and value.keys() <= _ERROR_KEYS
-    return (
-        value.keys() <= _ERROR_KEYS
-        and _ERROR_WORDS.search(str(value.get("detail", value.get("message", "")))) is not None
-    )
+def _is_error(match: Any, text: str) -> bool:
+    return is_error_body(text) if match[0].lstrip().startswith("{") else len(text) < 2_000
 
 
-_ERROR_KEYS = {
-    "error",
-    "error_description",
-    "message",
-    "detail",
-    "code",
-    "status",
-    "statusCode",
-    "type",
-    "object",
-    "param",
-    "path",
-    "timestamp",
-    "request_id",
-}
-_ERROR_WORDS = re2.compile(
-    r"(?i)error|rate limit|unauthorized|forbidden|timed? ?out|overloaded|too many requests|not found|invalid"
-    r" api key|unavailable"
-)
-
-
-def _is_leak(matched: str, text: str, event: Any) -> bool:
+def _is_leak(match: Any, text: str) -> bool:
+    matched = match[0]
     if matched.startswith("#"):
         return True
     return "my" in matched.lower() or _INSTRUCTS.search(text) is not None
 
 
-def _is_prose(matched: str, text: str, event: Any) -> bool:
-    return _CODE_LINE.search(text) is None
+def _is_prose(match: Any, text: str) -> bool:
+    return _CODE_LINE.search(text) is None and _FORMULA.search(text) is None
+
+
+def _is_no_mention(match: Any, text: str) -> bool:
+    """Return False if the text only mentions a token: as a word of a sentence, or in quotation marks."""
+    before, after = text[: match.start()], text[match.end() :]
+    line = before.rpartition("\n")[2]
+    if line[-1:] in _QUOTES and after[:1] in _QUOTES and line and after:
+        return False
+    in_sentence = line[-1:] == " " and (line[-2:-1].isalnum() or line[-2:-1] == ",")
+    return not (in_sentence and _SENTENCE_GOES_ON.match(after))
 
 
 _CODE_LINE = re2.compile(
@@ -197,19 +199,16 @@ _CODE_LINE = re2.compile(
     r"|apiVersion:|export"
     r"|return)\b[^.!?]*$|</?[a-z]+[ >]|^\s*[\w.-]+:\s*[\"'{\[]|\{%"
 )
-_EXACT_CHECKS: dict[str, Callable[[str, str, Any], bool]] = {
+_FORMULA = re2.compile(r"\\[A-Za-z]+[{^_ ]|\$[^$\n]*\{\{")  # LaTeX doubles braces, too
+_QUOTES = "\"'`“”‘’«»„()"
+_SENTENCE_GOES_ON = re2.compile(r"[.,;:!?)](?:\s|\z)| [a-z(]")
+_EXACT_CHECKS: dict[str, Callable[[Any, str], bool]] = {
     "placeholder": _is_prose,
-    "tool_markup": _is_tool_call,
+    "tool_markup": lambda match, text: _is_tool_call(match, text) and _is_no_mention(match, text),
+    "special_token": _is_no_mention,
     "provider_error": _is_error,
     "prompt_leak": _is_leak,
 }
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _asked_to_repeat(prompt: str | None) -> bool:

@@ -29,10 +29,11 @@ class LengthParameters(Parameters):
 
 class LengthEvaluator(Evaluator):
     """Fails outside of ``min_chars`` to ``max_chars``; skipped without either. Informative; the score is the
-    length.
+    length. Thoughts do not count.
     """
 
     name = "length"
+    version = "2"
     sizes = ("output_chars",)
     labels = ("error_type",)
     gating = False

@@ -2,35 +2,134 @@
 
 from __future__ import annotations
 
-_TAIL_CHARS = 24  # the end of the text, which is searched for earlier in the text
+import re
+from itertools import pairwise
+
+_PROBE_CHARS = 24  # searched for again later in the text
 _LEAST_REPETITIONS = 6
 _LEAST_CHARS = 200  # of looping text
+_LEAST_SHARE = 0.5  # of a text that goes on behind its loop
 _LONGEST_PERIOD = 2_000
 _CHECKED_CHARS = 20_000
+_LEAST_WORDS, _LEAST_LETTERS = 3, 10  # of a line or a counted sentence: "1. yes" and "neutral" may be answers
+_LEAST_COUNTED = 8  # repetitions with a counter
+
+_NUMBER = re.compile(rb"\d+")
+_DIGITS = b"0123456789"
+_WORD = re.compile(r"[^\W\d_]+")
+_EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf\u2b50\u2b55\u2764]")
+_COUNTER_WORD = re.compile(
+    rb"(?:\A|[\n.!?:;,])[\s(#*\[-]*(?:(?:step|item|attempt|try|point|question|answer|no\.?|nr\.?|part|schritt|punkt"
+    rb"|paso|\xc3\xa9tape)\s)?[\s(#*\[]*\Z",
+    re.IGNORECASE,
+)
 
 
-def ends_in_loop(text: str) -> bool:
-    """Return whether a text ends in at least 6 exact repetitions of a unit, with at least 200 characters.
+def has_loop(text: str) -> bool:
+    """Return whether a text is a loop: at least 6 repetitions of a unit, 200 characters, at the end or half of it.
 
-    The unit must contain a letter, or consist of exclamation marks (printed after numerical faults): lines,
-    tables, digits and padding may repeat. The last repetition may be incomplete.
+    The unit contains letters, or is of emoji or exclamation marks: tables, digits and padding may repeat, and so
+    may lines of one or two words, like labels. A loop may count ("1. Check the cable. 2. Check the cable.").
 
-    >>> ends_in_loop("I like it. " * 30), ends_in_loop("-" * 500)
-    (True, False)
+    >>> has_loop("I like it. " * 30), has_loop("-" * 500), has_loop("positive\\n" * 40)
+    (True, False, False)
+    >>> has_loop("".join(f"{n}. Check the cable again. " for n in range(1, 30)))
+    True
     """
-    size = len(text)
-    if size < _LEAST_CHARS:
-        return False
-    tail = text[-_TAIL_CHARS:]
-    longest = min(_LONGEST_PERIOD, size // _LEAST_REPETITIONS)
-    # nearly every text ends here
-    if text.find(tail, size - _TAIL_CHARS - longest) == size - _TAIL_CHARS:
+    if len(text) < _LEAST_CHARS:
         return False
     text = text[-_CHECKED_CHARS:]
-    period = len(text) - _TAIL_CHARS - text.rfind(tail, 0, len(text) - 1)
-    least = max(_LEAST_CHARS, _LEAST_REPETITIONS * period)
-    loop = text[-least:]
-    if len(loop) < least or not loop.startswith(loop[period:]):
+    if (span := _loop(text)) is not None:
+        return _is_real(text, *span)
+    return _has_counted_loop(text)
+
+
+def _loop(text: str | bytes) -> tuple[int, int, int] | None:
+    """Return begin, end and period of a loop at the end, or over half of the text; None without one."""
+    size = len(text)
+    longest = min(_LONGEST_PERIOD, size // _LEAST_REPETITIONS)
+    for at_end, start in ((True, size - _PROBE_CHARS), (False, size // 2)):
+        probe = text[start : start + _PROBE_CHARS]
+        if at_end:
+            other = text.rfind(probe, start - longest, size - 1)  # type: ignore[arg-type]
+            period = start - other
+        else:
+            other = text.find(probe, start + 1, start + longest + _PROBE_CHARS)  # type: ignore[arg-type]
+            period = other - start
+        if other < 0:  # nearly every text ends here
+            continue
+        begin, end = _extent(text, min(start, other), period)
+        least = max(_LEAST_CHARS, _LEAST_REPETITIONS * period)
+        if end - begin >= least and (end == size or end - begin >= _LEAST_SHARE * size):
+            return begin, end, period
+    return None
+
+
+def _extent(text: str | bytes, position: int, period: int) -> tuple[int, int]:
+    """Return begin and end of the longest run around a position that repeats with a period."""
+    size, end = len(text), position + period
+    step = 1024
+    while (
+        step and end < size
+    ):  # doubling the comparison's length: one slice instead of a loop over characters
+        if text[end : end + step] == text[end - period : end - period + len(text[end : end + step])]:
+            end = min(size, end + step)
+        else:
+            step //= 2
+    begin, step = position, 1024
+    while step and begin > 0:
+        taken = min(step, begin)
+        if text[begin - taken : begin] == text[begin - taken + period : begin + period]:
+            begin -= taken
+        else:
+            step = taken // 2
+    return begin, end
+
+
+def _is_real(text: str, begin: int, end: int, period: int) -> bool:
+    unit = text[end - period : end]
+    if "\n" in unit:
+        lines = text[end - 2 * period : end].split("\n")[1:-1] or [unit]
+        return any(
+            len(_WORD.findall(line)) >= _LEAST_WORDS for line in lines if not line.lstrip().startswith("|")
+        )
+    return (
+        any(character.isalpha() for character in unit)
+        or not unit.strip("!")
+        or _EMOJI.search(unit) is not None
+    )
+
+
+def _has_counted_loop(text: str) -> bool:
+    """Return whether a text repeats a sentence or line that differs only in a counter before it."""
+    data = text.encode("utf-8", "replace")
+    plain = data.translate(None, _DIGITS)
+    if len(plain) == len(data) or len(plain) < _LEAST_CHARS // 2:
         return False
-    unit = text[-period:]
-    return any(character.isalpha() for character in unit) or not unit.strip("!")
+    span = _loop(plain)
+    if span is None:
+        return False
+    begin, end, period = span
+    unit = plain[end - period : end].decode("utf-8", "ignore")
+    words = _WORD.findall(unit)
+    repetitions = (end - begin) // period
+    if len(words) < _LEAST_WORDS or sum(map(len, words)) < _LEAST_LETTERS or repetitions < _LEAST_COUNTED:
+        return False
+    if unit.lstrip().startswith("|"):
+        return False
+    return _counts(data)
+
+
+def _counts(data: bytes) -> bool:
+    """Return whether the numbers in the middle of a text are a counter before its sentences, each one more."""
+    numbers = list(_NUMBER.finditer(data, len(data) // 4))[:400]
+    leading = [
+        match for match in numbers if _COUNTER_WORD.search(data[max(0, match.start() - 24) : match.start()])
+    ]
+    if len(leading) < _LEAST_COUNTED or any(len(match[0]) > 6 for match in leading):
+        return False
+    values = [int(match[0]) for match in leading]
+    if sum(later == earlier + 1 for earlier, later in pairwise(values)) < 0.9 * (len(values) - 1):
+        return False
+    others = {match[0] for match in numbers} - {match[0] for match in leading}
+    return len(others) <= len(numbers) // max(1, len(leading))  # further numbers do not vary

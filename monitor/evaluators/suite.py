@@ -25,6 +25,7 @@ from monitor.evaluators.label_cache import (
 from monitor.evaluators.re2_patterns import search_set
 from monitor.evaluators.text_scan import WHOLE_CHARS, text_to_scan
 from monitor.evaluators.verdict import PASSED, State, Verdict
+from monitor.normal_form.response import normal_form
 
 DEFAULT_EVALUATORS = tuple(name for name, kind in EVALUATORS.items() if not kind.opt_in)
 """Evaluators of a feature that names none: all that need no configuration."""
@@ -61,11 +62,13 @@ class Suite:
     def __init__(self, evaluators: Sequence[Evaluator], gating: Mapping[str, bool] | None = None) -> None:
         """Make a suite. ``gating`` overrides ``Evaluator.gating`` by name."""
         overrides = gating or {}
+        for evaluator in evaluators:
+            evaluator.join(evaluators)
         self.names = tuple(evaluator.name for evaluator in evaluators)
         self.gating = tuple(overrides.get(evaluator.name, evaluator.gating) for evaluator in evaluators)
         self.reads_text = tuple(evaluator.reads_text for evaluator in evaluators)
         self.sizes = tuple(evaluator.sizes for evaluator in evaluators)
-        self.versions = tuple(_identity(evaluator) for evaluator in evaluators)
+        self.versions = tuple(identity_of(evaluator) for evaluator in evaluators)
         self._evaluators = tuple(evaluators)
         self._labels = label_getter(evaluators)
         # caches by labels: of events without output text, with a text in which no pattern occurs, and others
@@ -155,6 +158,7 @@ class Suite:
 
     def _judge(self, event: Any) -> tuple[LabelVerdicts, list[tuple[int, Verdict]]]:
         """Return the verdicts that the labels decide, and the other verdicts that are not ``PASSED``."""
+        event = normal_form(event)
         labels, hits = self._labels(event), None
         if not event.output:
             cache = self._without_text
@@ -217,6 +221,7 @@ def suite_for(config: Any, service: str, feature: str) -> Suite:
         raise ValueError(f"{service}/{feature}: {error}") from None
 
 
-def _identity(evaluator: Evaluator) -> str:
+def identity_of(evaluator: Evaluator) -> str:
+    """Return what distinguishes the statistics of an evaluator: name, version, digest of its parameters."""
     text = json.dumps(evaluator.identity(), sort_keys=True)
     return f"{evaluator.name}@{evaluator.version}+{hashlib.sha256(text.encode()).hexdigest()[:12]}"

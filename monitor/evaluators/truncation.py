@@ -6,35 +6,22 @@ from collections.abc import Collection
 from typing import Any
 
 from monitor.evaluators.interface import Evaluator
-from monitor.evaluators.verdict import PASSED, Verdict, failed, skipped
+from monitor.evaluators.verdict import PASSED, SKIPPED_UNKNOWN_FINISH, Verdict, failed, skipped
+from monitor.normal_form.finish_reason import Finish, finish_of
 
-# OpenAI, Anthropic, Google, Cohere and Bedrock, Mistral, OpenAI Responses, Anthropic (context), LiteLLM and
-# Ollama, TGI
-_CUT = frozenset(
-    {
-        "length",
-        "max_tokens",
-        "max_output_tokens",
-        "max_length",
-        "model_length",
-        "incomplete",
-        "model_context_window_exceeded",
-        "max_completion_tokens",
-        "token_limit",
-        "context_length_exceeded",
-    }
-)
-_UNKNOWN = skipped("no finish reason")
+_OTHERS = {Finish.NONE: skipped("no finish reason"), Finish.UNKNOWN: SKIPPED_UNKNOWN_FINISH}
 
 
 class TruncationEvaluator(Evaluator):
-    """Fails when the finish reason names a limit; skipped without a finish reason.
+    """Fails when the finish reason names a limit, in the words of any provider; skipped without a finish reason
+    or with an unknown one.
 
     The text is not used: a complete answer may end in a comma ("Best regards,"), a colon or an open code
     fence (a stop sequence).
     """
 
     name = "truncation"
+    version = "2"
     labels = ("finish_reason",)
     failure_text = "answers cut short"
     failing_example = {"finish_reason": "length"}
@@ -46,25 +33,7 @@ class TruncationEvaluator(Evaluator):
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
         """Fail with the finish reason as reason."""
-        reason = event.finish_reason
-        if reason == "stop":
-            return PASSED
-        if not reason:
-            return _UNKNOWN
-        return failed(f"finish reason {reason}") if normalized(reason) in _CUT else PASSED
-
-
-def normalized(finish_reason: str) -> str:
-    """Normalize the spelling of a finish reason, which differs between providers.
-
-    >>> normalized("FinishReason.MAX_TOKENS"), normalized("content-filter")
-    ('max_tokens', 'content_filter')
-    """
-    return (
-        finish_reason.strip()
-        .rpartition(".")[2]
-        .lower()
-        .replace("-", "_")
-        .replace(" ", "_")
-        .removeprefix("finish_reason_")
-    )
+        finish = finish_of(event.finish_reason)
+        if finish is Finish.LENGTH:
+            return failed(f"finish reason {event.finish_reason}")
+        return _OTHERS.get(finish, PASSED)

@@ -38,6 +38,8 @@ _PASSED = {State.PASSED: True, State.FAILED: False}
 PASSED = Verdict(State.PASSED)
 SKIPPED_ERROR = Verdict(State.SKIPPED, "the call failed")
 SKIPPED_NO_TEXT = Verdict(State.SKIPPED, "no output text")
+SKIPPED_CANCELLED = Verdict(State.SKIPPED, "the call was cancelled")
+SKIPPED_UNKNOWN_FINISH = Verdict(State.SKIPPED, "unknown finish reason")
 
 
 def failed(reason: str, score: float | None = None) -> Verdict:

@@ -20,6 +20,7 @@ from monitor.ingest.accounting import count_sequence_numbers, count_skips
 from monitor.ingest.batch import CountGroup
 from monitor.ingest.number_aggregation import count_quantities, count_stages, metric_part
 from monitor.ingest.text_aggregation import count_texts
+from monitor.normal_form.response import call_failed
 from monitor.stats.exponential_buckets import bucket_codes
 from monitor.windows.metric_definitions import (
     CATEGORIES,
@@ -33,7 +34,7 @@ _MAX_EXTERNAL_EVALUATORS = 64
 """Names of one pane that come from evaluation events; further ones are counted as ``other``."""
 _OTHER = "other"
 _SCORE_UNIT = 2**20  # integer units of a score of 1
-_ERROR, _OUTPUT = attrgetter("error_type"), attrgetter("output")
+_OUTPUT = attrgetter("output")
 _COUNTED = CATEGORIES + VERSIONS
 _LABELS = attrgetter(*(category.name for category in _COUNTED))
 
@@ -58,7 +59,7 @@ def aggregate_responses(
     codes = judged.codes
     group, size = np.asarray(group_of, np.int64), len(groups)
     calls = np.bincount(group, minlength=size).tolist()
-    errors = np.fromiter(map(bool, map(_ERROR, events)), bool, len(events))
+    errors = np.fromiter(map(call_failed, events), bool, len(events))
     failed_calls = np.bincount(group[errors], minlength=size).tolist()
     for target, n, f in zip(groups, calls, failed_calls, strict=True):
         if n:

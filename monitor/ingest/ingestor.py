@@ -28,6 +28,7 @@ from monitor.windows.segment_keys import OTHER, UNLABELLED, FeatureKey, SegmentK
 from monitor.windows.segment_series import DAY_US, FINE, FINE_RETENTION_US, LATE, LATE_US, SegmentSeries
 from schemas.config.monitor_config import Config
 from schemas.times import microseconds
+from softfail.field_repair import LeftOut
 from softfail.partitioning import partition_of
 
 MAX_FEATURES = 1000
@@ -177,6 +178,13 @@ class Ingestor:
         if (feature := self._feature_of_key(record.key)) is not None:
             self.unreadable[feature] = self.unreadable.get(feature, 0) + 1
         out.add("deadletter", dead_letter(record, str(rejection), rejection.field))
+
+    def count_left_out(self, left_out: Sequence[LeftOut]) -> None:
+        """Count optional fields of an event that were left out or cut."""
+        counts = self.partition_state.left_out
+        for name in left_out:
+            key = ".".join(name)
+            counts[key] = counts.get(key, 0) + 1
 
     def _feature_of_key(self, key: bytes | None) -> tuple[str, str] | None:
         """Return service and feature that a Kafka key names; None if no such feature is measured here."""

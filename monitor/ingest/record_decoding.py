@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from monitor.ingest.dead_letters import RejectedRecord
 from monitor.protocol.limits import MAX_AHEAD_US
 from monitor.protocol.messages import Record
-from schemas.event_decoder import InvalidEvent, decode
+from schemas.event_decoder import InvalidEvent, read_event
 from schemas.times import microseconds
+from softfail.field_repair import LeftOut
 
 
-def decode_record(record: Record) -> tuple[Any, int, int]:
-    """Return the decoded event, its time, and the time for the watermark, microseconds since 1970.
+def decode_record(record: Record) -> tuple[Any, int, int, Sequence[LeftOut]]:
+    """Return the decoded event, its time, the time for the watermark, microseconds since 1970, and fields left out.
 
     The time for the watermark is at most the append time, so that a producer's clock that is ahead closes
     no panes.
@@ -23,13 +25,13 @@ def decode_record(record: Record) -> tuple[Any, int, int]:
     if record.value is None:
         raise RejectedRecord("empty", "the record has no value; send one JSON object a message")
     try:
-        event = decode(record.value)
+        event, left_out = read_event(record.value)
     except InvalidEvent as error:
         raise RejectedRecord("invalid" if error.field else "unreadable", str(error), error.field) from None
     time_us = microseconds(event.time)
     append_ms = record.timestamp
     if append_ms is None or append_ms < 0 or (append_us := append_ms * 1000) >= time_us:
-        return event, time_us, time_us
+        return event, time_us, time_us, left_out
     if time_us > append_us + MAX_AHEAD_US:
         ahead_s = (time_us - append_us) / 1e6
         raise RejectedRecord(
@@ -38,4 +40,4 @@ def decode_record(record: Record) -> tuple[Any, int, int]:
             " (at most 300 s); set the producer's clock",
             "time",
         )
-    return event, time_us, append_us
+    return event, time_us, append_us, left_out

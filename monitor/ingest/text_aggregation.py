@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from monitor.evaluators.tool_turns import called_tools
 from monitor.ingest.batch import CountGroup
 from monitor.ingest.repeated_texts import cached_features, cached_format, cached_language
+from monitor.normal_form.finish_reason import called_tools
+from monitor.normal_form.reasoning import answer_of
+from monitor.normal_form.response import call_failed
 from monitor.stats.sampling_weights import MILLION
 from monitor.windows.metric_definitions import FORMATS, LANGUAGES
 from monitor.windows.text_blocks import TEXT_NAMES, TextBlock
@@ -36,7 +38,8 @@ def count_texts(events: Sequence[Any], group_of: Sequence[int], groups: Sequence
         if not block.count_response(group.pane.start_us):
             has_room[index] = False
             continue
-        if event.output is not None and (name := _format(event)):
+        answer = None if event.output is None else answer_of(event.output)
+        if answer is not None and (name := _format(event, answer)):
             # Like sketches, formats and languages are not weighted.
             group.pane.category(_FORMAT).add(MILLION, {name: 1})
         wants_language = block.wants_language(group.pane.start_us)
@@ -46,7 +49,8 @@ def count_texts(events: Sequence[Any], group_of: Sequence[int], groups: Sequence
             if not group.is_late:
                 chosen[name][0].append(block)
                 chosen[name][1].append(text)
-            if wants_language and (language := cached_language(text)) is not None:
+            read = answer if text is event.output else text
+            if wants_language and read and (language := cached_language(read)) is not None:
                 group.pane.category(category.name).add(MILLION, {language: 1})
     for name, (blocks, texts) in chosen.items():
         if texts:
@@ -58,7 +62,7 @@ def count_texts(events: Sequence[Any], group_of: Sequence[int], groups: Sequence
                 blocks[rows[0]].update(name, features[rows])
 
 
-def _format(event: Any) -> str:
+def _format(event: Any, answer: str) -> str:
     """Return the format of an answer; empty if there is no answer: the call failed, or it calls a tool."""
-    name = "" if event.error_type else cached_format(event.output)
+    name = "" if call_failed(event) else cached_format(answer)
     return "" if name == "empty" and called_tools(event) else name

@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import re
 
+from monitor.normal_form.reasoning import answer_of
+
 MAX_CHARS = 4_000
 """Characters whose lines are read; fences and the ends of JSON are searched in the whole text."""
 MAX_LINES = 40
@@ -25,7 +27,6 @@ CODE_SHARE = 0.5
 FORMATS = ("empty", "json", "code_fence", "table", "code", "headings", "list", "prose")
 """All formats, in the order in which they are tried: a text has the first that applies."""
 
-_THOUGHTS = ("</think>", "</thinking>", "</reasoning>")
 _VISIBLE = re.compile(
     "[^\\s\x00\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe0e\ufe0f\ufeff\uffa0]"
 )
@@ -65,17 +66,16 @@ _decode = json.JSONDecoder(strict=False).raw_decode
 
 
 def text_format(text: str) -> str:
-    """Return the format of an answer, one of ``FORMATS``; what a model thought before it is left out.
+    """Return the format of an answer, one of ``FORMATS``.
 
-    The time is bounded but for searches of single characters.
+    Thoughts are left out. The time is bounded but for searches of single characters.
 
     >>> text_format("Paris is the capital of France."), text_format("def add(a, b):\\n    return a + b")
     ('prose', 'code')
     >>> text_format("```python\\nprint(1)\\n```"), text_format('{"total": 3}'), text_format("- tea\\n- milk")
     ('code_fence', 'json', 'list')
     """
-    for tag in _THOUGHTS:
-        text = text.rpartition(tag)[2]
+    text = answer_of(text)
     visible = _VISIBLE.search(text)
     if visible is None:
         return "empty"

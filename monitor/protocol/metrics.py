@@ -45,6 +45,11 @@ METRICS: dict[str, Metric] = {
     # agents/runtime/process_counters.py)
     "softfail_received_events_total": Metric("counter", "Events read and measured", (*FEATURE, "kind")),
     "softfail_dead_letters_total": Metric("counter", "Records that could not be read", ("reason",)),
+    "softfail_left_out_fields_total": Metric(
+        "counter",
+        "Optional fields of events with an odd value: left out, or a long label cut; the event was counted",
+        ("field", "reason"),
+    ),
     "softfail_late_events_total": Metric(
         "counter",
         "Events that came after their pane had closed, and were counted in a revision",

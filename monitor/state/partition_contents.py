@@ -18,6 +18,7 @@ class PartitionContents:
         watermark_us: None before the first event.
         rolled_us: before this edge there are hours and days instead of fine panes.
         dead_letters: reason -> records.
+        left_out: "field.reason" -> optional fields of events that were left out or cut.
         forwarded: events sent to their own partition.
         unwritten: pane start -> segments with counts that no window has reported.
         evaluators: evaluator -> its identity, and start of the pane from which it counts.
@@ -34,6 +35,7 @@ class PartitionContents:
         self.rolled_us = 0
         self.dead_letters: dict[str, int] = {}
         self.forwarded = 0
+        self.left_out: dict[str, int] = {}
         self.unwritten: dict[int, set[tuple[FeatureKey, SegmentKey]]] = {}
         self.evaluators: dict[FeatureKey, dict[str, tuple[str, int]]] = {}
         self.baselines: dict[FeatureKey, dict[SegmentKey | None, dict[str, Baseline]]] = {}

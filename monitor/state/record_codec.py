@@ -111,6 +111,7 @@ def clock_value(contents: PartitionContents) -> bytes:
             contents.rolled_us,
             contents.dead_letters,
             contents.forwarded,
+            contents.left_out,
         ]
     )
 
@@ -170,14 +171,14 @@ def _restore(contents: PartitionContents, key: Any, value: bytes) -> Part | None
 
 
 def _restore_clock(contents: PartitionContents, value: bytes) -> None:
-    digest, watermark_us, rolled_us, dead_letters, forwarded = decode_record("clock", value)
+    digest, watermark_us, rolled_us, dead_letters, forwarded, left_out = decode_record("clock", value)
     if digest != contents.digest:
         raise ValueError(
             f"it was counted with {digest}, the configuration says {contents.digest}; set it back, or use"
             " a new kafka.prefix"
         )
     contents.watermark_us, contents.rolled_us = watermark_us, rolled_us
-    contents.dead_letters, contents.forwarded = dead_letters, forwarded
+    contents.dead_letters, contents.forwarded, contents.left_out = dead_letters, forwarded, left_out
 
 
 def _restore_block(

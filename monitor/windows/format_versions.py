@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
-LAYOUT = 6
+LAYOUT = 7
 MARK = 0xC1
 
 _Counts = dict[str, int]
@@ -27,6 +27,7 @@ _ClockRecord = tuple[
     int,  # edge up to which panes are rolled up
     _Counts,  # dead letters by reason
     int,  # forwarded events
+    _Counts,  # optional fields left out, by field and reason
 ]
 _CallsRecord = tuple[dict[int, list[int]], int]  # MeteredCalls.state()
 _ProducerRecord = tuple[dict[str, list[int]], list[int], int, int, _CallsRecord]
@@ -147,6 +148,11 @@ def _migrate_feature_5(values: list[Any]) -> list[Any]:
     return [*values[:12], [entries, *rest, [{}, last_us]], *values[13:]]
 
 
+def _migrate_clock_6(values: list[Any]) -> list[Any]:
+    """Add the fields left out: before, such an event was a dead letter."""
+    return [*values, {}]
+
+
 MIGRATIONS: Mapping[int, Mapping[str, Callable[[Any], Any]]] = {
     1: {"clock": _migrate_clock_1, "feature": _migrate_feature_1, "pane": _migrate_pane_1},
     2: {},  # names of metrics became numbers; names are still read (``monitor.windows.metric_ids``)
@@ -157,6 +163,7 @@ MIGRATIONS: Mapping[int, Mapping[str, Callable[[Any], Any]]] = {
         "incident": _migrate_incident_4,
     },
     5: {"feature": _migrate_feature_5},
+    6: {"clock": _migrate_clock_6},
 }
 """Layout -> kind -> function from its values to those of the next layout. Kinds without one are unchanged."""
 
@@ -178,7 +185,7 @@ def record_layout(value: bytes) -> int:
     """Return the layout that a record states, even if this release does not know it.
 
     >>> record_layout(encode_record(["b1", 0])), record_layout(bytes([0x90]))
-    (6, 1)
+    (7, 1)
     """
     if value[:2] == _PREFIX:  # in nearly all cases
         return LAYOUT

@@ -18,7 +18,11 @@ What a service publishes to the topic `softfail.events`: one JSON object a Kafka
 
 - Times are RFC 3339 in UTC (`2026-03-02T09:00:00Z`), durations are seconds, money is US dollars.
 - An optional field that is `null` is absent. Unknown fields are left out, never fatal.
-- A wrong type, an impossible value or a missing required field sends the record to `softfail.deadletter`, with the field's name.
+- A missing or wrong required field, a wrong probability, and a count of tokens, characters or tool calls that is
+  negative or fractional send the record to `softfail.deadletter`, with the field's name.
+- Any other odd value of an optional field is left out, and a label over 256 characters is cut. The event counts, and
+  field and reason are counted ([why](decisions/0050-odd-fields.md)).
+- A value with one meaning is read: `812.0` as a count, a number as a label, `null` in `dimensions` as absence.
 - An event without `kind` is a `response`.
 
 JSON Schema files: [`schemas/json/`](../schemas/json). The last column names the OpenTelemetry attribute (GenAI semantic conventions,

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from softfail.events import KINDS, LABEL_CHARS, Event, Response
+from softfail.field_repair import repair
 from softfail.producer_counters import EventCounts, MeterKey, ProducerCounters
 from softfail.send_queue import QueueItem
 from softfail.text_truncation import redact_and_truncate
@@ -22,14 +23,18 @@ other fields are labels or numbers and are sent as they are."""
 
 _MAX_READ_CHARS = 4096  # of a short text, before it is redacted
 
+_MOST_FAULTS = 5  # named in one line of the log
 _FIELDS = {kind: frozenset(model.model_fields) for kind, model in KINDS.items()}
 
 
 def format_validation_error(error: ValidationError) -> str:
-    """Return the first invalid field and the reason, on one line."""
-    first = error.errors(include_url=False, include_context=False)[0]
-    got = "" if first["type"] == "missing" else f", got {first['input']!r:.60}"
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}{got}"
+    """Return up to five invalid fields and the reasons, on one line."""
+    faults = []
+    for fault in error.errors(include_url=False, include_context=False)[:_MOST_FAULTS]:
+        got = "" if fault["type"] == "missing" else f", got {fault['input']!r:.60}"
+        faults.append(f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}{got}")
+    more = error.error_count() - len(faults)
+    return "; ".join(faults) + (f" (and {more} more)" if more else "")
 
 
 class OutgoingEvent:
@@ -81,6 +86,12 @@ class OutgoingEvent:
         if unknown:
             self._counters.note(
                 f"field unknown to a {self._kind}, left out", ", ".join(sorted(str(name) for name in unknown))
+            )
+        fields, left_out = repair(self._kind, fields)
+        if left_out:
+            self._counters.note(
+                "odd field, left out or cut",
+                ", ".join(f"{name} {reason}" for name, reason in left_out[:_MOST_FAULTS]),
             )
         try:
             event: Event = KINDS[self._kind].model_validate(fields)

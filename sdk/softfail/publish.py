@@ -8,6 +8,7 @@ import json
 import sys
 import time
 import uuid
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from softfail.events import KINDS, LABEL_CHARS, Event
+from softfail.field_repair import repair
 from softfail.kafka_connection import open_producer
 from softfail.options import Options, producer_settings
 from softfail.outgoing_event import SHORT_TEXT_FIELDS, TEXT_FIELDS, format_validation_error
@@ -49,7 +51,7 @@ def parse_line(line: bytes) -> ParsedLine:
     b's/f'
     """
     try:
-        fields = from_json(line, allow_inf_nan=False)
+        fields = from_json(line.removeprefix(BOM_UTF8), allow_inf_nan=False)
     except ValueError as error:
         raise InvalidLine(f"not JSON in UTF-8: {error}") from None
     if not isinstance(fields, dict):
@@ -59,7 +61,7 @@ def parse_line(line: bytes) -> ParsedLine:
     if model is None:
         raise InvalidLine(f"kind: {kind!r:.60} is not one of {', '.join(KINDS)}")
     try:
-        event = model.model_validate({**fields, "kind": kind})
+        event = model.model_validate(repair(kind, {**fields, "kind": kind})[0])
     except ValidationError as error:
         raise InvalidLine(format_validation_error(error)) from None
     return ParsedLine(event.key, event.time, fields)

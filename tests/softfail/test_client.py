@@ -387,7 +387,7 @@ def test_an_invalid_event_is_counted_under_its_feature_and_its_field_is_logged(
     client: Make, fake: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     sf = client()
-    sf.response(feature="f", model="m", duration_s=-1.0)
+    sf.response(feature="f", model="m", output_tokens=-1)
     sf.response(model="m")
     sf.response(feature="f", model="m", outputtokens=5)
     assert sf.flush(5)
@@ -425,7 +425,7 @@ def test_a_custom_redaction_runs_after_the_built_in_redaction_and_redact_false_l
 def test_meters_are_cumulative_and_the_last_is_sent_at_close(client: Make, fake: Any) -> None:
     sf = client(meter_interval_s=0.05)
     sf.response(feature="f", model="m")
-    sf.response(feature="f", model="m", duration_s=-1.0)
+    sf.response(feature="f", model="m", output_tokens=-1)
     sf.response(feature="g", model="m", environment="staging")
     wait_until(lambda: fake.events("meter"))
     assert sf.close(5)

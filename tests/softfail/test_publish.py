@@ -86,17 +86,26 @@ def test_each_invalid_line_is_reported_with_its_field_and_the_others_are_sent(
         b"{",
         b"[1]",
         b"\xff\xfe",
-        event_line(2, duration_s=-1).encode(),
+        event_line(2, output_tokens=-1).encode(),
         event_line(3, kind="nothing").encode(),
         b'{"kind": "response"}',
-        event_line(4, cost_usd="1").encode(),
+        event_line(4, sample_probability="1").encode(),
     ]
     path.write_bytes(b"\n".join([event_line(1).encode(), *invalid_lines, event_line(5).encode()]))
     assert publish(path, broker, topic) == 1
     assert [json.loads(message.value())["event_id"] for message in broker.messages(topic, 2)] == ["1", "5"]
     printed = capsys.readouterr().err.splitlines()
     for number, field in enumerate(
-        ["not JSON", "not a JSON object", "not JSON", "duration_s", "kind", "event_id", "cost_usd"], 2
+        [
+            "not JSON",
+            "not a JSON object",
+            "not JSON",
+            "output_tokens",
+            "kind",
+            "event_id",
+            "sample_probability",
+        ],
+        2,
     ):
         assert [text for text in printed if text.startswith(f"{path}:{number}: {field}")], printed
     assert "2 events sent" in printed[-1]

@@ -117,7 +117,7 @@ def test_sizes_are_those_of_keys_and_values(records):
         (b'"clock"', b"x"),
         (b"{}", b"x"),
         (b'["clock"]', b"\xc1"),
-        (b'["clock"]', msgspec.msgpack.encode([7, "d", None, 0, {}, 0])),
+        (b'["clock"]', msgspec.msgpack.encode([8, "d", None, 0, {}, 0])),
         (b'["clock"]', b"\x90"),
         (HEADER, b"[]"),
         (POSITION, b"-3"),

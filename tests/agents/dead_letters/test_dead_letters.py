@@ -232,7 +232,7 @@ def test_a_truncated_letter_needs_its_source():
     ("letter", "why"),
     [
         (found_of(b"{"), "no JSON object"),
-        (found_of(event(duration_s=-1)), "field duration_s"),
+        (found_of(event(output_tokens=-1)), "field output_tokens"),
         (found_of(None), "no value"),
         (found_of(event(), topic="p.alerts"), "came from p.alerts"),
         (found_of(event(time="2026-03-02T09:06:00Z")), "in the future"),

