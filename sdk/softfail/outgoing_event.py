@@ -80,8 +80,11 @@ class OutgoingEvent:
             if isinstance(fields.get(name), str | tuple):
                 fields[name] = self._redact_and_truncate(name, fields[name])
         for name in SHORT_TEXT_FIELDS.get(self._kind, ()):
-            if isinstance(fields.get(name), str):
-                fields[name] = self._redact_label(name, fields[name])
+            value = fields.get(name)
+            if value is not None and not isinstance(value, str):  # a number, UUID or list is sent as its text
+                value = repair(self._kind, {name: value})[0].get(name)
+            if isinstance(value, str):
+                fields[name] = self._redact_label(name, value)
         unknown = fields.keys() - _FIELDS[self._kind]
         if unknown:
             self._counters.note(

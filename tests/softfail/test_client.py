@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import threading
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, get_type_hints
 
@@ -381,6 +382,39 @@ def test_an_invalid_option_is_logged_with_its_name_and_replaced_by_its_default(
         in caplog.text
     )
     assert "colour: no option of Softfail or KafkaProducer" in caplog.text
+
+
+def test_an_odd_optional_field_costs_that_field_and_is_logged(
+    client: Make, fake: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    sf = client()
+    sf.response(
+        feature="f",
+        model="m",
+        output_tokens=812.0,
+        duration_s="fast",
+        session_id=uuid.UUID(int=7),
+        finish_reason=["a@example.org"],
+        dimensions={"tenant": 42, "tier": None},
+    )
+    sf.close(5)
+    (event,) = fake.events("response")
+    assert event["output_tokens"] == 812
+    assert event["session_id"] == str(uuid.UUID(int=7))
+    assert event["dimensions"] == {"tenant": "42"}
+    assert "example.org" not in event["finish_reason"]
+    assert "duration_s" not in event
+    assert "odd field, left out or cut: 1 (last: duration_s not_a_number)" in caplog.text
+
+
+def test_an_event_that_is_refused_names_up_to_five_mistakes(
+    client: Make, fake: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    sf = client()
+    sf.response(feature="", model="", output_tokens=-1, input_tokens=0.5, tool_calls=-2, output_chars=-1)
+    sf.close(5)
+    for name in ("feature", "model", "input_tokens", "output_tokens"):
+        assert f"{name}: " in caplog.text
 
 
 def test_an_invalid_event_is_counted_under_its_feature_and_its_field_is_logged(
