@@ -34,7 +34,7 @@ _VERSION_BEFORE = re.compile(
 )
 _ADDRESS_BEFORE = re.compile(
     r"(?:\bip|addr|host|server|client|peer|dns|resolver|gateway|remote|source|src|dst|dest|ping|connect|proxy|visitor"
-    r"|ssh|listen|bind|//|@|\[)[^\n]{0,14}\Z",
+    r"|ssh|listen|bind)[^\n]{0,14}\Z|(?:://|@)\Z",
     re.IGNORECASE,
 )
 _IPV6_CHARS = frozenset("0123456789ABCDEFabcdef:")

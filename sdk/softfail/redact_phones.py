@@ -104,6 +104,8 @@ def _touches_nothing(run: Run) -> bool:
     previous, one_before = text[start - 1 : start], text[max(0, start - 2) : start - 1]
     if previous in _SIGNS:
         return False
+    if previous == ":" and one_before.isdigit():  # the end of a time
+        return False
     if previous in _JOINTS and (not one_before or one_before.isalnum() or one_before in "_-/."):
         return False
     after, second = text[end : end + 1], text[end + 1 : end + 2]

@@ -80,6 +80,9 @@ _NO_NAME_BEFORE_KEY = frozenset(
     )
 )
 
+_SUFFIX = re.compile(
+    "[0-9]{1,4}|v[0-9]{1,2}|prod|production|dev|test|staging|stage|live|main|new|old|value|val|plain|default|backup|primary|secondary|eu|us|ci"
+)
 _ENDS = frozenset(name[-3:] for name in (*PASSWORD_NAMES, *KEY_NAMES, "key"))
 
 _CLOSING = {")": "(", "]": "[", "}": "{"}
@@ -128,9 +131,7 @@ def name_before(text: str, end: int, *, spaced: bool = False) -> str:
     found = _table_name(name)
     if not found:
         cut = max(before.rfind("_"), before.rfind("-"))
-        if (
-            cut > 0 and 1 <= len(before) - cut - 1 <= 8 and before[cut + 1 :].isalnum()
-        ):  # password_1, DB_PASSWORD_PROD
+        if cut > 0 and _SUFFIX.fullmatch(before, cut + 1):  # password_1, DB_PASSWORD_PROD
             found = _table_name(before[:cut].replace("_", "").replace("-", "").replace(" ", ""))
     if spaced:
         return found if found in ("token", "secret", "password", "apikey", "credential", "authtoken") else ""
@@ -252,4 +253,6 @@ def _is_value(name: str, value: str, between: str, quoted: bool) -> bool:
         return value.isdigit() and len(value) >= 16
     if digit or _CAPITALS_INSIDE.search(value):
         return True
+    if "==" in between or not value.isalpha():  # a comparison, words with dashes
+        return False
     return not prose and len(value) >= 8 and (quoted or "=" in between or len(value) >= 16) and name != "pass"
