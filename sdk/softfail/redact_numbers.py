@@ -176,6 +176,8 @@ def card(run: Run) -> Span | None:
 def _card_windows(run: Run) -> Iterator[tuple[int, int]]:
     """Yield (first group, group after the last) of 12 to 19 digits that are grouped as on a card."""
     for first in range(min(len(run.groups), 3)):
+        if first and run.text[run.groups[first][0] - 1] != " ":  # the digits of a fraction
+            continue
         size = 0
         for last in range(first, min(len(run.groups), first + 6)):
             size += run.groups[last][1] - run.groups[last][0]

@@ -150,9 +150,11 @@ def _is_national(run: Run, sign: str, digits: str, before: str) -> bool:
     ):
         return False
     joined = "".join(separators)
-    if digits.startswith("00") and count >= 10 and len(groups) > 1:  # 00 before a country code
-        return "/" not in joined and digits[2] != "0" and _is_row_free(before)
     sizes = shape.split("-")
+    if (
+        digits.startswith("00") and sizes[0] != "1" and count >= 10 and len(groups) > 1
+    ):  # 00 before a country code
+        return "/" not in joined and digits[2] != "0" and _is_row_free(before)
     nanp = len(sizes) >= 3 and sizes[-3:] == ["3", "3", "4"]
     if (
         nanp
@@ -163,7 +165,7 @@ def _is_national(run: Run, sign: str, digits: str, before: str) -> bool:
         if "/" in joined:
             return separators == ["/", "-"] and area[0] in "23456789" and exchange[0] in "23456789"
         if ")" in joined or "-" in joined:
-            return True
+            return ")" in joined or "." not in joined or len(sizes) == 4
         return (
             area[0] in "23456789"
             and exchange[0] in "23456789"

@@ -80,6 +80,7 @@ _NO_NAME_BEFORE_KEY = frozenset(
     )
 )
 
+_COLOUR = re.compile("#[0-9a-f]{3,8}")
 _SUFFIX = re.compile(
     "[0-9]{1,4}|v[0-9]{1,2}|prod|production|dev|test|staging|stage|live|main|new|old|value|val|plain|default|backup|primary|secondary|eu|us|ci"
 )
@@ -233,6 +234,8 @@ def _is_value(name: str, value: str, between: str, quoted: bool) -> bool:
         and (not quoted or between == ":")
     ):
         return False  # `password = auth_from_netrc`, :token:`bracket_open`
+    if _COLOUR.fullmatch(lower) or (_table_name(lower.replace("_", "").replace("-", "")) and not digit):
+        return False  # `token: "access_token"`
     prose = between.strip().isalpha()
     if name == "password":
         return len(value) >= 3 and (digit or (not prose and (quoted or "=" in between or len(value) >= 6)))
@@ -255,4 +258,4 @@ def _is_value(name: str, value: str, between: str, quoted: bool) -> bool:
         return True
     if "==" in between or not value.isalpha():  # a comparison, words with dashes
         return False
-    return not prose and len(value) >= 8 and (quoted or "=" in between or len(value) >= 16) and name != "pass"
+    return not prose and len(value) >= (8 if quoted else 16) and name != "pass"
