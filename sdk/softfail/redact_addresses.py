@@ -23,7 +23,7 @@ _NO_DOMAIN = frozenset(
 
 _IPV4 = re.compile(r"[0-9]{1,3}(?<![0-9]{4})(?:\.[0-9]{1,3}){3}(?!\w|\.[0-9]|[-+~][0-9A-Za-z])")
 _HEX = "[0-9A-Fa-f]"
-_IPV6_HINT = re.compile(f"::|:{_HEX}{{1,4}}(?::{_HEX}{{1,4}}){{3}}:")
+_IPV6_HINT = re.compile(f":(?::|{_HEX}{{1,4}}(?::{_HEX}{{1,4}}){{3}}:)")
 _IPV6 = re.compile(r"(?:[0-9A-Fa-f:]{1,38}:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f:]{2,39})(?![\w:])")
 # after one of these, four numbers with dots are a version or a chapter, not an address
 _VERSION_BEFORE = re.compile(

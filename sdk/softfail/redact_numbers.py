@@ -51,6 +51,7 @@ _CARD_BEFORE = re.compile(
     r"(?:card|credit|debit|visa|mastercard|amex|american express|maestro|discover|diners|jcb|unionpay|karten?|carte"
     r"|tarjeta|cart[aã]o|carta|\bcc|\bpan|kaart|карт[аыу]|カード|卡号|카드)[^\n;!?]{0,28}\Z",
 )
+_HEX_ROW = re.compile(r"(?<![^\s])(?=[0-9a-f]*[0-9])[0-9a-f]{4} \Z")
 _CARD_NAMED = re.compile(
     r"(?:card|\bcc|visa|mastercard|amex|karte|carte|tarjeta|cart[aã]o)"
     r"[\s_-]{0,2}(?:number|num|no|nr|nummer|#)?\.?[\s\"':=#]{0,5}(?:is|was)?[\s\"':]{0,3}\Z",
@@ -158,7 +159,7 @@ def card(run: Run) -> Span | None:
         return None
     before = run.before(40)
     named = bool(_CARD_BEFORE.search(before))
-    if not named and (len(run.groups) > 6 or _NO_CARD_BEFORE.search(before)):
+    if not named and (len(run.groups) > 6 or _NO_CARD_BEFORE.search(before) or _HEX_ROW.search(before)):
         return None
     for first, last in windows:
         digits = run.digits(first, last)

@@ -236,6 +236,8 @@ def _is_value(name: str, value: str, between: str, quoted: bool) -> bool:
         return False  # `password = auth_from_netrc`, :token:`bracket_open`
     if _COLOUR.fullmatch(lower) or (_table_name(lower.replace("_", "").replace("-", "")) and not digit):
         return False  # `token: "access_token"`
+    if not quoted and not digit and ":" in value:
+        return False  # `name:password:GID:users`: the format of a line
     prose = between.strip().isalpha()
     if name == "password":
         return len(value) >= 3 and (digit or (not prose and (quoted or "=" in between or len(value) >= 6)))

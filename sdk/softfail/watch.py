@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from typing import Any, TypeVar
 
 from softfail.call import Call, CallClient, ReadResult
+from softfail.watched_streams import SeenIterator, WatchedAsyncIterator, WatchedIterator
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,7 +54,7 @@ class _Watch:
         """Yield from a generator or iterator. The call ends with it."""
         items: list[Any] = []
         try:
-            result = yield from _SeenIterator(source, functools.partial(self.see, call, items))
+            result = yield from SeenIterator(source, functools.partial(self.see, call, items))
         except BaseException as error:
             self.end_stream(call, items, type(error))
             raise
@@ -116,9 +117,9 @@ class _Watch:
         if hasattr(result, "add_done_callback"):  # a future or a task; it stays what it is
             return self._future(call, result)
         if isinstance(result, Iterator) and not isinstance(result, type):
-            return _WatchedIterator(result, self, call)
+            return WatchedIterator(result, self, call)
         if isinstance(result, AsyncIterator) and not isinstance(result, type):
-            return _WatchedAsyncIterator(result, self, call)
+            return WatchedAsyncIterator(result, self, call)
         self.set_result(call, result)
         call.end()
         return result
@@ -136,105 +137,6 @@ class _Watch:
 
         future.add_done_callback(done)
         return future
-
-
-class _SeenIterator:
-    """An iterator for ``yield from`` that shows each item. Everything else passes to the source (PEP 380)."""
-
-    def __init__(self, source: Any, see: Callable[[Any], None]) -> None:
-        self._source, self._see = source, see
-        for name in ("send", "throw", "close"):  # `yield from` asks whether the source has them
-            if not hasattr(source, name):
-                continue
-            method = getattr(source, name)
-            setattr(self, name, method if name == "close" else functools.partial(self._pass, method))
-
-    def __iter__(self) -> _SeenIterator:
-        return self
-
-    def __next__(self) -> Any:
-        return self._pass(next, self._source)
-
-    def _pass(self, method: Callable[..., Any], *args: Any) -> Any:
-        item = method(*args)
-        self._see(item)
-        return item
-
-
-class _Watched:
-    """An iterator that is no generator, like the stream of a provider's SDK. Looks like its source."""
-
-    def __init__(self, source: Any, watch: _Watch, call: Call) -> None:
-        self._source, self._watch, self._call = source, watch, call
-        self._items: list[Any] = []
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(object.__getattribute__(self, "_source"), name)
-        if name in ("close", "aclose"):
-            return functools.partial(self._close, value)
-        return value
-
-    def _close(self, close: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        self._end(GeneratorExit)
-        return close(*args, **kwargs)
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> type:  # `isinstance` sees the class of the source
-        return type(self._source)
-
-    def __del__(self) -> None:
-        with contextlib.suppress(Exception):
-            self._end(GeneratorExit)
-
-    def __enter__(self) -> Any:
-        entered = self._source.__enter__()
-        return self if entered is self._source else entered
-
-    def __exit__(self, *error: Any) -> Any:
-        self._end(error[0] or GeneratorExit)
-        return self._source.__exit__(*error)
-
-    async def __aenter__(self) -> Any:
-        entered = await self._source.__aenter__()
-        return self if entered is self._source else entered
-
-    async def __aexit__(self, *error: Any) -> Any:
-        self._end(error[0] or GeneratorExit)
-        return await self._source.__aexit__(*error)
-
-    def _end(self, error: type[BaseException] | None) -> None:
-        if not self._call.ended:
-            self._watch.end_stream(self._call, self._items, error)
-
-
-class _WatchedIterator(_Watched):
-    def __iter__(self) -> Any:
-        return self
-
-    def __next__(self) -> Any:
-        try:
-            item = next(self._source)
-        except BaseException as error:
-            complete = isinstance(error, StopIteration)
-            self._end(None if complete else type(error))
-            raise
-        self._watch.see(self._call, self._items, item)
-        return item
-
-
-class _WatchedAsyncIterator(_Watched):
-    def __aiter__(self) -> Any:
-        return self
-
-    async def __anext__(self) -> Any:
-        try:
-            item = await anext(self._source)
-        except BaseException as error:
-            complete = isinstance(error, StopAsyncIteration)
-            self._end(None if complete else type(error))
-            raise
-        self._watch.see(self._call, self._items, item)
-        return item
 
 
 def watch_function(

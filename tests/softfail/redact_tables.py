@@ -464,6 +464,8 @@ KEPT: list[str] = [
     "token_type = 'bare-quoted-string'",
     "if token.token_type == 'addr-spec':",
     "token == 'identifier'",
+    "group_name:password:GID:user_list",
+    "84AF 527D 5282 5281 5290 5293",
     "PseudoToken = Whitespace + group(Number)",
     "proxy ? 'Proxy-Authorization' : 'Authorization'",
     'Token: "#ddd0c0"',
