@@ -29,6 +29,7 @@ from monitor.windows.metric_reader import MetricReader
 from monitor.windows.pane import Pane
 from monitor.windows.segment_series import DAY_US, HOUR_US
 from monitor.wording.number_format import share
+from softfail.redact import redact
 from softfail.sanitize import sanitize
 
 MOST = 3  # causes of an episode
@@ -201,7 +202,7 @@ def _errors(feature: FeatureState, started_us: int, edge_us: int) -> Iterator[st
     meaning = next(
         (words for pattern, words in _PROVIDER if pattern.search(name)), "most failed calls say the same"
     )
-    yield f"{meaning}: {share(part)} of the errors are {sanitize(name, 60)}{_failing_models(panes_by_model)}"
+    yield f"{meaning}: {share(part)} of the errors are {sanitize(redact(name), 60)}{_failing_models(panes_by_model)}"
 
 
 def _failing_models(panes_by_model: Mapping[str, list[Pane]]) -> str:

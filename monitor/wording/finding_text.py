@@ -16,6 +16,7 @@ from monitor.wording.number_format import (
 )
 from monitor.wording.text_categories import label_name
 from schemas.evidence_record import Evidence
+from softfail.redact import redact
 from softfail.sanitize import sanitize
 
 _NUMBERS = {
@@ -45,6 +46,7 @@ _CATEGORIES = {
     "fallback": "calls are answered by the fallback",
     "degradation_level": "calls run at the degradation level",
 }
+_OF_EXCEPTIONS = frozenset({"error_type", "finish_reason"})  # may contain what a person wrote
 _OF_TEXTS = {"input_language": "inputs", "output_language": "answers", "output_format": "answers"}
 _FAILURES = {
     "error_rate": "calls failed",
@@ -211,10 +213,14 @@ def _category(evidence: Evidence, *, interval: bool) -> str:
     '94 % of calls are answered by the model gpt-4-0613 (91 to 96 %), which was never seen before'
     >>> _category(Evidence(metric="fallback=cache", value=0.3, low=None, high=None, n=300, window_s=60, reference=0.01), interval=True)
     '30 % of calls are answered by the fallback cache (25 to 35 %; was 1 %)'
+    >>> _category(Evidence(metric="error_type=NoRoute: ann@example.org", value=0.3, low=None, high=None, n=300, window_s=60, reference=0.01), interval=False)
+    '30 % of calls fail with the error NoRoute: <EMAIL> (was 1 %)'
     """
     name, _, label = evidence.metric.partition("=")
     if name in _OF_TEXTS:
         return _text_category(evidence, name, label, interval=interval)
+    if name in _OF_EXCEPTIONS:
+        label = redact(label)
     value, before = evidence.value, evidence.reference
     only = "only " if value is not None and before is not None and value < before else ""
     subject = (
