@@ -9,6 +9,7 @@ from typing import Any
 from monitor.evaluators.interface import Evaluator
 from monitor.evaluators.verdict import PASSED, SKIPPED_CANCELLED, SKIPPED_ERROR, Verdict, failed, skipped
 from monitor.normal_form.finish_reason import Finish, called_tools, finish_of
+from monitor.normal_form.token_counts import visible_tokens
 
 # White space and invisible characters: soft hyphen, zero width, direction marks, word joiner, BOM, Hangul
 # fillers, Braille blank.
@@ -25,7 +26,7 @@ class EmptyEvaluator(Evaluator):
     was cancelled is skipped.
 
     Without text it uses ``output_chars``, else ``output_tokens`` minus ``reasoning_tokens``, which are not
-    among them if they are more. With a size,
+    among them if they are more, or if the provider (Google, xAI) counts them beside. With a size,
     every event has a verdict and weighs by its ``sample_probability`` alone. Without a size, only events with
     text have a verdict.
     """
@@ -59,11 +60,9 @@ class EmptyEvaluator(Evaluator):
         if output is None:
             size = event.output_chars
             if size is None:
-                if event.output_tokens is None:
+                size = visible_tokens(event)
+                if size is None:
                     return _UNKNOWN
-                size = event.output_tokens - (event.reasoning_tokens or 0)
-                if size < 0:  # this provider counts thoughts beside the output
-                    size = event.output_tokens
             if size > 0:
                 return PASSED
         return _without_answer(event, _EMPTY)

@@ -22,7 +22,8 @@ _PATTERNS = {
         r"</?(?:[\w-]{1,20}[:_])?(?:tool_?calls?|function_?calls?|tool_?use|tool_?(?:response|result|output)s?"
         r"|tool_code|invoke|arg_key|arg_value)(?:_(?:begin|start|end|sep))?(?:\s[^<>\n]{0,80})?>"
         r"|<(?:function|parameter|tool)=|<(?:invoke|function|parameter) name=|<[|｜]/?tool[^|｜<>\s]{0,40}[|｜]>"
-        r"|\[/?(?:TOOL_CALLS?|TOOL_RESULTS?|TOOL_CONTENT|TOOL_REQUEST|AVAILABLE_TOOLS)\]|\bto=functions\."
+        r"|\[/?(?:TOOL_CALLS?|TOOL_RESULTS?|TOOL_CONTENT|TOOL_REQUEST|AVAILABLE_TOOLS)\]|\bto=functions\.|^functions\.\w+:\d"
+        r"|\n\s*\{\s*\"name\":\s*\"[a-z_][\w.-]{0,60}\",\s*\"(?:arguments|parameters)\":\s*[{\"]"
         r"|^Action: *[^\n]{1,80}\n+Action Input:|\A\s*\[[a-z_][\w.]{0,60}\(\w+=[^\n]*\)\]\s*\z"
         r"|\A\s*[\[{]\s*\"(?:name|type|id|function|arguments|parameters|tool_calls|action)\""
     ),
@@ -165,6 +166,8 @@ def _occurs(kind: str, text: str, event: Any) -> bool:
 
 
 def _is_tool_call(match: Any, text: str) -> bool:
+    if match.start() and match[0].startswith("\n"):  # behind the text
+        return True
     is_json = match[0].lstrip().startswith("{") or match[0].rstrip().endswith('"')
     return not is_json or is_tool_call_json(text)
 

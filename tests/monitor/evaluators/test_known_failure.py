@@ -83,6 +83,8 @@ FAILURES = [
     ('{"type": "function", "function": {"name": "get_price", "arguments": "{}"}}', "tool_markup"),
     ('{"tool_calls": [{"name": "get_price", "arguments": {}}]}', "tool_markup"),
     ('{"name": "getPrice", "parameters": {"item": 3}}', "tool_markup"),
+    ('Let me check.\n{"name": "get_order", "arguments": {"id": 3}}', "tool_markup"),
+    ('functions.get_weather:0 {"city": "Graz"}', "tool_markup"),
     ("Hello null, your order has shipped.", "unfilled_value"),
     ("Dear None,\nyour order has shipped.", "unfilled_value"),
     ('{"object": "error", "message": "max_tokens is too large", "code": 400}', "provider_error"),

@@ -7,7 +7,15 @@ from monitor.evaluators.verdict import State
 
 P, F, S = State.PASSED, State.FAILED, State.SKIPPED
 
-ERROR = [({}, P), ({"error_type": "timeout"}, F)]
+ERROR = [
+    ({}, P),
+    ({"error_type": "timeout"}, F),
+    ({"finish_reason": "stop"}, P),
+    ({"finish_reason": "zorp"}, P),
+    ({"finish_reason": "USER_CANCEL"}, P),
+    ({"finish_reason": "insufficient_system_resource", "output": "It ships on Tu"}, F),
+    ({"finish_reason": '["error"]'}, F),
+]
 OUTCOME = [
     ({}, S),
     ({"outcome": "ok"}, P),
@@ -35,6 +43,14 @@ EMPTY = [
     ({"output_tokens": 0}, F),
     ({"output_tokens": 3}, P),
     ({"output_tokens": 900, "reasoning_tokens": 900}, F),
+    ({"output_tokens": 900, "reasoning_tokens": 900, "provider": "openai"}, F),
+    ({"output_tokens": 900, "reasoning_tokens": 900, "provider": "gcp.vertex_ai"}, P),
+    ({"output_tokens": 900, "reasoning_tokens": 900, "provider": "xai"}, P),
+    ({"output_tokens": 0, "reasoning_tokens": 900, "provider": "google"}, F),
+    ({"output": "<think>Hm.</think>"}, F),
+    ({"output": "<think>Hm.", "finish_reason": "tool_use"}, P),
+    ({"output": "", "finish_reason": "USER_CANCEL"}, S),
+    ({"output": "", "finish_reason": "MALFORMED_FUNCTION_CALL"}, S),
     ({"output_tokens": 0, "tool_calls": 1}, P),
     ({"output": "", "error_type": "timeout"}, S),
 ]
@@ -50,6 +66,8 @@ TRUNCATION = [
     ({"finish_reason": "FinishReason.MAX_TOKENS"}, F),
     ({"finish_reason": "max_output_tokens"}, F),
     ({"finish_reason": "content_filter"}, P),
+    ({"finish_reason": "zorp"}, S),
+    ({"finish_reason": "maxTokens"}, F),
 ]
 CONTENT_FILTER = [
     ({}, S),
@@ -58,6 +76,10 @@ CONTENT_FILTER = [
     ({"finish_reason": "content_filter"}, F),
     ({"finish_reason": "SAFETY"}, F),
     ({"finish_reason": "guardrail_intervened"}, F),
+    ({"finish_reason": "sensitive"}, F),
+    ({"finish_reason": "refusal"}, F),
+    ({"finish_reason": "zorp"}, S),
+    ({"finish_reason": "zorp", "guardrail": "none"}, P),
     ({"guardrail": "blocked"}, F),
     ({"guardrail": "blocked", "finish_reason": "stop"}, F),
     ({"guardrail": "flagged"}, P),
