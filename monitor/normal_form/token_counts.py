@@ -13,7 +13,8 @@ def visible_tokens(event: Any) -> int | None:
 
     More thoughts than output cannot be part of it, so they are counted beside it, whoever the provider is.
     """
-    output, thoughts = event.output_tokens, event.reasoning_tokens or 0
+    output: int | None = event.output_tokens
+    thoughts: int = event.reasoning_tokens or 0
     if output is None or thoughts > output:
         return output
     if thoughts and any(name in event.provider.lower() for name in _BESIDE):
