@@ -38,6 +38,7 @@ _ADDRESS_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _IPV6_CHARS = frozenset("0123456789ABCDEFabcdef:")
+_OBJECT_IDENTIFIERS = frozenset({(1, 2), (1, 3), (2, 5)})
 _HAS_DIGIT = re.compile("[0-9]")
 
 
@@ -116,9 +117,8 @@ def _is_ipv4(match: re.Match[str], all_ips: bool) -> bool:
     if not address.is_global or address.is_multicast:
         return False
     parts = [int(part) for part in match[0].split(".")]
-    if max(parts) < 32 or (
-        parts[0] < 10 and max(parts) < 100
-    ):  # may be a version; one address in 500 is such
+    small = max(parts) < 32 or (parts[0] < 10 and max(parts) < 100)
+    if small or tuple(parts[:2]) in _OBJECT_IDENTIFIERS:  # may be a version; one address in 500 is such
         after = match.string[match.end() : match.end() + 2]
         return bool(_ADDRESS_BEFORE.search(before)) or (after[:1] in (":", "/") and after[1:].isdigit())
     return True

@@ -25,7 +25,7 @@ _THREE_DIGIT_CODE = re.compile("2[1-689]|3[578]|42|5[09]|6[789]|8[0578]|9[679]")
 
 _STRONG = (
     r"(?:phone|telefon[oe]?|t[ée]l[ée]phone|tel[ée]fono|mobile?|m[óo]vil|handy|whats ?app|cellulare|celular|cellphone"
-    r"|(?<![a-z])(?:tele?|tlf|ph|cell|fax|gsm|viber|sms|telp|hp|natel|portable|komórka|puhelin|telnr)(?![a-z]{3})"
+    r"|(?<![a-z])(?:tele?|tlf|ph|cell|mob|fax|gsm|viber|sms|telp|hp|natel|portable|komórka|puhelin|telnr)(?![a-z]{3})"
     r"|телефон|тел|моб|факс|電話|电话|手机|手機|携帯|联系方式|ファックス|전화|휴대폰|연락처|팩스|هاتف|جوال|فون|फोन|मोबाइल|điện thoại|τηλ|โทร)"
 )
 _LINK = (
@@ -169,7 +169,7 @@ def _is_national(run: Run, sign: str, digits: str, before: str) -> bool:
         return (
             area[0] in "23456789"
             and exchange[0] in "23456789"
-            and area[1:] != "00"
+            and area not in ("200", "300", "400", "600")
             and len(set(separators[-2:])) == 1
         ) and _is_row_free(before)
     if "(" in sign:  # an area code in brackets

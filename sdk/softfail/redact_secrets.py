@@ -12,6 +12,7 @@ from softfail.secret_values import is_random, is_secret, name_before
 
 _LEAST_WORD = 16  # no known format is shorter
 _LONG_VALUE = 256
+_UUID = re.compile("[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 _PEM = re.compile(
     r"-----BEGIN[ A-Z0-9]{0,40}PRIVATE KEY[ A-Z]{0,12}-----"
@@ -47,9 +48,15 @@ _CODE = re.compile("[0-9]{3}(?:[ -]?[0-9]{3}(?![0-9])|[0-9]{1,5})(?![0-9A-Za-z_.
 _CODE_TAILS = ("is", "code", "otp", "pin", "passcode", "g-", "password")
 _CODE_BEFORE = re.compile(
     r"(?:(?:verification|security|confirmation|login|log-in|sign-in|one[- ]time|access|authentication|auth|2fa|otp|mfa|sms|passcode|pin)"
-    r"[ _-](?:code|passcode|pin|password)|\botp|\bpasscode|\bpin)(?:[ \"']{0,2}(?:[:=]|is)[ \"']{0,2}|[ ])(?:g-)?\Z"
+    r"[ _-](?:code|passcode|pin|password)|\byour code|\botp|\bpasscode|\bpin)(?:[ \"']{0,2}(?:[:=]|is)[ \"']{0,2}|[ ])(?:g-)?\Z"
+)
+_CODE_AFTER = re.compile(
+    r" (?:is|ist) (?:your|the|ihr|dein) (?:[A-Za-z-]{1,20} ){0,3}(?:code|otp|pin|passcode)\b"
+    r"|(?: as your code)? to (?:log ?in|sign ?in|verify|confirm your)\b",
+    re.IGNORECASE,
 )
 _COMMANDS = {
+    "docker login": re.compile(r"docker login\b[^\n|;&]{0,200}?\s-p[ ]([^\s'\"]{4,200})"),
     "--": re.compile(
         r"--(?:password|passwd|pass|token|secret|api-?key|auth-?token|access-?token|client-secret|secret-key)[ ]['\"]?([^\s'\"]{4,200})"
     ),
@@ -105,7 +112,7 @@ _OTHER_NAME_PARTS = (
     "パスワード",
     "비밀번호",
 )
-_CODES = ("code", "otp", "pin")
+_CODES = ("code", "otp", "pin", " to log in", " to sign in", " to verify")
 
 
 def redact_secrets(text: str) -> str:
@@ -168,7 +175,8 @@ def _redact_long_words(text: str) -> str:
         search_from = start + len(word)
         redacted = redact_formats(word)
         if redacted is word or redacted == word:
-            if not (len(word) >= 20 and is_random(word) and name_before(text, start, spaced=True)):
+            random = len(word) >= 20 and (is_random(word) or _UUID.fullmatch(word))
+            if not (random and name_before(text, start, spaced=True)):
                 continue
             redacted = "<SECRET>"
         pieces += [text[position:start], redacted]
@@ -263,9 +271,10 @@ def _replace_group(match: re.Match[str]) -> str:
 
 
 def _replace_code(match: re.Match[str]) -> str:
-    """Replace a code that is sent to a person: after "verification code", "one-time password", "PIN"."""
+    """Replace a code that is sent to a person: beside "verification code", "one-time password", "PIN"."""
     before = match.string[max(0, match.start() - 40) : match.start()].lower()
-    if not before.rstrip(" :=\"'").endswith(_CODE_TAILS) or not _CODE_BEFORE.search(before):
+    named = before.rstrip(" :=\"'").endswith(_CODE_TAILS) and _CODE_BEFORE.search(before)
+    if not named and not _CODE_AFTER.match(match.string, match.end()):
         return match[0]
     return "<SECRET>"
 

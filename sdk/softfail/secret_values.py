@@ -63,6 +63,7 @@ KEY_NAMES = (
     "accesskeyid",
     "secretaccesskey",
     "keysecret",
+    "secretkeybase",
     "secretid",
     "authorization",
     "setcookie",
@@ -201,10 +202,11 @@ def is_secret(name: str, value: str, between: str, quoted: bool, following: str)
         following: the character after the value.
     """
     if not quoted:
-        value = value.rstrip(".:!?*|,;")
+        ends = ".:!?*|,;" if between.strip().isalpha() else ".:,;|"  # a password may end with "!"
+        value = value.rstrip(ends)
         for _ in range(4):  # closing brackets of the sentence or the code around the value
             if value[-1:] in _CLOSING and value.count(_CLOSING[value[-1]]) < value.count(value[-1]):
-                value = value[:-1].rstrip(".:!?*|,;")
+                value = value[:-1].rstrip(ends)
     if not value or value == "SECRET" or "<SECRET" in value or following == "<" or value.startswith("<"):
         return 0
     return len(value) if _is_value(name, value, between, quoted) else 0

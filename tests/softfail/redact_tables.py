@@ -140,6 +140,7 @@ PHONES: list[tuple[str, str]] = [
     ("phone=%2B12015550123&x=1", "2015550123"),
     ("tel=%28201%29%20555-0123", "555-0123"),
     ("415/555-2671", "555-2671"),
+    ("1 800 555 0199", "555 0199"),
     # Unicode: dashes, spaces, fullwidth digits
     ("201\u2013555\u20130123", "0123"),
     ("+49\u00a0351\u00a04123\u00a04567", "4567"),
@@ -304,6 +305,12 @@ SECRETS: list[tuple[str, str]] = [
     ('{"client_secret": "n7Kq/2Lw9+x"}', "2Lw9"),
     ("Your one-time code is 481923", "481923"),
     ("login code: 4819", "4819"),
+    ("481923 is your Example verification code", "481923"),
+    ("Your code is 481923", "481923"),
+    ("Use 481923 to sign in", "481923"),
+    ("docker login -u ann -p " + "n7Kq2Lw9 registry.example", "n7Kq2Lw9"),
+    ("password=" + "n7Kq2Lw9! host=db", "Lw9!"),
+    (f"snyk token {UUID}", hexadecimal(12)),
     ('{"cvv": "481"}', "481"),
     (
         "-----BEGIN EC " + "PRIVATE KEY-----\\n" + alnum(64) + "\\n-----END EC " + "PRIVATE KEY-----",
@@ -380,6 +387,7 @@ KEPT: list[str] = [
     "(1.2.5.1-2)",
     "section 3.2.1.4",
     "updated to 2.5.0.0",
+    'ObjectIdentifier("1.3.101.112")',
     "numpy==2.1.3.0",
     "1.0.0-rc.1+20261130",
     # identifiers, hashes
@@ -484,6 +492,9 @@ KEPT: list[str] = [
     "author: co-authored-by-2024-team-members",
     "status code is 404",
     "error code 10061",
+    "use 1024 to allocate pages",
+    "your code is 404 lines long",
+    "token expired",
     "pin 13 is the LED",
     "zip code: 94105",
     "git@github.com:owner/repo.git",
