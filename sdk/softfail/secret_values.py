@@ -125,16 +125,17 @@ def name_before(text: str, end: int, *, spaced: bool = False) -> str:
         spaced: whether only a space separates the name from the value. Then ``key`` alone is no name.
     """
     before = text[end - 40 if end > 40 else 0 : end].rstrip(" \t\"'`]\\*_").lower()
-    if before[-3:] not in _ENDS and "_" not in before[-9:] and "-" not in before[-9:]:
-        return ""
+    suffix = 0
+    if before[-3:] not in _ENDS:
+        suffix = max(before.rfind("_"), before.rfind("-")) + 1
+        if not suffix or not _SUFFIX.fullmatch(before, suffix):  # password_1, DB_PASSWORD_PROD
+            return ""
     name = before[-32:].replace("_", "").replace("-", "").replace(" ", "")
     if not name or _RESOURCE_NAME.search(text, max(0, end - 200), end):
         return ""
     found = _table_name(name)
-    if not found:
-        cut = max(before.rfind("_"), before.rfind("-"))
-        if cut > 0 and _SUFFIX.fullmatch(before, cut + 1):  # password_1, DB_PASSWORD_PROD
-            found = _table_name(before[:cut].replace("_", "").replace("-", "").replace(" ", ""))
+    if not found and suffix:
+        found = _table_name(before[: suffix - 1].replace("_", "").replace("-", "").replace(" ", ""))
     if spaced:
         return found if found in ("token", "secret", "password", "apikey", "credential", "authtoken") else ""
     if found == "pass" and not before.endswith("_pass") and text[end - 1 : end] not in ('"', "'"):
