@@ -23,11 +23,7 @@ from monitor.evaluators.verdict import (
 from monitor.normal_form.finish_reason import Finish, called_tools, finish_of
 
 # CommonMark: three or more backticks or tildes, any label; the closing fence is at least as long
-_FENCED = re.compile(
-    r"\s*(?P<fence>`{3,}|~{3,})[ \t]*[^\s`\[{\"][^\n`]*\r?\n(?P<labelled>.*?)\r?\n?[ \t]*(?P=fence)[`~]*\s*"
-    r"|\s*(?P<plain_fence>`{3,}|~{3,})[ \t]*\r?\n(?P<plain>.*?)\r?\n?[ \t]*(?P=plain_fence)[`~]*\s*",
-    re.DOTALL,
-)
+_OPENING_FENCE = re.compile(r"(`{3,}|~{3,})[^\n`]*\n")
 _SKIPPED_TOOL_CALL = skipped("a tool call beside its text")
 
 
@@ -74,9 +70,18 @@ def parse(event: Any, fenced: bool) -> tuple[Verdict, Any]:
         return SKIPPED_CANCELLED, None
     if not text.startswith(("{", "[", "`")) and called_tools(event):
         return (_SKIPPED_TOOL_CALL if text else SKIPPED_NO_TEXT), None
-    if fenced and (match := _FENCED.fullmatch(output)):
-        output = match["plain"] if match["labelled"] is None else match["labelled"]
-    return decode_json(output)
+    return decode_json(_without_fence(output) if fenced else output)
+
+
+def _without_fence(text: str) -> str:
+    """Return what stands in the one fence that is the whole text; another text as it is."""
+    stripped = text.strip()
+    opening = _OPENING_FENCE.match(stripped)
+    if opening is None:
+        return text
+    content = stripped[opening.end() :]
+    inside = content.rstrip(opening[1][0])
+    return inside if len(content) - len(inside) >= len(opening[1]) else text
 
 
 def decode_json(text: str) -> tuple[Verdict, Any]:

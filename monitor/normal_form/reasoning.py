@@ -71,7 +71,7 @@ def answer_of(text: str) -> str:
     if _TAG.search(text) is None:
         return text
     kept, begin, is_thought, found = [], 0, False, False
-    code_end = 0
+    code = _CodeSpans(text)
     quoted_line = -1  # end of the last line with an opening tag that opens nothing
     for number, tag in enumerate(_TAG.finditer(text)):
         if number >= _MAX_TAGS:
@@ -84,8 +84,7 @@ def answer_of(text: str) -> str:
                 quoted_line = text.find("\n", end) if start > quoted_line else quoted_line
                 quoted_line = len(text) if quoted_line < 0 else quoted_line
                 continue
-            code_end = _end_of_code(text, begin, start, code_end)
-            if start < code_end:
+            if code.covers(begin, start):
                 continue
             kept.append(text[begin:start])
             is_thought = found = True
@@ -94,8 +93,7 @@ def answer_of(text: str) -> str:
                 continue
             begin, is_thought = end, False
         elif start > quoted_line and _closes(text, start, end):
-            code_end = _end_of_code(text, begin, start, code_end)
-            if start < code_end:
+            if code.covers(begin, start):
                 continue
             kept, begin, found = [], end, True  # the opening tag was part of the prompt
     if not found:
@@ -132,12 +130,15 @@ def _closes(text: str, start: int, end: int) -> bool:
     return not before or before in "\r\n" or before in _SENTENCE_END or not after or after in "\r\n"
 
 
-def _end_of_code(text: str, begin: int, position: int, known: int) -> int:
-    """Return the end of the last code span outside of thoughts that begins before a position."""
-    if known > position:
-        return known
-    for match in _CODE.finditer(text, max(begin, known)):
-        if match.start() >= position:
-            break
-        known = match.end()
-    return known
+class _CodeSpans:
+    """The code in a text, found from left to right, once."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._next = _CODE.search(text)
+
+    def covers(self, begin: int, position: int) -> bool:
+        """Return whether a position is in code that begins at ``begin`` or later; neither ever decreases."""
+        while (span := self._next) is not None and (span.start() < begin or span.end() <= position):
+            self._next = _CODE.search(self._text, max(begin, span.end() if span.start() >= begin else begin))
+        return span is not None and span.start() < position

@@ -34,6 +34,8 @@ def state(response, setting, **fields):
         ('```json\n{"a": 1}\n```\n```json\n{"b": 1}\n```', F),
         ('Here:\n```json\n{"a": 1}\n```', F),
         ("```json\n```", F),
+        ("```json\n" + " " * 200_000, F),
+        ("```json\n" + "\n```" * 50_000 + "{", F),
     ],
 )
 def test_one_fence_of_any_length_and_label_passes_if_configured(output, expected, response):
