@@ -10,6 +10,7 @@ from monitor.evaluators.suite import Suite
 from monitor.state.outcome_reports import ABSENT_IS_OK, OutcomeReports
 from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import FeatureState
+from monitor.windows.metric_definitions import evaluator_of_metric
 from monitor.windows.segment_keys import FeatureKey
 from schemas.config.monitor_config import Config
 from schemas.config.rules import Rule
@@ -107,4 +108,4 @@ def evaluator_of(metric: str) -> str:
     >>> evaluator_of("evaluator.refusal.fail_rate"), evaluator_of("pass_rate"), evaluator_of("duration_s.p90")
     ('refusal', 'pass_rate', '')
     """
-    return PASSES if metric == PASSES else metric.split(".")[1] if metric.startswith("evaluator.") else ""
+    return PASSES if metric == PASSES else evaluator_of_metric(metric)

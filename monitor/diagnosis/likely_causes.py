@@ -25,6 +25,7 @@ from monitor.evaluators.interface import Evaluator
 from monitor.incidents.records import ShownIncident
 from monitor.rules.evidence import Evidence, Finding
 from monitor.windows.feature_series import FeatureState
+from monitor.windows.metric_definitions import evaluator_of_metric
 from monitor.windows.metric_reader import MetricReader
 from monitor.windows.pane import Pane
 from monitor.windows.segment_series import DAY_US, HOUR_US
@@ -144,7 +145,7 @@ def _named(evidence: list[Evidence | Finding], served: Collection[str]) -> Itera
 
 def _evaluator_of(metric: str) -> type[Evaluator] | None:
     """Return the evaluator whose verdicts a metric counts; None: another metric, or one from elsewhere."""
-    return EVALUATORS.get(metric.split(".")[1]) if metric.startswith("evaluator.") else None
+    return EVALUATORS.get(evaluator_of_metric(metric))
 
 
 def _signals_loop(metric: str) -> bool:

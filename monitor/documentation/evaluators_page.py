@@ -38,13 +38,18 @@ your own events with `python -m monitor evaluate events.ndjson`.
 def evaluators_page() -> str:
     """Make the whole page, Markdown."""
     rows = [
-        (f"[`{name}`](#{name})", _kind(evaluator), _reads(evaluator), f"... {_failure(evaluator)}")
+        (f"[`{name}`](#{_anchor(name)})", _kind(evaluator), _reads(evaluator), f"... {_failure(evaluator)}")
         for name, evaluator in EVALUATORS.items()
     ]
     lines = [_HEAD, *table(["evaluator", "counts as", "reads", "a finding says"], rows)]
     for name, evaluator in EVALUATORS.items():
         lines += ["", f"## {name}\n", *_section(name, evaluator)]
     return "\n".join(lines) + "\n"
+
+
+def _anchor(heading: str) -> str:
+    """Return the anchor that Markdown viewers make of a heading without spaces."""
+    return heading.replace(".", "")
 
 
 def _section(name: str, evaluator: type[Evaluator]) -> Iterator[str]:

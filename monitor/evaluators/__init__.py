@@ -12,7 +12,7 @@ from monitor.evaluators.known_failure import KnownFailureEvaluator
 from monitor.evaluators.latency import LatencyEvaluator
 from monitor.evaluators.length import LengthEvaluator
 from monitor.evaluators.outcome import OutcomeEvaluator
-from monitor.evaluators.refusal.evaluator import RefusalEvaluator
+from monitor.evaluators.refusal.evaluator import PartialRefusalEvaluator, RefusalEvaluator
 from monitor.evaluators.truncation import TruncationEvaluator
 
 EVALUATORS: dict[str, type[Evaluator]] = {
@@ -20,6 +20,7 @@ EVALUATORS: dict[str, type[Evaluator]] = {
     "outcome": OutcomeEvaluator,
     "empty": EmptyEvaluator,
     "refusal": RefusalEvaluator,
+    "refusal.partial": PartialRefusalEvaluator,
     "truncation": TruncationEvaluator,
     "content_filter": ContentFilterEvaluator,
     "known_failure": KnownFailureEvaluator,

@@ -33,6 +33,8 @@ class Evaluator:
         patterns: name -> RE2 expression. The patterns of all evaluators are matched in one pass over the
             output; a call gets the names of its own patterns that occur. They are a filter before the exact
             check, so they must match every text that the exact check can fail.
+        non_ascii_patterns: names of the patterns that match no ASCII text; such texts are not searched for
+            them.
         labels, depends_only_on_labels: when few values decide a verdict; the suite then caches it. ``labels``
             are text fields with few values. Without them verdicts are the same, but slower.
 
@@ -57,6 +59,7 @@ class Evaluator:
     reads_text: ClassVar[bool] = False
     sizes: ClassVar[tuple[str, ...]] = ()
     patterns: ClassVar[Mapping[str, str]] = {}
+    non_ascii_patterns: ClassVar[Collection[str]] = frozenset()
     labels: ClassVar[tuple[str, ...]] = ()
 
     failure_text: ClassVar[str] = ""

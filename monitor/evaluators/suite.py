@@ -75,11 +75,7 @@ class Suite:
         self._without_text: dict[Any, LabelVerdicts] = {}
         self._without_match: dict[Any, LabelVerdicts] = {}
         self._with_match: dict[Any, LabelVerdicts] = {}
-        self._owners = [
-            (index, name) for index, evaluator in enumerate(evaluators) for name in evaluator.patterns
-        ]
-        patterns = tuple(pattern for evaluator in evaluators for pattern in evaluator.patterns.values())
-        self._match = search_set(patterns) if patterns else _no_match
+        self._match = _PatternMatcher(evaluators)
 
     @classmethod
     def of(
@@ -185,15 +181,43 @@ class Suite:
 
     def _hits(self, output: str) -> dict[int, list[str]] | None:
         try:
-            numbers = self._match((output if len(output) <= WHOLE_CHARS else text_to_scan(output)).encode())
+            return self._match(output if len(output) <= WHOLE_CHARS else text_to_scan(output))
         except UnicodeEncodeError:  # a lone surrogate, which JSON can carry
-            numbers = self._match(text_to_scan(output).encode())
+            return self._match(text_to_scan(output))
+
+
+class _PatternMatcher:
+    """One RE2 set for the patterns of all evaluators, and a smaller one for ASCII texts.
+
+    Evaluators may share a pattern; it is matched once.
+    """
+
+    def __init__(self, evaluators: Sequence[Evaluator]) -> None:
+        owners: dict[str, list[tuple[int, str]]] = {}
+        beyond_ascii = set()
+        for index, evaluator in enumerate(evaluators):
+            for name, pattern in evaluator.patterns.items():
+                owners.setdefault(pattern, []).append((index, name))
+                if name in evaluator.non_ascii_patterns:
+                    beyond_ascii.add(pattern)
+        ascii_patterns = tuple(pattern for pattern in owners if pattern not in beyond_ascii)
+        self._owners = tuple(owners.values())
+        self._ascii_owners = tuple(owners[pattern] for pattern in ascii_patterns)
+        self._match = search_set(tuple(owners)) if owners else _no_match
+        self._ascii_match = search_set(ascii_patterns) if ascii_patterns else _no_match
+
+    def __call__(self, text: str) -> dict[int, list[str]] | None:
+        """Return evaluator index -> names of its patterns that occur in the text; None without any."""
+        if text.isascii():
+            numbers, owners = self._ascii_match(text.encode()), self._ascii_owners
+        else:
+            numbers, owners = self._match(text.encode()), self._owners
         if not numbers:
             return None
         hits: dict[int, list[str]] = {}
         for number in numbers:
-            index, name = self._owners[number]
-            hits.setdefault(index, []).append(name)
+            for index, name in owners[number]:
+                hits.setdefault(index, []).append(name)
         return hits
 
 

@@ -9,6 +9,7 @@ from monitor.evaluators.suite import Suite
 from monitor.evaluators.verdict import Verdict
 from monitor.protocol.examples import Example
 from monitor.protocol.messages import OutputRecord
+from monitor.windows.metric_definitions import evaluator_of_metric
 from schemas.times import microseconds, rfc3339
 from softfail.redact import redact
 
@@ -100,7 +101,7 @@ def chosen(examples: Mapping[str, Sequence[Example]], metrics: Sequence[str]) ->
     ``examples``: evaluator -> its last failing responses, the oldest first.
     """
     evaluators = [
-        "error" if metric == "error_rate" else metric.split(".")[1]
+        "error" if metric == "error_rate" else evaluator_of_metric(metric)
         for metric in metrics
         if metric == "error_rate" or metric.startswith("evaluator.")
     ]

@@ -89,6 +89,19 @@ MAX_STAGES = 16
 RATES = ("pass_rate", "error_rate", "feedback.acceptance_rate", "feedback.regeneration_rate")
 
 
+def evaluator_of_metric(metric: str) -> str:
+    """Return the evaluator that counts a metric; empty if none does.
+
+    >>> evaluator_of_metric("evaluator.refusal.partial.fail_rate"), evaluator_of_metric("evaluator.length.score.p90")
+    ('refusal.partial', 'length')
+    >>> evaluator_of_metric("duration_s.p90")
+    ''
+    """
+    if not metric.startswith("evaluator."):
+        return ""
+    return metric.removeprefix("evaluator.").partition(".fail_rate")[0].partition(".score")[0]
+
+
 def metric_fault(metric: str, evaluators: Sequence[str]) -> str:
     """Return why a rule cannot name this metric; empty if it can.
 

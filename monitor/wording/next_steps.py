@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from monitor.evaluators import EVALUATORS
 from monitor.evaluators.interface import READ_FAILURES
+from monitor.windows.metric_definitions import evaluator_of_metric
 
 _FIRST_CHOICE = (
     "Find out why the first choice is not used: its errors, its quota, or a switch that was not set back."
@@ -118,6 +119,6 @@ def next_step_for(metric: str, rule: str, of_softfail: bool = False) -> str:
             rule, "Look at softfail's own health: its status page, and docs/operations.md."
         )
     if metric.startswith("evaluator."):
-        evaluator = EVALUATORS.get(metric.split(".")[1])
+        evaluator = EVALUATORS.get(evaluator_of_metric(metric))
         return evaluator.next_step if evaluator is not None else READ_FAILURES
     return next((text for prefix, text in _NEXT_STEPS if metric.startswith(prefix)), _DEFAULT)

@@ -10,18 +10,25 @@ from monitor.evaluators.re2_patterns import Expression
 from monitor.evaluators.refusal.speaker import author_text, independent_prefix
 
 _ANSWER_LABEL = Expression(
-    r"(?i)^(?:AI|assistant|answer|a|bot|response|output|final"
+    r"(?i)^(?:AI|(?:chat)?gpt[-\w.]{0,6}|claude|gemini|model|assistant|answer|a|bot|response|output|final"
     r" answer|note|agent|chatgpt|explanation|reason|result"
-    r"|message|text)\s*: ?"
+    r"|message|text|summary|content|refusal|error|description|title|translation|status)\s*: ?"
 )
-_SPEAKER_LABEL = Expression(r"^[A-Z][\w.' -]{0,24}: ")
+_SPEAKER_LABEL = Expression(r"^(?:[A-HJ-Z]|I\w)[\w.' -]{0,24}: ")
+_OTHER_SPEAKER = Expression(
+    r"(?im)^[*\[ ]*(?:user|customer|human|client|caller|guest|visitor|patient|student|interviewer|q)[*\]]*: "
+)
 _OPTION_LETTER = Expression(r"^\(?[A-Z][).]+\s+")
-_SENTENCE_END = Expression(r"[.!?…]+[\"”')\]]*(?:\s|$)|[。！？]|\n+")
+_SENTENCE_END = Expression(r"[.!?…؟]+[\"”')\]]*(?:\s|$)|[。！？।۔]|\n+")
 _CLAUSE_BREAK = Expression(
     r"(?i)(?:,|;| [-–—]|—)? (?:but|however|though|although|nevertheless|yet)[, ]|, so |,"
     r" (?:aber|jedoch|mais|pero|però"
-    r"|mas|maar|ale) |[;；]|，(?:但是|但|不过)|が、"
+    r"|mas|maar|ale|doch|но|однако|але|проте|ama|ancak|fakat|nhưng|tetapi|tapi|namun) |[;；]"
+    r"|，(?:但是|但|不过|不過)|が、|،? (?:لكن|ولكن) |,? लेकिन "
 )
+
+
+_READ_CHARS = 4_000
 
 
 class Clause(NamedTuple):
@@ -42,10 +49,11 @@ def clauses(text: str) -> Iterator[Clause]:
     >>> [clause.text for clause in clauses("Sorry, but I can’t. He said “no way”. Ask me later!")]
     ['Sorry', "I can't", 'He said', 'Ask me later!']
     """
+    is_transcript = ":" in text and _OTHER_SPEAKER.search(text[:_READ_CHARS].encode()) is not None
     for sentence in _sentences(text):
         plain = sentence
         if ":" in sentence:
-            plain = _without_prefix(sentence, _ANSWER_LABEL)
+            plain = sentence if is_transcript else _without_prefix(sentence, _ANSWER_LABEL)
             if plain is sentence and _SPEAKER_LABEL.search(sentence.encode()):
                 yield Clause(sentence, is_dialogue=True)
                 continue
@@ -77,8 +85,8 @@ def _without_prefix(sentence: str, expression: Expression) -> str:
 def _split(data: bytes, separator: Expression, keep: bool) -> Iterator[str]:
     begin = 0
     for start, end in separator.spans(data):
-        if part := data[begin : end if keep else start].decode().strip(" \n.。"):
+        if part := data[begin : end if keep else start].decode().strip(" \n.。।"):
             yield part
         begin = end
-    if part := data[begin:].decode().strip(" \n.。"):
+    if part := data[begin:].decode().strip(" \n.。।"):
         yield part

@@ -30,7 +30,9 @@ OFFERS = (
     r"(?:consult|contact|reach|speak|talk|seek|refer|visit|ask|choose|provide|check)\b|\b(?:consult"
     r"|contact|seek|speak"
     r"|talk)(?:ing)? (?:with |to )?(?:a|an|your|the)\b|\bif you"
-    r" (?:have|need|want|would|are|'re|require|feel)\b"
+    r" (?:have|need|want|would|are|'re|require|feel|paste|share|provide|send|upload|describe|tell)\b"
+    r"|\b(?:helplines?|hotlines?|mental health|crisis lines?|emergency (?:services|number)|trusted (?:friend"
+    r"|adult|person)|not alone)\b"
     r"|\banything else\b|\bgood luck\b|\bbest of luck\b|\bcan I help\b|\bhelp (?:you )?with"
     r" (?:something|anything) else\b)"
 )
@@ -60,11 +62,15 @@ JUSTIFICATIONS = (
 TEXT_INTRODUCTIONS = (
     r"\bhere(?:'s| is) (?:a|an|the|your|my|one) (?:\w+"
     r" ){0,3}?(?:story|poem|drafts?|e-?mail|letter|dialogue|script|scene|song|examples?"
-    r"|summary|translation|version|rewrite|reply)\b"
+    r"|summary|translation|version|rewrite|reply|refusal|response|message|template|wording|rejection|text)\b"
 )
 """Introduces a text that is not in the author's own voice."""
 
+AGREEMENTS = r"^(?:[\[(][^\])]{1,24}[\])] ?|\w+: ?)?(?:oh,? )?(?:absolutely|certainly|sure thing|of course|(?:hell )?yeah)\b"
+"""Agrees after a refusal, as answers do that speak in two voices."""
+
 FALSE_REFUSALS = (
+    r"(?:\b(?:say|says|said|answer|answers|reply|replies|respond|write|writes)(?: \w+){0,3}?: .*$)|"
     r"(?:^.*,? (?:he|she|they|it|the \w+)"
     r" (?:said|says|thought|wrote|replied|answered|whispered|muttered|cried|shouted|sighed"
     r"|added)\b.*$)|"
@@ -80,10 +86,27 @@ FALSE_REFUSALS = (
     r"|\bI (?:can ?not|can'?t|could not|couldn't|do not|don't|did not|didn't)"
     r" (?:see|find|spot|identify|have|detect) (?:any|anything|a"
     r"|an)\b[^.!?]*?\b(?:issues?|problems?|errors?|mistakes?|bugs?|faults?|flaws?|wrong|reason)\b"
-    r"|\b(?:if|when|whenever|unless|until|in case|even if|whether|things?|what|everything|where|reasons?(?:"
+    r"|\b(?:if|when|whenever|unless|until|in case|even if|whether|things?|what|everything|where|(?:the|many|some|other|several) reasons?(?:"
     r" why)?"
     r"|why) (?:that )?I(?: am|'m)? (?:can ?not|can'?t|unable|not able|don't|do not|won't|will"
     r" not|refuse|decline)\b"
-    r"|\bI (?:don't|do not) know (?:if|whether|about) you\b)"
+    r"|\bI (?:don't|do not) know (?:if|whether|about) you\b"
+    r"|\bI (?:refuse|can't bear|cannot bear) to (?:believe|give up|accept|let|quit|admit|lose|go)\b)"
 )
 """Idioms that look like refusals; they are removed first."""
+
+CONTRAST_MARKERS = (
+    r"^(?:but|however|that said|nevertheless|nonetheless|as of|based on|in general|generally|here)\b"
+)
+"""Contrastive markers at the start of a sentence after a refusal."""
+
+REDIRECTIONS = (
+    r"^(?:instead|rather)(?: of [^,]*)?,? (?:I|I'd|I'll|let|let's|consider|try|focus|you|it|it's|we|perhaps"
+    r"|maybe|please|why|how|there|think)\b|^(?:let's|let us) (?:focus|think|work|talk|try|find)\b"
+    r"|^(?:I (?:would |strongly |highly )*(?:suggest|recommend|encourage|urge)|I'd (?:suggest|recommend"
+    r"|encourage))\b"
+    r"|^(?:stattdessen|plutôt|à la place|en su lugar|en cambio|invece|em vez disso|in plaats daarvan|istället"
+    r"|zamiast tego)\b|^(?:вместо этого|натомість|bunun yerine|بدلا|इसके बजाय|thay vào đó|sebagai gantinya|相反"
+    r"|代わりに|대신)"
+)
+"""Begins to offer something else than what was asked for."""

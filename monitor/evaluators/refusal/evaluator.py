@@ -2,63 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from functools import lru_cache
-from math import inf
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from monitor.evaluators.interface import Evaluator
 from monitor.evaluators.re2_patterns import Expression
+from monitor.evaluators.refusal.analysis import Analysis, analyse
 from monitor.evaluators.refusal.clause_meaning import (
-    NO_MEANING,
+    NON_ASCII_PATTERNS,
     REFUSAL_PATTERNS,
     TRIGGER_PATTERNS,
-    ClauseMeaning,
     classify_clause,
 )
-from monitor.evaluators.refusal.clauses import Clause, clauses
+from monitor.evaluators.refusal.morals import REJECTION_PATTERN
+from monitor.evaluators.refusal.unwrap import ENCODED_PATTERN
 from monitor.evaluators.text_scan import text_to_scan
 from monitor.evaluators.verdict import PASSED, SKIPPED_ERROR, SKIPPED_NO_TEXT, Verdict, failed
-
-# How many characters of answer outweigh a refusal. A direct refusal ("I can't help with that") needs much
-# more than a withheld answer: "I don't have opinions, but ..." is an answer as soon as one follows.
-_BEFORE_DIRECT, _BEFORE_WITHHELD = 160, 40
-_AFTER_DIRECT, _AFTER_CONTRAST, _AFTER_WITHHELD = 700, 20, 250
-_CONTRASTING_ANSWER = 40  # "I can't do it here, but you can do it under Settings > Orders"
-
-# Models repeat the same refusals, so the results for short texts are cached.
-_CACHE_SIZE, _CACHED_CHARS = 4096, 200
+from monitor.normal_form.finish_reason import Finish, finish_of
 
 _REWORDING_TASK = Expression(
     r"(?i)\b(?:translat|paraphras|rewrit|rephras|proofread|übersetz|tradu|traduz|vertaal)|翻译|翻譯|翻訳"
 )
-_FAILED = {kind: failed(f"refusal: {kind}") for kind in (*REFUSAL_PATTERNS, "option")}
-_SURVEY_OPTION = Expression(  # the answer to a survey: "(D). Refused"
-    r"(?i)^\s*\(?[A-Z]\)?[.:)]*\s*(?:refused|refuse to answer|declined? to answer)[.\s]*$"
-)
-_SUBJECT_LINE = Expression(r"(?i)\A\s*subject: ")
-_SIGNATURE = Expression(
-    r"(?im)^(?:best|kind|warm|yours|sincerely|regards|cheers|love|best wishes|many thanks"
-    r"|thanks)(?: \w+){0,3},?\s*\n+\s*(?:\[[^\]\n]+\]|[A-Z]\w+(?: [A-Z]\w+)?)\s*\z"
-)
-_SUPPORT_SIGNATURE = Expression(r"(?i)(?:support|team|assistant|service|bot|care|desk|\bAI)\s*\]?\s*\z")
-_LIST_ITEM = Expression(r"(?m)^\s*(?:\d+[.)]|[-*•])\s")
-_BLANK = " \t\n\f\r"
+_FAILED = {kind: failed(f"refusal: {kind}") for kind in (*REFUSAL_PATTERNS, "option", "moral")}
+_PARTLY = {kind: failed(f"refusal with an answer: {kind}") for kind in REFUSAL_PATTERNS}
+_REFUSAL_REASON = failed("finish reason refusal")
+_PATTERNS = {
+    **TRIGGER_PATTERNS,
+    "option": "(?i)\\brefused?\\b|\\bdeclined?\\b|\\bsorry,? (?:but )?no\\b",
+    "moral": REJECTION_PATTERN,
+    "encoded": ENCODED_PATTERN,
+}
 
 
 class RefusalEvaluator(Evaluator):
     """Fails when the answer refuses, or only says why there is no answer ("This is subjective and depends on
-    the individual").
+    the individual"), or when the provider's finish reason is `refusal`.
 
     A refusal counts at the beginning of an answer, after courtesies. It does not count within a long answer,
     a quotation, code, a drafted letter or a dialogue. An answer that follows it ("I'm not a doctor, but ...")
-    outweighs it. Coverage is best in English; German, French, Spanish, Italian, Portuguese, Dutch, Chinese
-    and Japanese: the usual forms; Korean, Russian and Polish: a few forms.
+    outweighs it; morals, a helpline or something else instead ("Instead, let us talk about ...") are no answer.
+    A refusal inside JSON, a code fence, HTML or a Markdown quotation counts. An answer of morals alone counts
+    if the event has its input, and the input asks for something else than morals.
+
+    Languages: English; German, French and Chinese thoroughly; Arabic, Dutch, Hindi, Indonesian, Italian,
+    Japanese, Korean, Polish, Portuguese, Russian, Spanish, Swedish, Turkish, Ukrainian and Vietnamese: the
+    usual forms. Other languages are not read.
+
+    Measured, refusals in full against answers in full:
+
+    - XSTest v2 (labelled by people; GPT-4, Llama 2 and Mistral), beginnings of 77 answers, mostly hard ones, on
+      which the patterns were corrected: precision 0.98, recall 0.94; without the inputs 0.98 and 0.86.
+    - XSTest v2, 32 further answers, before any correction on them: 1.00 and 0.93; without the inputs 1.00 and
+      0.78.
+    - GPTFuzz (labelled by people), 24 answers without inputs: 1.00 and 0.87; the last 12 of them before any
+      correction on them: 0.83 and 0.71.
+    - LLMDrift (not labelled), all 10,024 answers: 77 % of GPT-4's of June 2023 to opinion questions fail, 2 % of
+      March's; none of 4,000 about primes.
+    - 27,132 paragraphs of technical documentation: 3 fail that do not refuse.
+    - Own sentences of 19 languages: all of 789, of which 514 refuse; most were written before the patterns.
+
+    XSTest and GPTFuzz could be read in part only. What remains: answers that reject a premise in place of the
+    request, refusals without input that only moralize, and roles that speak in turn.
     """
 
     name = "refusal"
-    labels = ("error_type",)
-    version = "1"
+    labels = ("error_type", "finish_reason")
+    version = "2"
     reads_text = True
     failure_text = "answers refused"
     failing_example = {"output": "I'm sorry, but I can't help with that."}
@@ -66,10 +75,47 @@ class RefusalEvaluator(Evaluator):
         "Read the refusals; compare prompt versions, roll back a new one; else ask whether the "
         "provider's policy changed."
     )
-    patterns: Mapping[str, str] = {  # type: ignore[misc]
-        **TRIGGER_PATTERNS,
-        "option": "(?i)\\brefused?\\b|\\bdeclined?\\b",
+    patterns: Mapping[str, str] = _PATTERNS  # type: ignore[misc]
+    non_ascii_patterns = NON_ASCII_PATTERNS
+
+    def depends_only_on_labels(self, event: Any) -> bool:
+        """Return True: a text in which no pattern occurs does not refuse."""
+        return True
+
+    def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
+        """Fail with the kind of refusal as reason; the reason does not quote the text."""
+        if event.error_type:
+            return SKIPPED_ERROR
+        if finish_of(event.finish_reason) is Finish.REFUSAL:
+            return _REFUSAL_REASON
+        if not event.output:
+            return SKIPPED_NO_TEXT
+        if not hits:
+            return PASSED
+        analysis = _analysis(event, hits)
+        if analysis.kind is None or analysis.answers or _is_rewording_task(event.input):
+            return PASSED
+        return _FAILED[analysis.kind]
+
+
+class PartialRefusalEvaluator(Evaluator):
+    """Fails when an answer refuses outright, and then answers all the same, or a part of it. Informative.
+
+    Such an answer passes `refusal`. A missing opinion or knowledge before an answer ("I don't have opinions,
+    but the arguments are ...") is no partial refusal.
+    """
+
+    name = "refusal.partial"
+    gating = False
+    labels = ("error_type", "finish_reason")
+    reads_text = True
+    failure_text = "answers refused in part"
+    failing_example = {
+        "output": "I can't help with the contract itself, but such contracts usually end with three months' notice."
     }
+    next_step = "Read them: a part of the request is refused. Compare prompt versions, roll back a new one."
+    patterns: Mapping[str, str] = _PATTERNS  # type: ignore[misc]
+    non_ascii_patterns = NON_ASCII_PATTERNS
 
     def depends_only_on_labels(self, event: Any) -> bool:
         """Return True: a text in which no pattern occurs does not refuse."""
@@ -83,13 +129,13 @@ class RefusalEvaluator(Evaluator):
             return SKIPPED_NO_TEXT
         if not hits:
             return PASSED
-        kind = refusal(text_to_scan(event.output))
-        if kind is None or _is_rewording_task(event.input):
+        analysis = _analysis(event, hits)
+        if not analysis.answers or not analysis.is_direct or _is_rewording_task(event.input):
             return PASSED
-        return _FAILED[kind]
+        return _PARTLY[analysis.kind or ""]
 
 
-def refusal(text: str) -> str | None:
+def refusal(text: str, prompt: str | None = None) -> str | None:
     """Return the kind of refusal of a text without lone surrogates; None if it is no refusal.
 
     >>> refusal("I'm sorry, but I can't help with that.")
@@ -97,73 +143,14 @@ def refusal(text: str) -> str | None:
     >>> refusal("I'm sorry for the delay, your order ships on Tuesday.") is None
     True
     """
-    return _cached_kind(text) if len(text) <= _CACHED_CHARS else _kind(text)
+    analysis = analyse(text, prompt)
+    return None if analysis.answers else analysis.kind
 
 
-def _kind(text: str) -> str | None:
-    if _SURVEY_OPTION.search(text.encode()):
-        return "option"
-    if _is_letter(text):
-        return None
-    before = 0
-    clauses_left = _classified_clauses(text)
-    for clause, meaning in clauses_left:
-        if meaning.introduces_text:
-            return None
-        if meaning.refusal is None:
-            before += 0 if meaning.is_courtesy else len(clause.text)
-        elif meaning.is_direct or before <= _BEFORE_WITHHELD:
-            return None if _answers(clause, meaning, clauses_left, text) else meaning.refusal
-        if before > _BEFORE_DIRECT:
-            return None
-    return None
-
-
-_cached_kind = lru_cache(_CACHE_SIZE)(_kind)
-
-
-def _is_letter(text: str) -> bool:
-    """Return whether a text is a letter drafted for the user to send."""
-    drafted = (":" in text and _SUBJECT_LINE.search(text.encode()) is not None) or (
-        "\n" in text and _SIGNATURE.occurs(_last_lines(text))
-    )
-    return drafted and not _SUPPORT_SIGNATURE.occurs(text)
-
-
-def _last_lines(text: str) -> str:
-    """Return the last two lines of a text that are not blank."""
-    end = text.rstrip(_BLANK).rfind("\n")
-    return text[text[: max(end, 0)].rstrip(_BLANK).rfind("\n") + 1 :]
-
-
-def _classified_clauses(text: str) -> Iterator[tuple[Clause, ClauseMeaning]]:
-    for clause in clauses(text):
-        yield clause, NO_MEANING if clause.is_dialogue else classify_clause(clause.text)
-
-
-def _answers(
-    clause: Clause, meaning: ClauseMeaning, rest: Iterable[tuple[Clause, ClauseMeaning]], text: str
-) -> bool:
-    """Return whether an answer follows a refusal. Reads only as many clauses as it needs."""
-    answer, contrasted = 0, meaning.is_concession
-    if meaning.is_concession and not meaning.is_courtesy:  # "While I can't ..., X": one clause has both
-        answer = len(clause.text.rpartition(", ")[2])
-    after_contrast, alone = (_AFTER_DIRECT, inf) if meaning.is_direct else (_AFTER_CONTRAST, _AFTER_WITHHELD)
-    for number, (following, its_meaning) in enumerate(rest):
-        if answer >= (after_contrast if contrasted else alone):
-            return True
-        if its_meaning.refusal is not None or its_meaning.is_courtesy:
-            continue
-        contrasted = contrasted or following.is_contrast or its_meaning.is_contrast
-        is_long = len(following.text) >= _CONTRASTING_ANSWER
-        if meaning.is_direct and number == 0 and following.is_contrast and is_long:
-            return True
-        answer += len(following.text)
-    if answer >= (after_contrast if contrasted else alone):
-        return True
-    return (
-        meaning.is_direct and answer >= _AFTER_DIRECT and sum(1 for _ in _LIST_ITEM.spans(text.encode())) > 2
-    )
+def _analysis(event: Any, hits: Collection[str]) -> Analysis:
+    may_moralize = "moral" in hits or "encoded" in hits
+    prompt = text_to_scan(event.input) if may_moralize and event.input else None
+    return analyse(text_to_scan(event.output), prompt, may_moralize=may_moralize)
 
 
 def _is_rewording_task(prompt: str | None) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from monitor.evaluators.re2_patterns import Expression
 from monitor.evaluators.text_scan import without_code
 
@@ -12,9 +10,7 @@ _QUOTED = Expression(
     r"|(?:^|[\s(])[‘'](?:[^'‘’\n]|[A-Za-z]['’][A-Za-z]){3,}['’](?:[\s.,;:!?)]|$)"
 )
 _BLOCK_QUOTE = Expression(r"(?m)^[ \t]*>.*$")
-_MARKUP = Expression(
-    r"\*\*|__|(?m:^[ \t]*(?:#+|[-*•])[ \t]+)|</?(?:p|b|i|em|strong|br|div|span|ul|li)\b[^>]*>"
-)
+_MARKUP = Expression(r"\*\*|__|(?m:^[ \t]*(?:#+|[-*•])[ \t]+)|</?[A-Za-z][\w-]{0,20}(?:\s[^<>]{0,200})?/?>")
 _WRAPPED = Expression(r"(?s)\A\s*[\"“'«「].*[\"”'»」]\s*\z")
 _SPACES = Expression(r"[ \t\r\x0b\x0c]{2,}|[\t\r\x0b\x0c]")
 # The first characters of all patterns above. Nearly every refusal has none of them, so one search suffices.
@@ -22,7 +18,7 @@ _ANY_MARKUP = Expression(r"[\"“„«»「『`<>~*_#•\t\r\x0b\x0c]|  |(?:^|[\
 _PLAIN = str.maketrans(
     dict.fromkeys("’ʼ´`′", "'")
     | dict.fromkeys("\xa0\u2002\u2003\u2009\u202f\u3000", " ")
-    | dict.fromkeys("\xad\u200b\u200c\u200d\u2060\ufeff")
+    | dict.fromkeys("\xad\u200b\u200c\u200d\u2060\ufeff\u064b\u064c\u064d\u0640")
 )
 
 _READ_CHARS = 4_000  # a refusal is at the beginning, and an answer that outweighs it is shorter than this
@@ -32,9 +28,9 @@ _PREFIX_CHARS = 320  # most long answers can be recognized as answers within it
 def author_text(text: str) -> bytes:
     """Return a text without code, quotations and markup, in UTF-8.
 
-    Of a text that is one quotation, or JSON, return the content.
+    Of a text that is one quotation, return the content.
     """
-    text = _strings(text)[:_READ_CHARS]
+    text = text[:_READ_CHARS]
     data = text.encode()
     if _ANY_MARKUP.occurs(text):
         data = _MARKUP.without(
@@ -53,7 +49,7 @@ def independent_prefix(text: str) -> str:
 
     Its ``author_text`` is a prefix of that of the whole text, except for its last sentence.
     """
-    if len(text) <= 2 * _PREFIX_CHARS or text.lstrip()[:1] in _WRAPPERS:
+    if len(text) <= 2 * _PREFIX_CHARS or text.lstrip()[:1] in _OPENING_QUOTES:
         return ""
     head = text[:_PREFIX_CHARS]
     if not _ANY_MARKUP.occurs(head):
@@ -62,7 +58,7 @@ def independent_prefix(text: str) -> str:
     return "" if "<" in head else head[: head.rfind("\n") + 1]
 
 
-_WRAPPERS = frozenset("{[\"“'«「")  # may open JSON or a quotation that its last character closes
+_OPENING_QUOTES = frozenset("\"“'«「")  # may open a quotation that the last character closes
 
 
 def _unwrapped(data: bytes) -> bytes:
@@ -70,28 +66,3 @@ def _unwrapped(data: bytes) -> bytes:
         return data
     inner = data.decode().strip(" \t\n\f\r")[1:-1]
     return data if any(mark in inner for mark in '"“”«»「」') else inner.encode()
-
-
-def _strings(text: str) -> str:
-    """Return the sentences of a JSON object or list, one a line; any other text unchanged."""
-    if text.lstrip()[:1] not in ("{", "["):
-        return text
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    strings: list[str] = []
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, str):
-            strings.append(item)
-        elif isinstance(item, dict):
-            stack += reversed(item.values())
-        elif isinstance(item, list):
-            stack += reversed(item)
-    text = "\n".join(
-        string for string in strings if len(string.split()) > 2 or (len(string) > 5 and not string.isascii())
-    )
-    # JSON escapes can contain lone surrogates
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()

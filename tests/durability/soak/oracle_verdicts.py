@@ -42,15 +42,16 @@ LANGUAGES: dict[str, str | None] = {
     "Where is my order?": None,  # empty, and too short
 }
 PROSE = frozenset(TEXTS)  # every nonempty text of the bench
-READS_TEXT = frozenset({"refusal", "known_failure"})
+READS_TEXT = frozenset({"refusal", "refusal.partial", "known_failure"})
 # fields that are judged instead of the text
 SIZES = {"empty": ("output_chars", "output_tokens"), "length": ("output_chars",)}
-INFORMS = frozenset({"length", "latency"})
+INFORMS = frozenset({"length", "latency", "refusal.partial"})
 DEFAULTS = (
     "error",
     "outcome",
     "empty",
     "refusal",
+    "refusal.partial",
     "truncation",
     "content_filter",
     "known_failure",

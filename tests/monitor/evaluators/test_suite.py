@@ -256,7 +256,7 @@ def test_the_version_changes_with_the_parameters():
     assert version({"json_schema": {"schema": {"type": "object"}}}) != version(
         {"json_schema": {"schema": {"type": "array"}}}
     )
-    assert version("refusal").startswith("refusal@1+")
+    assert version("refusal").startswith("refusal@2+")
 
 
 @pytest.mark.parametrize(
