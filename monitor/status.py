@@ -178,9 +178,7 @@ class StatusView:
         feature = self._partition_state.features.get(episode.feature)
         examples, causes = list[Example](), list[str]()
         if feature is not None:
-            causes = likely_causes(
-                feature, episode.incidents, episode.started_us, edge_us, self._partition_state.rolled_us
-            )
+            causes = likely_causes(feature, episode.incidents, edge_us, self._partition_state.rolled_us)
             metrics = [incident.evidence.metric for incident in episode.shown_firing()]
             examples = chosen(feature.examples, metrics)
         record = episode.record("opened", "", edge_us, edge_us, "", examples, causes)

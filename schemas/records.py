@@ -32,6 +32,16 @@ class Transition(Labels):
     evidence: Evidence
 
 
+class Figure(Written):
+    """The metric of an incident at one pane edge."""
+
+    metric: str
+    value: float
+    n: float = Field(description="Effective events")
+    window_s: float
+    time: Time
+
+
 class EpisodeIncident(Labels):
     """An incident as its episode shows it."""
 
@@ -49,6 +59,15 @@ class EpisodeIncident(Labels):
         "",
         description="The finding in words; only of findings about softfail itself",
     )
+    kind: str = Field(
+        "",
+        description="What failed: errors, silence, an evaluator, or a metric; empty in records of older releases",
+    )
+    decided: Figure | None = Field(None, description="Its metric when it fired")
+    worst: Figure | None = Field(None, description="The same at its worst since")
+    present: Figure | None = Field(None, description="The same as of this record, while it fires")
+    also_present: list[Figure] = Field([], description="Its further findings as of this record")
+    changes: int = Field(0, description="How often a present figure changed by a factor of two")
 
 
 class Example(Written):
@@ -116,6 +135,9 @@ class Episode(Written):
         0,
         ge=0,
         description="Only in what channels send: number of features that are grouped into one page, listed or not",
+    )
+    lead: str = Field(
+        "", description="Only in what channels send: the kind of failure for which a page rings again"
     )
     members: list[Member] = Field(
         [], max_length=50, description="The first of them: those that fire first, then by severity"

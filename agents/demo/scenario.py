@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ class Phase(NamedTuple):
 
 
 BROKEN = "support-bot/answer"
+_OWN_PART = re.compile(r"/(?:low|missed|high(?:/\d+)?)$")
 
 
 def phases(duration_s: float) -> tuple[Phase, ...]:
@@ -41,10 +43,10 @@ def planned(plan: Sequence[Phase]) -> list[str]:
 
 
 def episodes(incidents: Sequence[PagerDutyIncident]) -> dict[str, list[PagerDutyIncident]]:
-    """Group the incidents of a receiver by episode: the key without its urgency."""
+    """Group the incidents of a receiver by episode: the key without its urgency and ring."""
     incidents_by_episode: dict[str, list[PagerDutyIncident]] = {}
     for incident in incidents:
-        incidents_by_episode.setdefault(incident.dedup_key.rpartition("/")[0], []).append(incident)
+        incidents_by_episode.setdefault(_OWN_PART.sub("", incident.dedup_key), []).append(incident)
     return incidents_by_episode
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from fnmatch import fnmatchcase
 
 from monitor.alerts.episode_writer import Edge, EpisodeWriter
@@ -10,20 +11,24 @@ from monitor.alerts.page_policy import RELAPSE_US, PagePolicy, series_name
 from monitor.alerts.rule_evaluation import RuleReader, is_relative
 from monitor.diagnosis.change_detection import ChangeDetector
 from monitor.incidents.incident import (
+    AGAIN,
     ALSO,
+    CHANGED,
     REOPENED,
     UNSEEN,
     Incident,
     IncidentChange,
     StateChange,
-    digest_of,
     opened,
 )
+from monitor.incidents.rule_digest import digest_of
 from monitor.protocol.messages import Outputs
 from monitor.protocol.severity import PAGING
 from monitor.references.gaps import close_gap, open_gap
 from monitor.rules import no_data
 from monitor.rules.drift_evidence import NEVER_SEEN
+from monitor.rules.evidence import BaselineEvidence
+from monitor.rules.present_figure import Figure, present_figure
 from monitor.rules.reading import Reading
 from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate
@@ -32,6 +37,7 @@ from monitor.windows.segment_keys import UNLABELLED, FeatureKey, SegmentKey
 from monitor.windows.segment_series import DAY_US, HOUR_US
 from schemas.config.monitor_config import Config
 from schemas.config.rules import Watched
+from schemas.times import microseconds, rfc3339
 
 LOST = "an incident of it is gone from the state"
 CLEARED = 1000  # ends of incidents that a feature remembers; the oldest is dropped first
@@ -50,7 +56,8 @@ class AlertEngine:
         self._silence = self._reader.silence
         rules = (*self._reader.rules, *([self._silence] if self._silence else []))
         self._policy = PagePolicy(partition_state, rules)
-        self._writer = EpisodeWriter(config, partition_state, self._policy)
+        gating = self._reader.versions.gating
+        self._writer = EpisodeWriter(config, partition_state, self._policy, gating)
         self._digests = {rule.name: digest_of(rule) for rule in rules}
 
     def look(
@@ -232,9 +239,51 @@ class AlertEngine:
         is_relapse = self._policy.is_relapse(rule, feature, segment_key, incident, reading)
         change = incident.step(rule, reading, edge_us, RELAPSE_US if is_relapse else 0)
         moved = incident.report() if incident.state == "firing" else ""
-        if change is None and not was_unseen and incident.evidence.test == NEVER_SEEN:
-            return StateChange("firing", UNSEEN) if incident.state == "firing" else None
-        return StateChange("firing", ALSO + moved) if change is None and moved else change
+        changed = self._note_figures(feature, segment_key, incident, change, edge_us)
+        if change is not None or incident.state != "firing":
+            return change
+        if not was_unseen and incident.evidence.test == NEVER_SEEN:
+            return StateChange("firing", UNSEEN)
+        if moved:
+            return StateChange("firing", ALSO + moved)
+        return StateChange("firing", f"{changed} changed {CHANGED}") if changed else None
+
+    def _note_figures(
+        self,
+        feature: FeatureState,
+        segment_key: SegmentKey | None,
+        incident: Incident,
+        change: StateChange | None,
+        edge_us: int,
+    ) -> str:
+        """Note what a firing incident measures now; return the metric that has changed by a factor of two,
+        empty if none has.
+        """
+        if incident.state != "firing" or (change is not None and change.state == "resolved"):
+            return ""
+        began_us = incident.since_us - self.partition_state.pane_us
+        evidence = incident.evidence
+        if isinstance(evidence, BaselineEvidence) and evidence.began:
+            began_us = min(began_us, microseconds(datetime.fromisoformat(evidence.began)))
+        series = feature if segment_key is None else feature.segments[segment_key]
+        metric = evidence.metric
+        metrics = dict.fromkeys([metric, *(finding.metric for finding in evidence.findings)])
+        read = {
+            name: present_figure(
+                name, series.window, edge_us, began_us, feature.weights.units(segment_key, name)
+            )
+            for name in metrics
+        }
+        now = {name: present for name, present in read.items() if present is not None}
+        if change is not None and change.reason != AGAIN and evidence.value is not None:
+            incident.decided = Figure(
+                metric=metric,
+                value=evidence.value,
+                n=evidence.n,
+                window_s=evidence.window_s,
+                time=rfc3339(edge_us),
+            )
+        return incident.note_present(now)
 
     def _clear(
         self, rule: Watched, feature: FeatureState, segment_key: SegmentKey | None, edge_us: int

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from monitor.alerts.page_policy import PagePolicy
 from monitor.diagnosis.attribution import origin_of
-from monitor.diagnosis.likely_causes import likely_causes
+from monitor.diagnosis.failing_evaluator import failure_kind
+from monitor.diagnosis.likely_causes import gravest, likely_causes, since_us
 from monitor.incidents.episode import Episode, begun
 from monitor.incidents.incident import (
     AGAIN,
     GOES_ON,
     REOPENED,
+    Incident,
     IncidentChange,
     StateChange,
     transition,
 )
+from monitor.incidents.records import ShownIncident
 from monitor.ingest.failure_samples import chosen
 from monitor.protocol.messages import Outputs
 from monitor.references.gaps import BEFORE_US
 from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import FeatureState
+from monitor.windows.segment_keys import FeatureKey, SegmentKey
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
 
@@ -47,8 +51,15 @@ class Edge(NamedTuple):
 class EpisodeWriter:
     """Writes the changes of one feature after the other."""
 
-    def __init__(self, config: Config, partition_state: PartitionState, policy: PagePolicy) -> None:
+    def __init__(
+        self,
+        config: Config,
+        partition_state: PartitionState,
+        policy: PagePolicy,
+        gating: Callable[[FeatureKey], Collection[str]],
+    ) -> None:
         self._config, self._partition_state, self._policy = config, partition_state, policy
+        self._gating = gating  # the evaluators that count in the pass rate of a feature
 
     def write(self, edge: Edge, changes: Sequence[IncidentChange], reasons: Sequence[str]) -> None:
         """Write the changes of an edge, and the feature's episode if it changed.
@@ -86,7 +97,7 @@ class EpisodeWriter:
                 "it is over 24 h old" if muted else "it still lasts, and is no longer over 24 h old"
             ]
         if reasons:
-            self._write_episode(edge, episode, state, "; ".join(reasons))
+            self._write_episode(edge, episode, state, "; ".join(dict.fromkeys(reasons)))
 
     def _open(self, edge: Edge, change: IncidentChange) -> Episode:
         """Open the episode of a feature with its first firing incident."""
@@ -106,11 +117,34 @@ class EpisodeWriter:
         key, incident = edge.feature.key, change.incident
         returned = rfc3339(edge.edge_us) if change.reason == AGAIN else ""
         rose = episode.take(
-            incident.shown(key, change.segment_key, change.state, returned),
+            self._shown(edge, change.segment_key, incident, change.state, returned),
             may_page=key.environment in self._config.page_environments,
         )
         episode.started_us = min(episode.started_us, incident.since_us)
         return rose
+
+    def _shown(
+        self,
+        edge: Edge,
+        segment_key: SegmentKey | None,
+        incident: Incident,
+        state: str,
+        returned: str = "",
+    ) -> ShownIncident:
+        key = edge.feature.key
+        kind = failure_kind(edge.feature, segment_key, incident.evidence, edge.edge_us, self._gating(key))
+        return incident.shown(key, segment_key, state, returned, kind=kind)
+
+    def _refresh(self, edge: Edge, episode: Episode) -> None:
+        """Bring the figures of all firing incidents up to date, because one record states them as of now."""
+        incidents = self._partition_state.incidents.get(edge.feature.key, {})
+        for (segment_key, _), incident in incidents.items():
+            shown = episode.incidents.get(incident.incident_id)
+            if shown is not None and shown.is_firing:
+                incident.written |= {figure.metric: figure for figure in incident.present}
+                episode.incidents[incident.incident_id] = self._shown(
+                    edge, segment_key, incident, "firing", shown.returned
+                )
 
     def _end_page(
         self, edge: Edge, episode: Episode, changes: Sequence[IncidentChange]
@@ -120,7 +154,7 @@ class EpisodeWriter:
         for change in changes:
             incident = change.incident
             if change.state == "resolved" and episode.knows(incident.incident_id):
-                episode.take(incident.shown(key, change.segment_key, change.state), may_page=False)
+                episode.take(self._shown(edge, change.segment_key, incident, change.state), may_page=False)
                 reasons.append(f"{incident.rule}: {change.reason}")
                 self._write_transition(edge, change, episode)
             else:
@@ -133,7 +167,7 @@ class EpisodeWriter:
         for change in going_on:
             episode.part(change.incident.incident_id)
         over = f"{_PAGE_OVER}{_REST_GOES_ON if going_on else ''}"
-        self._write_episode(edge, episode, "resolved", "; ".join([*reasons, over]))
+        self._write_episode(edge, episode, "resolved", "; ".join(dict.fromkeys([*reasons, over])))
         return rest + going_on
 
     def _write_transition(self, edge: Edge, change: IncidentChange, episode: Episode | None) -> None:
@@ -159,9 +193,10 @@ class EpisodeWriter:
             for span in feature.incident_spans:
                 span[1] = span[1] or edge.edge_us
             self._partition_state.mark_feature(key)
+        self._refresh(edge, episode)
         self._partition_state.mark_episode(key)
-        shown = list(episode.incidents.values()) if episode.over else episode.shown_firing()
-        metrics = [incident.evidence.metric for incident in shown]
+        shown = gravest(episode.incidents.values())
+        metrics = [incident.evidence.metric for incident in (*shown, *episode.shown_firing())]
         record = episode.record(
             state,
             reason,
@@ -169,9 +204,7 @@ class EpisodeWriter:
             edge.decided_us,
             self._config.kafka.prefix,
             chosen(feature.examples, metrics),
-            likely_causes(
-                feature, episode.incidents, episode.started_us, edge.edge_us, self._partition_state.rolled_us
-            ),
-            origin_of(feature, episode.incidents, episode.started_us, edge.edge_us),
+            likely_causes(feature, episode.incidents, edge.edge_us, self._partition_state.rolled_us),
+            origin_of(feature, episode.incidents, since_us(shown) or episode.started_us, edge.edge_us),
         )
         edge.out.write("alerts", f"{key.service}/{key.feature}".encode(), record, 0)

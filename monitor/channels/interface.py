@@ -28,7 +28,7 @@ class Step:
 
     ``trigger`` opens ``dedup_key``, or updates it if it is open. ``resolve`` closes it. ``note`` reports what
     has already ended; it stays until a person closes it. ``left_out``: incidents that the episode had beside
-    those it lists.
+    those it lists. ``ring``: which ring of a page, from 1 on.
     """
 
     channel: str
@@ -38,11 +38,17 @@ class Step:
     reason: str
     episode: Episode
     left_out: int = 0
+    ring: int = 1
+
+    @property
+    def key(self) -> str:
+        """The part of its key that is its own: ``low``, ``high``, ``high/2``, ..."""
+        return self.urgency if self.ring == 1 else f"{self.urgency}/{self.ring}"
 
     @property
     def dedup_key(self) -> str:
         """Key under which the receiver recognises the incident."""
-        return f"{self.episode.dedup_key}/{'missed' if self.action == 'note' else self.urgency}"
+        return f"{self.episode.dedup_key}/{'missed' if self.action == 'note' else self.key}"
 
     @property
     def label(self) -> str:

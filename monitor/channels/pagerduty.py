@@ -179,7 +179,7 @@ def severity(step: Step) -> str:
 
 def details(step: Step, links: Links) -> dict[str, Any]:
     """Return what the person on call reads when the summary is not enough."""
-    episode, incidents = step.episode, episode_text.by_importance(step.episode)
+    episode = step.episode
     fields: dict[str, Any] = {
         "why_now": step.reason,
         **(
@@ -196,7 +196,7 @@ def details(step: Step, links: Links) -> dict[str, Any]:
         "incidents": [
             ({"feature": f"{incident.service}/{incident.feature}"} if episode.members else {})
             | _incident(incident)
-            for incident in incidents
+            for incident in episode_text.distinct_incidents(episode)
         ],
         "examples": [
             {name: value for name, value in example.model_dump(mode="json").items() if value}

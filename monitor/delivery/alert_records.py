@@ -21,7 +21,7 @@ _MODELS: dict[str, type[Episode] | type[Silence] | type[Change] | type[Heartbeat
     "change": Change,
     "health": Heartbeat,
 }
-_KEY_CHARS = DEDUP_CHARS - len("/missed")
+_KEY_CHARS = DEDUP_CHARS - len("/high/9999")
 
 
 class UnreadableHeartbeat(ValueError):

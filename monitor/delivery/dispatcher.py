@@ -43,6 +43,8 @@ class Dispatcher:
         """
         self._changed_silences |= dict.fromkeys(self.silences.take(silence, now_us))
         self._apply_silences(microseconds(silence.time), now_us)
+        for (channel, _), delivery in self.log.open_items():
+            self._merge(channel, delivery, now_us)
 
     def take(self, episode: Episode, offset: int, now_us: int) -> None:
         """Take a new state of an episode. ``offset``: of its record in the alerts topic."""
@@ -50,21 +52,26 @@ class Dispatcher:
         for channel in self._channels_of(episode):
             key = channel, episode.episode_id
             delivery = self.log.get(key)
-            is_new = delivery is None
             if delivery is None:
                 if episode.muted or episode.state == "resolved":
                     continue  # nothing was sent, so nothing has to be resolved
                 delivery = self._opened(state)
                 self.log.put(key, delivery)
+            was_page = delivery.urgency == "high"
+            at_us = microseconds(episode.decided_at)
+            silenced_until_us = self.silences.silenced_until(silence_subject(episode), at_us)
             if delivery.own_latest is None:
-                at_us = microseconds(episode.decided_at)
-                delivery.update(state, self.silences.silenced_until(silence_subject(episode), at_us))
+                delivery.update(state, silenced_until_us)
                 delivery.drop_unsent(now_us)
             elif delivery.own_latest.episode.state != "resolved":
                 delivery.own_latest = state
+            rings = delivery.urgency == "high" and not was_page
+            if was_page and delivery.ring_again(episode, is_silenced=silenced_until_us is not None):
+                self._rang(channel, delivery, now_us)
+                rings = delivery.own_latest is None  # the page of a group keeps its list
             self.log.touch(key)
             if channel not in UNGROUPED:
-                self._group(channel, delivery, now_us, is_new=is_new)
+                self._group(channel, delivery, now_us, rings=rings)
 
     def _channels_of(self, episode: Episode) -> list[str]:
         """Return the channels of its route, and those that it was sent to under earlier routes. A channel is
@@ -93,21 +100,40 @@ class Dispatcher:
 
     # groups
 
-    def _group(self, channel: str, delivery: EpisodeDelivery, now_us: int, *, is_new: bool) -> None:
+    def _rang(self, channel: str, delivery: EpisodeDelivery, now_us: int) -> None:
+        """Give a listed feature that rings again a page of its own."""
+        if delivery.group_leader:
+            leader = self.log.get((channel, delivery.group_leader))
+            self._leave_group(channel, [delivery])
+            if leader is not None:
+                self._merge(channel, leader, now_us)
+
+    def _group(self, channel: str, delivery: EpisodeDelivery, now_us: int, *, rings: bool) -> None:
         """Put a delivery into a group if there is one, and bring the group's page up to date."""
         deliveries = self.log.open_at(channel)
-        if is_new:
+        if rings:
             self._touch(channel, assign_group(delivery, deliveries, now_us, self._is_silenced))
         self._leave_group(channel, without_group(deliveries, now_us, self._is_silenced))
         leader: EpisodeDelivery | None = delivery
         if delivery.own_latest is None:
             leader = self.log.get((channel, delivery.group_leader))
-        if leader is None or leader.own_latest is None or leader.latest is None:
+        if leader is not None:
+            self._merge(channel, leader, now_us)
+            leader.drop_unsent(now_us)
+
+    def _merge(self, channel: str, leader: EpisodeDelivery, now_us: int) -> None:
+        """Bring the page of a group up to date."""
+        if leader.own_latest is None or leader.latest is None:
             return
-        merged = merge_group(self._members(channel, leader), leader.group_key, leader.latest.episode)
-        at_us = microseconds(merged.episode.decided_at)
+        members = self._members(channel, leader)
+        at_us = max(microseconds(member.episode.decided_at) for member in members)
+        silenced = [
+            member.episode.episode_id
+            for member in members
+            if self._is_silenced(member.episode, max(at_us, now_us))
+        ]
+        merged = merge_group(members, leader.group_key, leader.latest.episode, silenced)
         leader.update(merged, self._silenced_until(channel, leader, at_us))
-        leader.drop_unsent(now_us)
         self._touch(channel, [leader])
 
     def _leave_group(self, channel: str, deliveries: Iterable[EpisodeDelivery]) -> None:
@@ -206,11 +232,40 @@ class Dispatcher:
         if self._silences_uncertain:
             self._apply_silences(now_us, now_us)
         items = self.log.open_items()
+        for (channel, _), delivery in items:
+            self._settle_ring(channel, delivery, now_us)
+            self._part_silenced(channel, delivery, now_us)
         for channel in {key[0] for key, delivery in items if delivery.group_wait_until_us is not None}:
             self._leave_group(channel, without_group(self.log.open_at(channel), now_us, self._is_silenced))
         never_sent = [key[0] for key, delivery in items if self._close_if_done(key, delivery, now_us)]
         self.log.drop_expired(now_us)
         return never_sent
+
+    def _settle_ring(self, channel: str, delivery: EpisodeDelivery, now_us: int) -> None:
+        """Begin a ring whose time has come."""
+        state = delivery.own_latest or delivery.latest
+        if delivery.ring_due_us is None or state is None:
+            return
+        is_silenced = self._is_silenced(state.episode, now_us)
+        if delivery.ring_if_due(state.episode, now_us, is_silenced=is_silenced):
+            self._rang(channel, delivery, now_us)
+            self._touch(channel, [delivery])
+            if channel not in UNGROUPED:
+                self._group(channel, delivery, now_us, rings=delivery.own_latest is None)
+
+    def _part_silenced(self, channel: str, delivery: EpisodeDelivery, now_us: int) -> None:
+        """Take a feature under a silence off the page that lists it: it is sent when the silence ends."""
+        if not delivery.group_leader or delivery.latest is None or delivery.has_ended:
+            return
+        until_us = self.silences.silenced_until(silence_subject(delivery.latest.episode), now_us)
+        if until_us is None:
+            return
+        if not delivery.sends_itself and delivery.keys.get(delivery.key) == "wanted":
+            delivery.keys[delivery.key], delivery.silence_end_us = "held", until_us
+        leader = self.log.get((channel, delivery.group_leader))
+        self._leave_group(channel, [delivery])
+        if leader is not None:
+            self._merge(channel, leader, now_us)
 
     def _close_if_done(self, key: Key, delivery: EpisodeDelivery, now_us: int) -> bool:
         """Close a delivery that has nothing left to send; return whether it ended under a silence."""

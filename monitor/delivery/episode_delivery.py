@@ -7,12 +7,11 @@ and a step that is repeated after a crash has the same key.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from pydantic import Field
 
 from monitor.channels.interface import Action, Urgency
-from monitor.delivery.delivery_log import Delivery
 from monitor.delivery.delivery_times import (
     JOINED_US,
     KEPT_US,
@@ -22,6 +21,7 @@ from monitor.delivery.delivery_times import (
     REPEAT_US,
     UPDATE_US,
 )
+from monitor.delivery.page_keys import KeyState, PageKeys
 from monitor.delivery.snapshot import Snapshot, finding_keys, member_keys
 from monitor.protocol.severity import severity_rank
 from schemas.records import Episode
@@ -30,26 +30,17 @@ from schemas.times import microseconds
 STATE_PREFIX = b"delivery/"  # of its state records; channel and id follow
 
 
-KeyState = Literal["held", "wanted", "open", "refused", "closed", "dropped", "stuck"]
-"""State of a key at the receiver.
-
-``held``: it arose under a silence and was not tried. ``wanted``: to be opened; an attempt may have arrived
-without an answer. ``open``: the receiver has confirmed it. ``refused``: the receiver does not open it.
-``closed``: the receiver has confirmed its end. ``dropped``: ended without ever having been confirmed as open.
-``stuck``: the receiver does not close it.
-"""
-
-
 class Decision(NamedTuple):
-    """A step without its channel."""
+    """A step without its channel. ``ring``: which ring of a page, from 1 on."""
 
     action: Action
     urgency: Urgency
     reason: str
     snapshot: Snapshot
+    ring: int = 1
 
 
-class EpisodeDelivery(Delivery):
+class EpisodeDelivery(PageKeys):
     """Progress of one episode at one channel.
 
     Fields whose alias differs have the alias as their name in state records.
@@ -60,7 +51,6 @@ class EpisodeDelivery(Delivery):
     """The newest state; of a group leader, that of the whole group. None once nothing is left to send."""
     last_firing: Snapshot | None = Field(None, alias="firing")
     """The newest state in which it fired and was not muted."""
-    keys: dict[Urgency, KeyState] = {}
     sent_us: int = Field(0, alias="told_us")
     """Wall clock of the last trigger that was answered for good."""
     sent_findings: list[str] = Field([], alias="told")
@@ -78,10 +68,6 @@ class EpisodeDelivery(Delivery):
     """Of a group leader: what the members have in common. Empty: it leads no group."""
     own_latest: Snapshot | None = Field(None, alias="own")
     """Of a group leader: the newest state of its own episode."""
-    group_leader: str = Field("", alias="folded")
-    """Id of the episode whose page lists this one."""
-    sends_itself: bool = Field(True, alias="alone")
-    """Whether steps of its own go out. In a group: whether some may have gone out and have to be resolved."""
     group_wait_until_us: int | None = Field(None, alias="waits_to_us")
     """Wall clock; until then it is not sent, because a group may form."""
 
@@ -102,6 +88,7 @@ class EpisodeDelivery(Delivery):
         """
         if self.latest is None or self.latest.episode.state == "resolved":
             return
+        self._restore_said()
         self.latest = snapshot
         episode = snapshot.episode
         if not self.was_decided_late(episode):
@@ -113,11 +100,19 @@ class EpisodeDelivery(Delivery):
             self.release_silenced()  # a notifier that crashed may have tried it since, and not saved that
         if episode.state != "resolved" and not episode.muted:
             self.last_firing = snapshot
+            if episode.urgency == "high" and "high" not in self.keys:
+                self.note_ring(episode, microseconds(episode.decided_at))
             self.keys.setdefault(episode.urgency, "wanted" if silence_end_us is None else "held")
             if silence_end_us is None:
                 self.release_silenced()
             elif self.is_silenced:
                 self.silence_end_us = silence_end_us
+
+    def _restore_said(self) -> None:
+        """Take what an older release sent as said, so that an upgrade rings nothing."""
+        previous = self.own_latest or self.last_firing
+        if self.said is None and "high" in self.keys and previous is not None:
+            self.note_ring(previous.episode, self.sent_us or microseconds(previous.episode.decided_at))
 
     @staticmethod
     def was_decided_late(episode: Episode) -> bool:
@@ -132,12 +127,13 @@ class EpisodeDelivery(Delivery):
         self.group_wait_until_us, self.sends_itself = None, True
 
     def join_group(self, leader: EpisodeDelivery, *, may_have_been_sent: bool) -> None:
-        """Be listed on the leader's page. ``may_have_been_sent``: a trigger of its own may have gone out, and
-        has to be resolved when the episode ends.
+        """Be listed on the leader's page. ``may_have_been_sent``: a trigger of its page may have gone out, and
+        has to be resolved when the episode ends; so has its ticket.
         """
         assert leader.latest is not None
         self.group_leader = leader.latest.episode.episode_id
-        self.sends_itself, self.group_wait_until_us = may_have_been_sent, None
+        has_sent = any(state in ("wanted", "open") for key, state in self.keys.items() if key != self.key)
+        self.sends_itself, self.group_wait_until_us = may_have_been_sent or has_sent, None
 
     def leave_group(self) -> None:
         """Send steps of its own from now on."""
@@ -146,7 +142,7 @@ class EpisodeDelivery(Delivery):
     def release_silenced(self) -> None:
         """The silence ended: send what it held back, except a ticket that has since become a page."""
         if self.is_silenced:
-            self.keys[self.urgency] = "wanted"
+            self.keys[self.key] = "wanted"
 
     def drop_unsent(self, now_us: int) -> None:
         """If it ended while it waited for the worker to catch up, drop it: nothing has to be resolved.
@@ -154,7 +150,7 @@ class EpisodeDelivery(Delivery):
         ``now_us``: wall clock, microseconds since 1970.
         """
         if self.has_ended and now_us < (self.catch_up_until_us or 0) - LATE_US:
-            self.keys |= {urgency: "dropped" for urgency, state in self.keys.items() if state == "wanted"}
+            self.keys |= {key: "dropped" for key, state in self.keys.items() if state == "wanted"}
 
     # properties
 
@@ -164,26 +160,11 @@ class EpisodeDelivery(Delivery):
         return self.latest is not None and self.latest.episode.state == "resolved"
 
     @property
-    def is_silenced(self) -> bool:
-        """Whether its key arose under a silence and was not tried yet."""
-        return self.keys.get(self.urgency) == "held"
-
-    @property
-    def is_unconfirmed(self) -> bool:
-        """Whether the receiver has not confirmed its key."""
-        return self.keys.get(self.urgency) in ("held", "wanted", "dropped")
-
-    @property
     def ended_silenced(self) -> bool:
         """Whether it ended before the silence under which it arose, and was not sent: it never will be."""
         if self.latest is None or not self.has_ended or self.silence_end_us is None:
             return False
         return self.is_unconfirmed and microseconds(self.latest.episode.decided_at) < self.silence_end_us
-
-    @property
-    def urgency(self) -> Urgency:
-        """Its urgency, which rises and never sinks."""
-        return "high" if "high" in self.keys else "low"
 
     # outgoing steps
 
@@ -211,43 +192,64 @@ class EpisodeDelivery(Delivery):
     ) -> Decision | None:
         if latest.episode.muted or self.last_firing is None:
             return None
-        urgency, state = self.urgency, self.keys[self.urgency]
-        if state == "open" and urgency == "high" and self.keys.get("low") in ("wanted", "open"):
-            return Decision("resolve", "low", "is a page now", latest)
+        urgency, state = self.urgency, self.keys[self.key]
+        if (older := self._older_key(state)) is not None:
+            return _resolve(older, "is a page now" if older == "low" else self.ring_reason, latest)
         if silenced:
             return None
         if self.group_leader and state != "open":
             return None  # the leader's page lists it
+        if (reason := self._why_trigger(latest.episode, state, now_us - self.sent_us, repeat_us)) is None:
+            return None
+        if self.ring > 1 and self.ring_kind:
+            episode = latest.episode.model_copy(update={"lead": self.ring_kind})
+            latest = latest.model_copy(update={"episode": episode})
+        return Decision("trigger", urgency, reason, latest, self.ring)
+
+    def _older_key(self, state: KeyState) -> str | None:
+        """Return a key to resolve because another one, which is in this state, has taken its place."""
+        is_replaced = state == "open" or bool(self.group_leader)
+        return next(
+            (
+                key
+                for key, older in self.keys.items()
+                if key != self.key and (older == "doubtful" or (is_replaced and older in ("wanted", "open")))
+            ),
+            None,
+        )
+
+    def _why_trigger(self, episode: Episode, state: KeyState, since_us: int, repeat_us: int) -> str | None:
+        """Return why to send a trigger; None if there is no reason. ``since_us``: time since the last one."""
         if state in ("held", "wanted"):
-            escalated = urgency == "high" and self.keys.get("low", "held") != "held"
-            return Decision("trigger", urgency, "escalated" if escalated else "opened", latest)
-        since_us = now_us - self.sent_us
+            if self.ring > 1:
+                return self.ring_reason
+            return "escalated" if self.keys.get("low", "held") != "held" and "high" in self.keys else "opened"
         if since_us >= (repeat_us if state == "open" else REPEAT_US):
-            return Decision("trigger", urgency, "still firing", latest)
+            return "still firing"
         if state != "open":
             return None
-        if since_us >= JOINED_US and not self._lists_all(latest.episode):
-            return Decision("trigger", urgency, "more features", latest)
-        if since_us >= UPDATE_US and self._has_changed(latest.episode):
-            return Decision("trigger", urgency, "updated", latest)
-        return None
+        if since_us >= JOINED_US and not self._lists_all(episode):
+            return "more features"
+        return "updated" if since_us >= UPDATE_US and self._has_changed(episode) else None
 
     def _step_after_end(
         self, latest: Snapshot, now_us: int, page_old: bool, silenced: bool
     ) -> Decision | None:
         if self.last_firing is None:
             return None
-        state, age_us = self.keys[self.urgency], now_us - microseconds(latest.episode.time)
+        state, age_us = self.keys[self.key], now_us - microseconds(latest.episode.time)
+        if self.ring > 1 and state in ("held", "wanted") and not self.is_unconfirmed:
+            state = "doubtful"  # what is over does not ring
         is_withheld = bool(latest.episode.muted or self.ended_silenced or silenced or self.group_leader)
         if state == "wanted" and not is_withheld and age_us < RECENT_US:
-            return Decision("trigger", self.urgency, "opened", self.last_firing)
+            return Decision("trigger", self.urgency, "opened", self.last_firing, self.ring)
         if state == "open" and not silenced and not self._lists_all(self.last_firing.episode):
             # members that began and ended since the last trigger
-            return Decision("trigger", self.urgency, "more features", self.last_firing)
-        for urgency, key_state in sorted(self.keys.items()):  # high first: it wakes people
-            if key_state in ("wanted", "open"):
-                return Decision("resolve", urgency, "resolved", latest)
-        may_note = state in ("wanted", "dropped") and not is_withheld and not self.note_sent
+            return Decision("trigger", self.urgency, "more features", self.last_firing, self.ring)
+        for key, key_state in sorted(self.keys.items()):  # high first: it wakes people
+            if key_state in ("wanted", "open", "doubtful"):
+                return _resolve(key, "resolved", latest)
+        may_note = self.is_unconfirmed and state != "held" and not is_withheld and not self.note_sent
         if may_note and (age_us < OLD_US or page_old):
             # with the evidence from when it fired
             end = {"state": "resolved", "reason": latest.episode.reason, "time": latest.episode.time}
@@ -268,28 +270,30 @@ class EpisodeDelivery(Delivery):
 
     # results of steps
 
-    def delivered(self, action: Action, urgency: Urgency, episode: Episode, now_us: int) -> None:
-        """Note that the receiver has confirmed a step. ``now_us``: wall clock, microseconds since 1970."""
+    def delivered(self, action: Action, key: str, episode: Episode, now_us: int) -> None:
+        """Note that the receiver has confirmed a step. ``key``: ``low``, ``high``, ``high/2``, ...;
+        ``now_us``: wall clock, microseconds since 1970.
+        """
         if action == "note":
             self.note_sent = True
         elif action == "resolve":
-            self.keys[urgency] = "closed" if self.keys[urgency] == "open" else "dropped"
+            self.keys[key] = "closed" if self.keys[key] == "open" else "dropped"
         else:
-            self.keys[urgency] = "open"
+            self.keys[key] = "open"
             self._note_sent(episode, now_us)
 
-    def refused(self, action: Action, urgency: Urgency, episode: Episode, now_us: int) -> None:
+    def refused(self, action: Action, key: str, episode: Episode, now_us: int) -> None:
         """Note that the receiver will not take a step. A refused trigger is sent again with the next
         repetition: the channel may be corrected by then.
         """
         if action == "note":
             self.note_sent = True
         elif action == "resolve":
-            self.keys[urgency] = "stuck"
+            self.keys[key] = "stuck"
         else:
             self.was_refused = True
-            if self.keys[urgency] == "wanted":
-                self.keys[urgency] = "refused"
+            if self.keys[key] == "wanted":
+                self.keys[key] = "refused"
         self._note_sent(episode, now_us)
 
     def _note_sent(self, episode: Episode, now_us: int) -> None:
@@ -298,11 +302,16 @@ class EpisodeDelivery(Delivery):
 
     def retry_refused(self) -> None:
         """Try what was refused once more: after a restart the channel may have another address or key."""
-        for urgency, state in self.keys.items():
+        for key, state in self.keys.items():
             if state == "refused":
-                self.keys[urgency] = "wanted"
+                self.keys[key] = "wanted"
 
     def close(self, now_us: int) -> None:
         """Note that nothing is left to send: keep the states of the keys only."""
         self.done_us, self.latest, self.last_firing, self.own_latest = now_us, None, None, None
-        self.sent_findings = []
+        self.sent_findings, self.said, self.ring_due_us = [], None, None
+
+
+def _resolve(key: str, reason: str, latest: Snapshot) -> Decision:
+    urgency, _, ring = key.partition("/")
+    return Decision("resolve", "high" if urgency == "high" else "low", reason, latest, int(ring or 1))

@@ -29,11 +29,11 @@ from monitor.protocol.metrics import Measure
 from schemas.config.monitor_config import Config
 from schemas.records import Change, Episode, Silence
 
-LAYOUT = 4
+LAYOUT = 5
 """Version of the state records of ``notify``: JSON, and a name that a release does not know is refused.
 
 2: findings of self-health beside deliveries. 3: silences, and when they end. 4: pages over several features,
-changes.
+changes. 5: rings of a page, groups of one kind of failure.
 """
 
 _BREAKER_STATES = {"closed": 0.0, "half-open": 0.5, "open": 1.0}
@@ -115,13 +115,15 @@ class Outbox:
             decision = self._episodes.next_step(channel, delivery, self._now_us)
             if decision is None:
                 continue
-            action, urgency, reason, snapshot = decision
+            action, urgency, reason, snapshot, ring = decision
             is_page = (action, urgency) == ("trigger", "high")
             if lane.breaker.state(now_us) == "open" and not is_page:
                 continue
             order = rank, not is_page, delivery.order
             if best is None or order < best[0]:
-                step = Step(channel, episode_id, action, urgency, reason, snapshot.episode, snapshot.left_out)
+                step = Step(
+                    channel, episode_id, action, urgency, reason, snapshot.episode, snapshot.left_out, ring
+                )
                 best = order, step
         return best[1] if best else None
 
@@ -145,7 +147,7 @@ class Outbox:
             return
         self._refusing.discard(step.channel)
         if (delivery := self._answered(step, "delivered", now_us)) is not None:
-            delivery.delivered(step.action, step.urgency, step.episode, now_us)
+            delivery.delivered(step.action, step.key, step.episode, now_us)
 
     def refused(self, step: Step | ChangeStep, reason: str, now_us: int) -> Outputs:
         """Note that the receiver will never take a step; return a dead letter that says why. Nothing else
@@ -163,7 +165,7 @@ class Outbox:
         if delivery is None:
             return Outputs()
         offset = delivery.latest.offset if delivery.latest else 0
-        delivery.refused(step.action, step.urgency, step.episode, now_us)
+        delivery.refused(step.action, step.key, step.episode, now_us)
         why = (
             f"{step.channel} refused {step.action} {step.dedup_key}: {reason}; mend the channel, the step"
             " is tried again after a restart or 6 h"
@@ -238,8 +240,7 @@ class Outbox:
         A restart forgets the first, because it tries the second again.
         """
         refused = any(
-            delivery.keys.get(delivery.urgency) == "refused"
-            for delivery in self._episodes.log.open_at(channel)
+            delivery.keys.get(delivery.key) == "refused" for delivery in self._episodes.log.open_at(channel)
         )
         return refused or channel in self._refusing
 

@@ -1,31 +1,34 @@
-"""Group episodes of several features that have one provider or model in common into one page with a list.
+"""Group pages of several features that share a cause that can be shown into one page with a list.
 
 The first is sent at once, as always, and becomes the leader. The second waits a little for a third. With the
 third they are a group: the leader's page, under its own key, covers all of them, and the others open nothing
-more. A page that may already have been sent for another is resolved when that episode ends.
+more. Five minutes after the first was decided the group is closed. A page that may already have been sent for
+another is resolved when that episode ends.
 
 Groups are decided from records and their times alone, so that whoever reads them again after a crash decides
-the same: nothing that may have reached a receiver stays unresolved. See docs/decisions/0022.
+the same: nothing that may have reached a receiver stays unresolved. See docs/decisions/0022 and 0044.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from monitor.delivery.delivery_times import LATE_US, MINUTE_US
 from monitor.delivery.episode_delivery import EpisodeDelivery
+from monitor.delivery.rings import failures
 from monitor.delivery.snapshot import Snapshot, snapshot
 from monitor.protocol.service import SERVICE
 from monitor.protocol.severity import most_severe, severity_rank
+from monitor.windows.failure_kind import ANSWERS, SILENCE
 from monitor.wording import episode_text
 from schemas.records import Episode, Member
 from schemas.times import microseconds
 from softfail.sanitize import sanitize
 
 LEAST = 3  # episodes of a group
-WITHIN_US = 5 * MINUTE_US  # of the start of the leader
+WITHIN_US = 5 * MINUTE_US  # of the start of the leader, and of the decision about it
 WAIT_US = 90_000_000  # of the second, for a third: the next pane edge lies within it
 # channels whose receiver groups by itself, by the labels of each feature
 UNGROUPED = frozenset({"alertmanager"})
@@ -38,24 +41,31 @@ IsSilenced = Callable[[Episode, int], bool]
 
 
 def group_keys(episode: Episode) -> list[str]:
-    """Return what an episode can have in common with others, the wider first.
+    """Return the causes that an episode can share with others, the wider first: what failed, and at whom.
 
-    A provider's outage affects its models, so two of them make one group. Empty for softfail's own episodes.
+    A provider's outage affects its models, so two of them make one group. A silent feature has no provider,
+    but a service. Empty for softfail's own episodes, and for those that do not page.
     """
-    if episode.service == SERVICE:
+    if episode.service == SERVICE or episode.urgency != "high":
         return []
     labels = {"provider": episode.provider, "model": episode.model}
-    return [f"{episode.environment}/{name} {value}" for name, value in labels.items() if value]
+    kinds = sorted(failures(episode))
+    return [
+        f"{episode.environment}/{name} {value}#{kind}"
+        for name, value in labels.items()
+        for kind in kinds
+        if value and kind not in (SILENCE, ANSWERS)
+    ] + [f"{episode.environment}/service {episode.service}#{SILENCE}" for kind in kinds if kind == SILENCE]
 
 
 def assign_group(
     new: EpisodeDelivery, others: Sequence[EpisodeDelivery], now_us: int, is_silenced: IsSilenced
 ) -> list[EpisodeDelivery]:
-    """Decide which page a new episode gets: its own, its own after a while, or that of a group; return the
-    other deliveries that changed.
+    """Decide which page an episode gets that begins to page: its own, its own after a while, or that of a
+    group; return the other deliveries that changed.
 
     Args:
-        new: delivery of an episode that opened, with its first state.
+        new: its delivery, with the first state that pages.
         others: the open deliveries of the same channel, in order of arrival.
         now_us: wall clock, microseconds since 1970.
         is_silenced: of the silences.
@@ -104,22 +114,26 @@ def without_group(
     ]
 
 
-def merge_group(members: Sequence[Snapshot], group_key: str, previous: Episode) -> Snapshot:
+def merge_group(
+    members: Sequence[Snapshot], group_key: str, previous: Episode, silenced: Collection[str] = ()
+) -> Snapshot:
     """Merge the episodes of a group into one, under the id of the leader.
 
     Args:
         members: their newest states; the leader first.
         group_key: what they have in common, from ``group_keys``.
         previous: the merged episode before; severity and urgency never sink.
+        silenced: ids of the members that a silence holds back; they are not listed, unless all are.
     """
     leader = members[0].episode
-    episodes = [member.episode for member in members if not member.episode.muted]
-    is_muted = not episodes
-    episodes = episodes or [member.episode for member in members]
+    audible = [member.episode for member in members if not member.episode.muted]
+    is_muted = not audible
+    episodes = [episode for episode in audible if episode.episode_id not in silenced]
+    episodes = episodes or audible or [member.episode for member in members]
     latest = max(episodes, key=lambda episode: episode.decided_at)
     firing = [episode for episode in episodes if episode.state != "resolved"]
     ranked = sorted(episodes, key=_rank)
-    causes = Counter(cause for episode in episodes for cause in episode.causes)
+    causes = Counter(cause for episode in firing or episodes for cause in episode.causes)
     is_high = "high" in (previous.urgency, *(episode.urgency for episode in episodes))
     merged = leader.model_copy(
         update={
@@ -134,7 +148,7 @@ def merge_group(members: Sequence[Snapshot], group_key: str, previous: Episode) 
             "firing": sum(episode.firing for episode in firing),
             "incidents": [incident for episode in ranked for incident in episode.incidents],
             "examples": [example for episode in ranked for example in episode.examples[:1]][:3],
-            "causes": [cause for cause, _ in causes.most_common(3)],
+            "causes": _common_causes(firing or episodes, causes, group_key),
             **_common_origin(episodes, group_key),
             "features": len(episodes),
             "members": [_member(episode) for episode in ranked[:MEMBERS]],
@@ -152,13 +166,28 @@ def _rank(episode: Episode) -> tuple[Any, ...]:
 
 def _common_origin(episodes: Sequence[Episode], group_key: str) -> dict[str, str]:
     """Return provider and model where all episodes have the same, else empty; always that of the group."""
-    name, _, value = group_key.partition("/")[2].partition(" ")
+    name, _, value = (group_key.rpartition("#")[0] or group_key).partition("/")[2].partition(" ")
     origin = {"provider": "", "model": ""}
+    if name not in origin:
+        return origin
     for field in origin:
         values = {getattr(episode, field) for episode in episodes}
         if len(values) == 1:
             origin[field] = next(iter(values))
     return {**origin, name: value}
+
+
+def _common_causes(episodes: Sequence[Episode], causes: Counter[str], group_key: str) -> list[str]:
+    """Return the likely causes, the most common first. A service of which several features are silent is
+    itself the likeliest.
+    """
+    known = [cause for cause, _ in causes.most_common(3)]
+    if group_key.rpartition("#")[2] != SILENCE or len(episodes) < LEAST:
+        return known
+    service = episodes[0].service
+    return [f"{service} sends nothing for {len(episodes)} of its features: it is down, or cut off", *known][
+        :3
+    ]
 
 
 def _member(episode: Episode) -> Member:
@@ -179,37 +208,39 @@ def _member(episode: Episode) -> Member:
 def _may_share(
     delivery: EpisodeDelivery, episode: Episode, group_key: str, at_us: int, is_silenced: IsSilenced
 ) -> bool:
-    """Return whether a delivery has this group key, began at about the same time, and is to be sent."""
+    """Return whether a page has this group key, began at about the same time and not long ago, and is to be
+    sent.
+    """
     if (
         delivery.latest is None
         or delivery.was_refused
         or delivery.group_leader
         or delivery.is_silenced
         or delivery.has_ended
+        or delivery.urgency != "high"
+        or at_us > (delivery.rings_us or [0])[-1] + WITHIN_US
     ):
         return False
     other = delivery.latest.episode
     has_key = group_key == delivery.group_key if delivery.group_key else group_key in group_keys(other)
     if not has_key or other.muted or (not delivery.group_key and is_silenced(other, at_us)):
         return False
-    began_us = microseconds((delivery.own_latest or delivery.latest).episode.started_at)
-    return abs(microseconds(episode.started_at) - began_us) <= WITHIN_US
+    kind = group_key.rpartition("#")[2]
+    failure = failures(episode).get(kind)
+    known = failures((delivery.own_latest or delivery.latest).episode).get(kind)
+    if failure is None or known is None:
+        return False
+    return abs(failure.began_us - known.began_us) <= WITHIN_US
 
 
 def _has_partner(
     delivery: EpisodeDelivery, deliveries: Iterable[EpisodeDelivery], is_silenced: IsSilenced
 ) -> bool:
-    """Return whether another delivery, no less urgent and not waiting itself, may have the same cause."""
+    """Return whether another page that does not wait itself may have the same cause."""
     if delivery.latest is None or delivery.has_ended:
         return False
     episode, at_us = delivery.latest.episode, microseconds(delivery.latest.episode.decided_at)
-    others = [
-        other
-        for other in deliveries
-        if other is not delivery
-        and other.group_wait_until_us is None
-        and (other.urgency == "high" or delivery.urgency == "low")
-    ]
+    others = [other for other in deliveries if other is not delivery and other.group_wait_until_us is None]
     return any(
         _may_share(other, episode, group_key, at_us, is_silenced)
         for group_key in group_keys(episode)

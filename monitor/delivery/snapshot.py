@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from monitor.rules.drift_evidence import statistic_of
 from monitor.wording import episode_text
 from schemas.records import Episode, EpisodeIncident
 
@@ -50,8 +51,8 @@ def snapshot(episode: Episode, offset: int, most_bytes: int = INCIDENT_BYTES) ->
 
 
 def finding_keys(episode: Episode) -> set[str]:
-    """Return what counts as new: a rule that was not sent before, its first value that was never seen, and an
-    incident that failed again.
+    """Return what counts as new: a rule that was not sent before, its first value that was never seen, a
+    statistic that moved, a figure that changed by a factor of two, and an incident that failed again.
     """
     unseen = {
         f"{incident.rule}: {incident.evidence.metric}"
@@ -63,7 +64,17 @@ def finding_keys(episode: Episode) -> set[str]:
         for incident in episode.incidents
         if incident.returned is not None
     }
-    return {incident.rule for incident in episode.incidents} | unseen | again
+    moved = {
+        f"{incident.rule}: {statistic_of(finding.metric)}"
+        for incident in episode.incidents
+        for finding in incident.evidence.findings[1:]
+    }
+    changed = {
+        f"{incident.incident_id} changed {incident.changes}"
+        for incident in episode.incidents
+        if incident.changes and incident.level == "feature"
+    }
+    return {incident.rule for incident in episode.incidents} | unseen | again | moved | changed
 
 
 def member_keys(episode: Episode) -> set[str]:

@@ -19,6 +19,7 @@ from monitor.stats.number_summary import NumberSummary
 from monitor.stats.rate import Rate
 from monitor.stats.sampling_weights import MILLION
 from monitor.windows.feature_series import FeatureState
+from monitor.windows.figure_comparison import falls
 from monitor.windows.metric_definitions import CATEGORIES, SUCCESS_RATES, TEXT_CATEGORIES
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import OTHER
@@ -153,7 +154,7 @@ def _excess(evidence: Evidence, parts: list[_Part]) -> list[float]:
     """Return by how much each part exceeds its usual amount of what is wrong, below zero where it has less;
     its calls where that says nothing.
     """
-    sign = -1.0 if _fell(evidence) else 1.0
+    sign = -1.0 if falls(evidence) else 1.0
     amount = _amount_of(evidence.metric)
     if amount is not None:
         now, before = [amount(part.now) for part in parts], [amount(part.before) for part in parts]
@@ -163,15 +164,6 @@ def _excess(evidence: Evidence, parts: list[_Part]) -> list[float]:
         if any(amount > 0 for amount in excess):
             return excess
     return [_calls(part.now) for part in parts]
-
-
-def _fell(evidence: Evidence) -> bool:
-    """Whether the fault is that there is less of the metric."""
-    if evidence.below is not None or evidence.above is not None:
-        return evidence.below is not None
-    if evidence.value is not None and evidence.reference is not None:
-        return evidence.value < evidence.reference
-    return evidence.metric in SUCCESS_RATES
 
 
 def _amount_of(metric: str) -> Callable[[list[Pane]], tuple[float, float]] | None:

@@ -8,28 +8,33 @@ so it is the same after a restart.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from monitor.diagnosis.recent_rollouts import (
     ANSWERING,
     LEAST_EVENTS,
+    SHORTLY_US,
     WORSE,
     Rollout,
     names_in,
     panes_of,
     recent_rollouts,
 )
+from monitor.diagnosis.silence_causes import silence_causes
 from monitor.evaluators import EVALUATORS
 from monitor.evaluators.interface import Evaluator
 from monitor.incidents.records import ShownIncident
+from monitor.protocol.severity import PAGING
 from monitor.rules.evidence import Evidence, Finding
 from monitor.windows.feature_series import FeatureState
+from monitor.windows.figure_comparison import is_wrong_now
 from monitor.windows.metric_definitions import evaluator_of_metric
 from monitor.windows.metric_reader import MetricReader
 from monitor.windows.pane import Pane
 from monitor.windows.segment_series import DAY_US, HOUR_US
 from monitor.wording.number_format import share
+from schemas.times import microseconds
 from softfail.redact import redact
 from softfail.sanitize import sanitize
 
@@ -37,6 +42,7 @@ MOST = 3  # causes of an episode
 CHARS = 240
 MORE = 1.2  # times the reference: a rise that has a name
 BEFORE_US = 5 * 60 * 1_000_000  # a breach begins to go wrong before its edge
+SILENCE_US = 5 * 60 * 1_000_000  # without a meter: a producer is gone
 MOSTLY = 0.6  # of all errors: one error type is the cause
 
 _LONGER = (
@@ -59,30 +65,60 @@ _PROVIDER = (
 def likely_causes(
     feature: FeatureState,
     incidents: Mapping[str, ShownIncident],
-    started_us: int,
     edge_us: int,
     rolled_us: int,
 ) -> list[str]:
-    """Return at most three causes, the likeliest first; none of an episode that lasts for over a day, because
-    too little is known of the time before it.
+    """Return at most three causes of what fires now, the likeliest first; none of what lasts for over a day,
+    because too little is known of the time before it.
+
+    Pages come before tickets. A ticket that began long before a page is no cause of it, and silence has no
+    causes but its own.
 
     Args:
         feature: of the episode.
         incidents: id -> incident, as the episode shows them.
-        started_us: the first breaching edge, microseconds since 1970.
-        edge_us: now.
+        edge_us: now, microseconds since 1970.
         rolled_us: hours before this edge are known as a whole only.
     """
-    if not incidents or edge_us - started_us > DAY_US:
+    firing = gravest(incidents.values())
+    started_us = since_us(firing)
+    if not firing or edge_us - started_us > DAY_US or not any(map(is_wrong_now, firing)):
         return []
-    firing = [incident for incident in incidents.values() if incident.is_firing] or list(incidents.values())
+    if (silence := next((item for item in firing if item.evidence.metric == "events"), None)) is not None:
+        window_us = round(silence.evidence.window_s * 1e6)
+        return list(silence_causes(feature, edge_us, min(window_us, SILENCE_US)))
+    beside = [
+        incident
+        for incident in incidents.values()
+        if incident.is_firing and since_us([incident]) >= started_us - SHORTLY_US
+    ]
     rollouts = recent_rollouts(feature, firing, started_us, edge_us, rolled_us)
-    evidence = [measured for incident in firing for measured in _measured(incident.evidence)]
+    evidence = [measured for incident in beside or firing for measured in _measured(incident.evidence)]
     causes = [_rollout_text(rollout, started_us) for rollout in rollouts]
     causes += _named(evidence, {rollout.name for rollout in rollouts if rollout.kind == ANSWERING})
-    if any(_signals_provider_fault(finding.metric) for finding in evidence):
+    if any(
+        _signals_provider_fault(finding.metric)
+        for incident in firing
+        for finding in _measured(incident.evidence)
+    ):
         causes += _errors(feature, started_us, edge_us)
     return [sanitize(cause, CHARS) for cause in causes[:MOST]]
+
+
+def gravest(incidents: Iterable[ShownIncident]) -> list[ShownIncident]:
+    """Return the incidents that page, fire and are wrong now; else those that page and fire, else those that
+    fire, else all.
+    """
+    shown = list(incidents)
+    firing = [incident for incident in shown if incident.is_firing]
+    paging = [incident for incident in firing if incident.severity in PAGING]
+    wrong = [incident for incident in paging if is_wrong_now(incident)]
+    return wrong or paging or firing or shown
+
+
+def since_us(incidents: Iterable[ShownIncident]) -> int:
+    """Return the first breaching edge of incidents, microseconds since 1970; 0 without incidents."""
+    return min((microseconds(datetime.fromisoformat(incident.since)) for incident in incidents), default=0)
 
 
 def _measured(evidence: Evidence) -> list[Evidence | Finding]:

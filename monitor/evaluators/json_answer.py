@@ -47,9 +47,7 @@ class JsonEvaluator(Evaluator):
     parameters: JsonParameters
     failure_text = "answers were not valid JSON"
     failing_example = {"output": 'Sure! {"total": 3}'}
-    next_step = (
-        "Hold a failing answer against the schema; compare prompt versions and models, roll back a new one."
-    )
+    next_step = "Read a failing answer; compare prompt versions and models, roll back a new one."
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
         """Fail with the parser's message as reason."""

@@ -3,41 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
 
 from monitor.incidents.records import ShownIncident, TransitionRecord
-from monitor.protocol.messages import to_json
+from monitor.incidents.rule_digest import digest_of
 from monitor.protocol.severity import severity_rank
-from monitor.rules.drift_evidence import READINGS
+from monitor.rules.drift_evidence import statistic_of
 from monitor.rules.evidence import Evidence, evidence_from
+from monitor.rules.present_figure import Figure, Present, has_changed
 from monitor.rules.reading import Reading
+from monitor.windows.figure_comparison import falls, is_worse
 from monitor.windows.segment_keys import FeatureKey, SegmentKey, segment_labels, segment_to_json
 from schemas.config.rules import Watched
 from schemas.times import rfc3339
-
-# fields of a rule in the order of the first release; a new order would end every incident at an upgrade
-_DIGEST_ORDER = (
-    "name",
-    "on",
-    "above",
-    "below",
-    "clear",
-    "level",
-    "match",
-    "environments",
-    "window",
-    "for_",
-    "keep_firing_for",
-    "min_events",
-    "confidence",
-    "severity",
-    "page_newborn",
-)
-# fields of a later release; while they are not written, the rule is the one of before
-_NEWER = ("least_change",)
 
 
 class StateChange(NamedTuple):
@@ -51,6 +33,7 @@ class StateChange(NamedTuple):
 AGAIN = "fails again after it had been well"
 UNSEEN = "a value that was never seen before"
 ALSO = "also "  # and the statistics that moved since
+CHANGED = "by a factor of two"  # at the end of a reason: the present figure against that of the last record
 # reasons of an incident that goes on in another episode
 REOPENED = "its episode is gone from the state"
 GOES_ON = "what paged beside it is over"
@@ -73,7 +56,9 @@ class Incident:
     ``breached_us`` and ``good_us``: how long it has breached, or been good, without a break. Readings with
     too few events add nothing and break nothing. ``breached_us`` is -1 from the edge at which the incident
     would have resolved, had it not come back soon after it ended before. ``reported``: statistics that moved
-    since it began.
+    since it began. ``decided``, ``worst``: figures of its metric when it fired and at its worst; None where there is
+    none. ``present``: figures of all findings now; ``written``: metric -> figure that a record stated last. ``changes``: how
+    often one of them changed by a factor of two since.
     """
 
     incident_id: str
@@ -88,6 +73,11 @@ class Incident:
     breached_us: int = 0
     good_us: int = 0
     reported: tuple[str, ...] = ()
+    decided: Figure | None = None
+    worst: Figure | None = None
+    present: tuple[Figure, ...] = ()
+    written: dict[str, Figure] = field(default_factory=dict)
+    changes: int = 0
 
     def step(self, rule: Timing, reading: Reading, edge_us: int, keep_us: int = 0) -> StateChange | None:
         """Apply the reading of the next edge; return the change of state, if there is one. A resolved
@@ -132,10 +122,44 @@ class Incident:
     def report(self) -> str:
         """Note the statistics of the evidence; name those that moved for the first time, empty if none."""
         findings = self.evidence.findings or (self.evidence,)
-        new = {_statistic(finding.metric): finding.metric for finding in findings}
+        new = {statistic_of(finding.metric): finding.metric for finding in findings}
         new = {statistic: metric for statistic, metric in new.items() if statistic not in self.reported}
         self.reported = (*self.reported, *new)
         return ", ".join(new.values())
+
+    def note_present(self, now: Mapping[str, Present]) -> str:
+        """Note the present figures of a firing incident; return the metric that changed so much since the
+        last record that another is to be written, empty if none did.
+
+        ``now``: metric -> figure, of all findings.
+        """
+        self.present = tuple(present.figure for present in now.values())
+        leading = now.get(self.evidence.metric)
+        if leading is not None:
+            figure, worst = leading.figure, self.worst
+            if (
+                worst is None
+                or worst.metric != figure.metric
+                or is_worse(figure.metric, figure.value, worst.value, falls=falls(self.evidence))
+            ):
+                self.worst = figure
+        changed = next(
+            (
+                metric
+                for metric, present in now.items()
+                if metric in self.written and has_changed(self.written[metric], present)
+            ),
+            "",
+        )
+        self.written |= {
+            metric: present.figure for metric, present in now.items() if changed or metric not in self.written
+        }
+        self.changes += bool(changed)
+        return changed
+
+    def present_of(self, metric: str) -> Figure | None:
+        """Return the present figure of a metric; None if there is none."""
+        return next((figure for figure in self.present if figure.metric == metric), None)
 
     def raise_severity(self, severity: str) -> bool:
         """Raise the severity to this one and return True; it never sinks."""
@@ -145,11 +169,18 @@ class Incident:
         return True
 
     def shown(
-        self, feature: FeatureKey, segment: SegmentKey | None, state: str, returned: str = "", text: str = ""
+        self,
+        feature: FeatureKey,
+        segment: SegmentKey | None,
+        state: str,
+        returned: str = "",
+        text: str = "",
+        kind: str = "",
     ) -> ShownIncident:
         """Return the incident as its episode shows it.
 
         ``returned``: when it failed again, RFC 3339. ``text``: its finding in words, of self-health.
+        ``kind``: what failed.
         """
         return ShownIncident(
             incident_id=self.incident_id,
@@ -160,6 +191,14 @@ class Incident:
             evidence=self.evidence,
             returned=returned,
             text=text,
+            kind=kind,
+            decided=self.decided,
+            worst=self.worst,
+            present=self.present_of(self.evidence.metric) if state == "firing" else None,
+            also_present=[figure for figure in self.present if figure.metric != self.evidence.metric]
+            if state == "firing"
+            else [],
+            changes=self.changes,
             **segment_labels(feature, segment),
         )
 
@@ -178,6 +217,8 @@ class Incident:
             self.good_us,
             list(self.reported),
             msgspec.to_builtins(self.evidence),
+            msgspec.to_builtins([self.decided, self.worst]),
+            msgspec.to_builtins([list(self.present), list(self.written.values()), self.changes]),
         ]
 
     @classmethod
@@ -187,9 +228,16 @@ class Incident:
         Raises:
             ValueError: its evidence cannot be read.
         """
-        incident_id, rule, digest, severity, since_us, *progress, reported, evidence = values
+        incident_id, rule, digest, severity, since_us, *progress, reported, evidence, figures, present = (
+            values
+        )
         incident = cls(incident_id, rule, digest, severity, since_us, evidence_from(evidence), *progress)
-        incident.reported = tuple(map(_statistic, reported))
+        incident.reported = tuple(map(statistic_of, reported))
+        incident.decided, incident.worst = msgspec.convert(figures, tuple[Figure | None, Figure | None])
+        now, written, incident.changes = msgspec.convert(
+            present, tuple[tuple[Figure, ...], tuple[Figure, ...], int]
+        )
+        incident.present, incident.written = now, {figure.metric: figure for figure in written}
         return incident
 
 
@@ -213,7 +261,7 @@ class IncidentChange(NamedTuple):
     @property
     def is_news(self) -> bool:
         """Whether the incident fires as before, and there is something new about it."""
-        return self.reason in (AGAIN, UNSEEN) or self.reason.startswith(ALSO)
+        return self.reason in (AGAIN, UNSEEN) or self.reason.startswith(ALSO) or self.reason.endswith(CHANGED)
 
 
 def opened(
@@ -228,12 +276,6 @@ def opened(
     identity = repr((rule.name, tuple(feature), segment_to_json(segment), edge_us)).encode()
     name = hashlib.blake2b(identity, digest_size=8).hexdigest()
     return Incident(name, rule.name, digest_of(rule), severity, edge_us, evidence, edge_us=edge_us)
-
-
-def _statistic(metric: str) -> str:
-    """Name the statistic of a reading: drift shows the quantile or the label that moved most."""
-    name, _, reading = metric.partition("=")[0].rpartition(".")
-    return name if reading in READINGS else metric.partition("=")[0]
 
 
 def transition(
@@ -258,17 +300,6 @@ def transition(
         evidence=incident.evidence,
         **segment_labels(feature, segment),
     )
-
-
-def digest_of(rule: Watched) -> str:
-    """Hash a rule's settings to 16 hexadecimal digits; an edited rule is another rule."""
-    settings = rule.model_dump(mode="json")
-    for name in _NEWER:
-        if settings.get(name) is None:
-            settings.pop(name, None)
-    names = dict.fromkeys([*(name for name in _DIGEST_ORDER if name in settings), *settings])
-    ordered = {name: settings[name] for name in names}
-    return hashlib.blake2b(to_json(ordered), digest_size=8).hexdigest()
 
 
 def duration_text(microseconds: int) -> str:

@@ -14,6 +14,7 @@ import msgspec
 from monitor.protocol.examples import Example
 from monitor.protocol.messages import OutputRecord
 from monitor.rules.evidence import Evidence, evidence_from
+from monitor.rules.present_figure import Figure
 from monitor.windows.segment_keys import Level
 
 
@@ -43,7 +44,10 @@ class ShownIncident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """An incident as its episode shows it. ``since``: the first breaching edge.
 
     ``returned``: when it failed again while its page was kept open for flapping. ``text``: its finding in
-    words, only of findings about softfail itself.
+    words, only of findings about softfail itself. ``kind``: what failed (``monitor.windows.failure_kind``).
+    ``decided``, ``worst``, ``present``: its metric when it fired, at its worst, and now; None where the metric
+    has no value. ``also_present``: its further findings now. ``changes``: how often a
+    present figure changed by a factor of two.
     """
 
     incident_id: str
@@ -62,6 +66,12 @@ class ShownIncident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     evidence: Evidence
     text: str = ""
     returned: str = ""
+    kind: str = ""
+    decided: Figure | None = None
+    worst: Figure | None = None
+    present: Figure | None = None
+    also_present: list[Figure] = []
+    changes: int = 0
 
     @property
     def is_firing(self) -> bool:
@@ -82,6 +92,10 @@ class ShownIncident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
             TypeError: a field is missing.
         """
         fields = {name: values[name] for name in cls.__struct_fields__ if name in values}
+        for name in ("decided", "worst", "present"):
+            if fields.get(name) is not None:
+                fields[name] = msgspec.convert(fields[name], Figure)
+        fields["also_present"] = msgspec.convert(fields.get("also_present", []), list[Figure])
         return cls(**{**fields, "evidence": evidence_from(values["evidence"])})
 
 

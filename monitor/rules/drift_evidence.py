@@ -84,6 +84,16 @@ class MovedReading(NamedTuple):
     usual_share: float | None = None
 
 
+def statistic_of(metric: str) -> str:
+    """Name the statistic of a reading: drift shows the quantile or the label that moved most.
+
+    >>> statistic_of("duration_s.p90"), statistic_of("provider=acme"), statistic_of("error_rate")
+    ('duration_s', 'provider', 'error_rate')
+    """
+    name, _, reading = metric.partition("=")[0].rpartition(".")
+    return name if reading in READINGS else metric.partition("=")[0]
+
+
 def calls(pane: Pane) -> dict[int, int]:
     """Count the responses of a pane by probability, parts per million; each counts in the error rate."""
     rate = pane.rates.get("error_rate")

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import msgspec
 
-LAYOUT = 7
+LAYOUT = 8
 MARK = 0xC1
 
 _Counts = dict[str, int]
@@ -66,6 +66,8 @@ _IncidentRecord = tuple[
     int,
     list[str],  # reported statistics
     dict[str, Any],
+    tuple[dict[str, Any] | None, dict[str, Any] | None],  # figures: decided, worst
+    tuple[list[dict[str, Any]], list[dict[str, Any]], int],  # present, written, changes
 ]
 _RisenState = tuple[
     float, float, float, float, float, float, tuple[float, float], tuple[float, float]
@@ -153,6 +155,11 @@ def _migrate_clock_6(values: list[Any]) -> list[Any]:
     return [*values, {}]
 
 
+def _migrate_incident_7(values: list[Any]) -> list[Any]:
+    """Add figures, which layout 7 does not have: none. The first that is read counts as written."""
+    return [*values, [None, None], [[], [], 0]]
+
+
 MIGRATIONS: Mapping[int, Mapping[str, Callable[[Any], Any]]] = {
     1: {"clock": _migrate_clock_1, "feature": _migrate_feature_1, "pane": _migrate_pane_1},
     2: {},  # names of metrics became numbers; names are still read (``monitor.windows.metric_ids``)
@@ -164,6 +171,7 @@ MIGRATIONS: Mapping[int, Mapping[str, Callable[[Any], Any]]] = {
     },
     5: {"feature": _migrate_feature_5},
     6: {"clock": _migrate_clock_6},
+    7: {"incident": _migrate_incident_7},
 }
 """Layout -> kind -> function from its values to those of the next layout. Kinds without one are unchanged."""
 
@@ -185,7 +193,7 @@ def record_layout(value: bytes) -> int:
     """Return the layout that a record states, even if this release does not know it.
 
     >>> record_layout(encode_record(["b1", 0])), record_layout(bytes([0x90]))
-    (7, 1)
+    (8, 1)
     """
     if value[:2] == _PREFIX:  # in nearly all cases
         return LAYOUT

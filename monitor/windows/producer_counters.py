@@ -91,6 +91,10 @@ class ProducerTracker:
             for entry in self.entries.values()
         )
 
+    def last_meter_us(self) -> int:
+        """Return when the last meter of any of them was written, microseconds since 1970; 0 without meters."""
+        return max((entry[_LAST_METER] for entry in self.entries.values()), default=0)
+
     def has_closed(self, since_us: int) -> bool:
         """Return whether those that sent meters and were seen since then, at least one, have all closed."""
         seen = [entry for entry in self.entries.values() if entry[_METERS] and entry[_SEEN] >= since_us]

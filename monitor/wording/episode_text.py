@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
-from monitor.protocol.severity import severity_rank
-from monitor.wording.finding_text import amount, measure
-from monitor.wording.incident_grouping import group_incidents
+from monitor.protocol.severity import PAGING, severity_rank
+from monitor.windows.failure_kind import kind_of
+from monitor.windows.figure_comparison import LEAST_POINTS, is_share, is_wrong_now
+from monitor.wording.finding_text import amount, failure_text, measure
+from monitor.wording.incident_grouping import group_incidents, statistic
 from monitor.wording.next_steps import next_step_for
 from monitor.wording.number_format import span
 from schemas.evidence_record import Evidence
-from schemas.records import Episode, EpisodeIncident
+from schemas.records import Episode, EpisodeIncident, Figure
 from softfail.sanitize import sanitize
 
 NAMED_FEATURES = 4  # features that the summary of a shared page names
+WORSE = 1.25  # times the present number: its worst is written beside it
 NAMED_SEGMENTS = 3  # segments that a line over several segments names
 
 
@@ -29,7 +33,8 @@ def place(episode: Episode) -> str:
             for name, value in (("provider", episode.provider), ("model", episode.model))
             if value
         ]
-        where = f"{episode.features} features with {', '.join(common)}"
+        of = f"with {', '.join(common)}" if common else f"of {episode.service}"
+        where = f"{episode.features} features {of}"
     return sanitize(where if episode.environment == "production" else f"{where} ({episode.environment})", 600)
 
 
@@ -75,33 +80,80 @@ def segment(incident: EpisodeIncident) -> str:
 
 
 def sentence(incident: EpisodeIncident) -> str:
-    """Write one incident: value, segment, start, number of events, and whether it is over."""
-    evidence, part = incident.evidence, segment(incident)
-    over = ", well again" if incident.state == "resolved" else ""
+    """Write one incident as of now: value, segment, start, number of events, and whether it is over."""
+    is_over = incident.state == "resolved"
+    since = clock(incident.evidence.began or incident.since)
     if incident.text:
-        return f"{sanitize(incident.text, 600)}, since {clock(incident.since)}{over}"
-    events = (
-        "" if evidence.expected is not None else f", {evidence.n:,.0f} events in {span(evidence.window_s)}"
-    )
-    finding = measure(evidence)
-    comma = "" if finding.endswith(")") else ","
-    more = [measure(Evidence.model_construct(**drift.model_dump())) for drift in evidence.findings[1:3]]
-    also = f"; also {'; '.join(more)}" if more else ""
-    again = (
-        f" and again since {clock(incident.returned)}" if incident.returned is not None and not over else ""
-    )
-    return (
-        f"{finding}{part and f'{comma} with {part}'}{also}, since"
-        f" {clock(evidence.began or incident.since)}{again}{events}{over}"
-    )
+        return f"{sanitize(incident.text, 600)}, since {since}{', over now' if is_over else ''}"
+    if incident.evidence.metric == "events" and is_over:
+        return f"events arrive again; there were none from {since} on"
+    again = f" and again since {clock(incident.returned)}" if incident.returned and not is_over else ""
+    when = f", since {since}{again}"
+    over = ", over now" if is_over else ""
+    return f"{_finding(present_evidence(incident), incident, when, _at_worst(incident))}{over}"
+
+
+def _finding(evidence: Evidence, incident: EpisodeIncident, when: str, worst: str = "") -> str:
+    part, finding = segment(incident), measure(evidence)
+    comma = "" if finding.endswith(")") and not worst else ","
+    is_silence = evidence.expected is not None
+    events = "" if is_silence else f", {evidence.n:,.0f} events in {span(evidence.window_s)}"
+    reason = failure_text(incident.kind) if evidence.metric == "pass_rate" else ""
+    reason = reason and f"; what fails: {reason}"
+    return f"{finding}{reason}{worst}{part and f'{comma} with {part}'}{when}{events}"
+
+
+def present_evidence(incident: EpisodeIncident) -> Evidence:
+    """Return the evidence of an incident with its present figure, where there is one."""
+    return _with_figure(incident.evidence, incident.present)
+
+
+def _with_figure(evidence: Evidence, figure: Figure | None) -> Evidence:
+    if figure is None or figure.metric != evidence.metric:
+        return evidence
+    now = {"value": figure.value, "n": figure.n, "window_s": figure.window_s}
+    return evidence.model_copy(update={**now, "low": None, "high": None, "weighted_sample": None})
+
+
+def _at_worst(incident: EpisodeIncident) -> str:
+    """Write the worst figure, where it is clearly worse than the present one, or all is over."""
+    worst, present = incident.worst, incident.present
+    if worst is None or worst.metric != incident.evidence.metric:
+        return ""
+    text = f", at worst {amount(_with_figure(incident.evidence, worst))}"
+    if present is None:
+        return text if incident.state == "resolved" else ""
+    if is_share(worst.metric):
+        return text if abs(worst.value - present.value) >= LEAST_POINTS else ""
+    low, high = sorted((abs(worst.value), abs(present.value)))
+    return text if high >= WORSE * low else ""
 
 
 def finding_lines(episode: Episode) -> list[str]:
-    """Write a line for each group of incidents, most important first.
+    """Write a line for each finding, most important first.
 
     Incidents of one rule in several segments share a line.
     """
-    return [_line(*group) for group in group_incidents(by_importance(episode))]
+    return [line for group in group_incidents(by_importance(episode)) for line in _lines(*group)]
+
+
+def _lines(first: EpisodeIncident, *others: EpisodeIncident) -> list[str]:
+    """Write the line of a group of incidents, and one for each further finding of the first."""
+    if first.state == "resolved":
+        return [_line(first, *others)]
+    now = {figure.metric: figure for figure in first.also_present}
+    further = [
+        _with_figure(Evidence.model_construct(**finding.model_dump()), now.get(finding.metric))
+        for finding in first.evidence.findings[1:]
+    ]
+    began = [evidence.began or first.since for evidence in further]
+    return [
+        _line(first, *others),
+        *(
+            _finding(evidence, first, f", since {clock(since)}")
+            for evidence, since in zip(further, began, strict=True)
+        ),
+    ]
 
 
 def detail_lines(episode: Episode) -> list[str]:
@@ -110,34 +162,83 @@ def detail_lines(episode: Episode) -> list[str]:
     return [] if lines == [sentence(incident) for incident in incidents[:1]] else lines
 
 
+def distinct_incidents(episode: Episode) -> list[EpisodeIncident]:
+    """Return the incidents of an episode, most important first, without segments that say nothing beyond
+    their feature.
+    """
+    return [
+        incident
+        for first, *others in group_incidents(by_importance(episode))
+        for incident in (first, *_distinct(first, others))
+    ]
+
+
+def _distinct(first: EpisodeIncident, others: Iterable[EpisodeIncident]) -> list[EpisodeIncident]:
+    """Return the incidents whose value or events differ from those of the first."""
+    shown = present_evidence(first)
+    return [
+        other
+        for other in others
+        if other.state == first.state
+        and statistic((now := present_evidence(other)).metric) == statistic(shown.metric)
+        and (now.value, now.n) != (shown.value, shown.n)
+    ]
+
+
 def _line(first: EpisodeIncident, *others: EpisodeIncident) -> str:
     """Write the first incident in full, and segment and value of the others.
 
     A segment with the value and events of the first incident adds nothing and is left out.
     """
-    distinct = [
-        other
-        for other in others
-        if (other.evidence.value, other.evidence.n) != (first.evidence.value, first.evidence.n)
+    distinct = _distinct(first, others)
+    named = [
+        f"{segment(other)} {amount(present_evidence(other))}".rstrip() for other in distinct[:NAMED_SEGMENTS]
     ]
-    named = [f"{segment(other)} {amount(other.evidence)}".rstrip() for other in distinct[:NAMED_SEGMENTS]]
     more = f" and {len(distinct) - NAMED_SEGMENTS} more" if len(distinct) > NAMED_SEGMENTS else ""
     return sentence(first) + (f"; by segment: {', '.join(named)}{more}" if named else "")
 
 
 def by_importance(episode: Episode) -> list[EpisodeIncident]:
-    """Sort the incidents, most important first: by severity, firing, whole feature, earliest."""
+    """Sort the incidents, most important first: firing, paging, wrong now, the kind for which the page rings,
+    what failed before that answers do not pass, by severity, whole feature, earliest.
+    """
 
     def sort_key(incident: EpisodeIncident) -> tuple[object, ...]:
         return (
-            -severity_rank(incident.severity),
             incident.state != "firing",
+            incident.severity not in PAGING,
+            not is_wrong_now(incident),
+            incident.kind != episode.lead,
+            incident.evidence.metric == "pass_rate",
+            -severity_rank(incident.severity),
             incident.level != "feature",
             incident.since,
             incident.incident_id,
         )
 
-    return sorted(episode.incidents, key=sort_key)
+    return sorted((_led_by(incident, episode.lead) for incident in episode.incidents), key=sort_key)
+
+
+def _led_by(incident: EpisodeIncident, kind: str) -> EpisodeIncident:
+    """Let an incident lead with its finding of a kind, if it has one."""
+    evidence = incident.evidence
+    finding = next((finding for finding in evidence.findings if kind_of(finding.metric) == kind), None)
+    if finding is None or incident.kind == kind:
+        return incident
+    findings = [finding, *(other for other in evidence.findings if other is not finding)]
+    figures = [*incident.also_present, *([incident.present] if incident.present else [])]
+    return incident.model_copy(
+        update={
+            "kind": kind,
+            "evidence": evidence.model_copy(
+                update={**{name: getattr(finding, name) for name in type(finding).model_fields}}
+                | {"findings": findings}
+            ),
+            "worst": None,
+            "present": next((figure for figure in figures if figure.metric == finding.metric), None),
+            "also_present": [figure for figure in figures if figure.metric != finding.metric],
+        }
+    )
 
 
 def likely_causes(episode: Episode) -> list[str]:
@@ -170,7 +271,7 @@ def summary(episode: Episode, left_out: int = 0, most: int = 1024) -> str:
             most,
         )
     line = f"{place(episode)}: {sentence(incidents[0])}"
-    more = len(group_incidents(incidents)) + left_out - 1
+    more = len(finding_lines(episode)) + left_out - 1
     tail = f"; and {more} more {'finding' if more == 1 else 'findings'}" if more else ""
     if episode.members:
         named, others = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from monitor.evaluators import EVALUATORS
+from monitor.windows.failure_kind import ERRORS
 from monitor.wording.number_format import (
     figure,
     figures_between,
@@ -178,6 +179,16 @@ def _failure_count(evidence: Evidence) -> str:
         f"{figure(sample.failed, 'tokens')} {failures} in {span(evidence.window_s)},"
         f" of about {figure(sample.calls_per_minute, '')} a minute"
     )
+
+
+def failure_text(kind: str) -> str:
+    """Write what failed, of the kind of an evaluator; empty for any other kind.
+
+    >>> failure_text("refusal"), failure_text("errors"), failure_text("answers")
+    ('answers refused', 'calls failed', '')
+    """
+    evaluator = EVALUATORS.get("error" if kind == ERRORS else kind)
+    return evaluator.failure_text if evaluator is not None else ""
 
 
 def _failure_text(evaluator: str) -> str:

@@ -217,7 +217,7 @@ def _pages(comparison: Comparison, contents: TopicContents, episodes: Sequence[M
     """Compare the incidents at the receiver with the episodes.
 
     Each episode has a single incident under the key of its urgency, resolved if the episode is, or a note if
-    it was over on delivery.
+    it was over on delivery. Further rings of a page have keys of their own, each opened once and resolved.
     """
     by_key = collections.defaultdict(list)
     # about softfail: these depend on wall time
@@ -234,6 +234,8 @@ def _pages(comparison: Comparison, contents: TopicContents, episodes: Sequence[M
     for episode in episodes:
         key = f"{contents.prefix}/{episode['episode_id']}"
         pages, note = by_key.pop(f"{key}/{episode['urgency']}", []), by_key.pop(f"{key}/missed", [])
+        again = {name: by_key.pop(name) for name in sorted(by_key) if name.startswith(f"{key}/high/")}
+        wrong += [f"{name}: opened {len(rings)} times" for name, rings in again.items() if len(rings) > 1]
         lower = by_key.pop(f"{key}/low", []) if episode["urgency"] == "high" else []
         missed += bool(note)
         unconfirmed = (
@@ -243,7 +245,8 @@ def _pages(comparison: Comparison, contents: TopicContents, episodes: Sequence[M
         # accepted, but with a 503 or no response: an additional note is allowed
         if len(pages) + len(note) != 1 and not unconfirmed:
             wrong.append(f"{key} ({episode['urgency']}): opened {len(pages)} times, {len(note)} notes")
-        open_ones = [item for item in (*pages, *lower) if item.resolved_at is None]
+        rings = [ring for several in again.values() for ring in several]
+        open_ones = [item for item in (*pages, *lower, *rings) if item.resolved_at is None]
         if open_ones and episode["resolved"] is not None:
             wrong.append(f"{key} ({episode['urgency']}): is over and was not resolved at the receiver")
         if len(lower) > 1:

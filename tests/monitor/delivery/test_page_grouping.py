@@ -151,12 +151,20 @@ def test_a_common_model_groups_episodes_of_unknown_provider(outbox, make_episode
     assert episode_text.place(step.episode) == "3 features with model m-1"
 
 
-def test_a_group_led_by_a_ticket_becomes_a_page_when_a_page_joins(outbox, make_episode, nine_us):
-    put(outbox, make_episode("a", urgency="low"), make_episode("b", urgency="low"), now_us=nine_us)
+def test_tickets_are_never_grouped_and_join_no_page(outbox, make_episode, nine_us):
+    put(outbox, *(make_episode(name, urgency="low") for name in "abcd"), now_us=nine_us)
+    assert [key for _, key, _ in brief(send_due(outbox, nine_us))] == ["a/low", "b/low", "c/low", "d/low"]
+    put(outbox, *(make_episode(name) for name in "efg"), make_episode("h", urgency="low"), now_us=nine_us)
+    page, ticket = send_due(outbox, nine_us)
+    assert (names(page), ticket.dedup_key) == (["e", "f", "g"], "softfail/h/low")
+
+
+def test_a_ticket_that_becomes_a_page_joins_a_group_and_its_ticket_is_resolved(outbox, make_episode, nine_us):
+    put(outbox, make_episode("a", urgency="low"), make_episode("b"), make_episode("c"), now_us=nine_us)
     send_due(outbox, nine_us)
-    put(outbox, make_episode("c", minute=0.1), now_us=nine_us + 6 * SECOND)
-    assert brief(send_due(outbox, nine_us + 6 * SECOND)) == [
-        ("trigger", "a/high", "escalated"),
+    put(outbox, make_episode("a", "escalated", minute=0.5), now_us=nine_us + 30 * SECOND)
+    assert brief(send_due(outbox, nine_us + 30 * SECOND)) == [
+        ("trigger", "b/high", "more features"),
         ("resolve", "a/low", "is a page now"),
     ]
 
@@ -173,7 +181,7 @@ def test_a_page_does_not_wait_behind_a_ticket(outbox, make_episode, nine_us):
         make_episode("d", urgency="low", provider="x"),
         now_us=nine_us,
     )
-    assert brief(send_due(outbox, nine_us)) == [("trigger", "c/low", "opened")]
+    assert [key for _, key, _ in brief(send_due(outbox, nine_us))] == ["c/low", "d/low"]
     put(outbox, make_episode("d", "escalated", provider="x"), now_us=nine_us)
     assert brief(send_due(outbox, nine_us)) == [
         ("trigger", "d/high", "escalated"),

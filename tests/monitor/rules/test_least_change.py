@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor.incidents.incident import digest_of
+from monitor.incidents.rule_digest import digest_of
 from monitor.rules.drift_effect import EFFECTS
 from monitor.rules.drift_evidence import NEVER_SEEN, DriftResult
 from monitor.rules.least_change import LEAST_CHANGES, is_large_enough

@@ -128,7 +128,7 @@ def test_an_edited_rule_ends_the_incident_of_a_silent_feature():
     partition = Partition()
     partition.run(config(rules=[ERRORS]), minutes(0, 10, error_type="timeout", output=None))
     partition.run(config(), [event(12 * 60, feature="other")])
-    assert partition.states_of("episode")[-1] == ("resolved", "errors: rule_changed; errors: rule_changed")
+    assert partition.states_of("episode")[-1] == ("resolved", "errors: rule_changed")
 
 
 def test_two_alternating_configurations_on_a_partition_lose_and_duplicate_nothing():

@@ -145,7 +145,7 @@ def test_the_segment_of_a_feature_is_separated_from_a_preceding_clause():
     )
 
 
-def test_the_worst_firing_incident_comes_first(episode_of):
+def test_incidents_that_page_and_fire_come_before_warnings_and_those_that_are_over_last(episode_of):
     order = [
         incident("error_rate", 0.1, rule="d", severity="warning"),
         incident("error_rate", 0.1, rule="c", state="resolved"),
@@ -153,7 +153,7 @@ def test_the_worst_firing_incident_comes_first(episode_of):
         incident("error_rate", 0.1, rule="a", minute=5),
     ]
     episode = episode_of().model_copy(update={"incidents": order})
-    assert [item.rule for item in episode_text.by_importance(episode)] == ["a", "b", "c", "d"]
+    assert [item.rule for item in episode_text.by_importance(episode)] == ["a", "b", "d", "c"]
 
 
 def test_the_likely_cause_is_in_the_summary_if_it_fits_and_further_findings_follow(episode_of):
@@ -194,7 +194,7 @@ def test_a_segment_is_named_and_a_resolved_incident_is_marked():
     assert (
         episode_text.sentence(incident("error_rate", 0.1, level="segment", above=0.02, state="resolved"))
         == "10 % of calls failed (6 to 17 %; should stay under 2 %) with model m-1, since 2 Mar 09:00 UTC,"
-        " 100 events in 60 s, well again"
+        " 100 events in 60 s, over now"
     )
 
 

@@ -145,7 +145,9 @@ def test_each_incident_is_in_one_group_and_a_whole_feature_only_at_its_start(
     groups = group_incidents(incidents)
     assert sorted(map(id, (item for group in groups for item in group))) == sorted(map(id, incidents))
     assert all(
-        item.level == "segment" and item.rule == group[0].rule and item.state == group[0].state
+        item.level == "segment"
+        and item.rule == group[0].rule
+        and (item.state == group[0].state or (group[0].level, group[0].state) == ("feature", "firing"))
         for group in groups
         for item in group[1:]
     )

@@ -1,0 +1,119 @@
+"""Keys of one episode at one receiver: the ticket, and the rings of its page.
+
+Which ring a page has is decided here; what is sent about it, in ``episode_delivery``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from monitor.channels.interface import Urgency
+from monitor.delivery.delivery_log import Delivery
+from monitor.delivery.delivery_times import LATE_US
+from monitor.delivery.rings import MOST_AN_HOUR, Said, next_ring_us, said_by, why_again
+from schemas.records import Episode
+from schemas.times import microseconds
+
+KeyState = Literal["held", "wanted", "open", "refused", "closed", "dropped", "stuck", "doubtful"]
+"""State of a key at the receiver. Keys are ``low``, ``high`` and, for each further ring, ``high/2``, ...
+
+``held``: it arose under a silence and was not tried. ``wanted``: to be opened; an attempt may have arrived
+without an answer. ``open``: the receiver has confirmed it. ``refused``: the receiver does not open it.
+``closed``: the receiver has confirmed its end. ``dropped``: ended without ever having been confirmed as open.
+``stuck``: the receiver does not close it. ``doubtful``: it is not to be opened any more, but an attempt may
+have arrived.
+"""
+
+
+class PageKeys(Delivery):
+    """The keys of an episode, and when its page rings."""
+
+    keys: dict[str, KeyState] = {}
+    group_leader: str = Field("", alias="folded")
+    """Id of the episode whose page lists this one."""
+    sends_itself: bool = Field(True, alias="alone")
+    """Whether steps of its own go out. In a group: whether some may have gone out and have to be resolved."""
+    ring: int = 1
+    """Which ring of the page; its key is ``high/RING`` from 2 on."""
+    rings_us: list[int] = []
+    """Wall clock of each ring."""
+    ring_reason: str = ""
+    """Why it rings again; ``ring_kind``: the kind of failure for which it does."""
+    ring_kind: str = ""
+    ring_due_us: int | None = None
+    """Wall clock at which it rings again, if that is still true then."""
+    said: Said | None = None
+    """What it said when it rang last; None before the first ring, and in state of older releases."""
+
+    @property
+    def is_silenced(self) -> bool:
+        """Whether its key arose under a silence and was not tried yet."""
+        return self.keys.get(self.key) == "held"
+
+    @property
+    def is_unconfirmed(self) -> bool:
+        """Whether the receiver has confirmed none of its keys of this urgency."""
+        return all(
+            state in ("held", "wanted", "dropped", "doubtful")
+            for key, state in self.keys.items()
+            if key.startswith(self.urgency)
+        )
+
+    @property
+    def urgency(self) -> Urgency:
+        """Its urgency, which rises and never sinks."""
+        return "high" if "high" in self.keys else "low"
+
+    @property
+    def key(self) -> str:
+        """The key that says what is true now."""
+        return f"high/{self.ring}" if self.ring > 1 else self.urgency
+
+    # rings
+
+    def ring_again(self, episode: Episode, *, is_silenced: bool) -> bool:
+        """Ring again if a newer state of its own episode asks for it and the last ring is long enough ago,
+        else at the time when it is; return whether it rings now.
+
+        Args:
+            episode: of a group leader its own, not the group's.
+            is_silenced: whether a silence is in force at the decision.
+        """
+        if self.said is None or "high" not in self.keys or episode.muted or episode.state == "resolved":
+            return False
+        at_us, due_us = microseconds(episode.decided_at), self.ring_due_us
+        again = why_again(self.said, episode)
+        if again is None:
+            if due_us is not None and at_us >= due_us - LATE_US:
+                self.keys[f"high/{self._next_ring()}"] = "doubtful"
+            self.ring_due_us = None
+            return False
+        # a listed feature that was not sent by itself has not rung yet
+        earliest_us = 0 if self.group_leader and not self.sends_itself else next_ring_us(self.rings_us)
+        self.ring_reason, self.ring_kind = again
+        self.ring_due_us = max(at_us, earliest_us)
+        return self.ring_if_due(episode, at_us, is_silenced=is_silenced)
+
+    def ring_if_due(self, episode: Episode, at_us: int, *, is_silenced: bool) -> bool:
+        """Begin a ring that had to wait; return whether it does. ``at_us``: wall clock, microseconds since
+        1970.
+        """
+        if self.ring_due_us is None or at_us < self.ring_due_us or episode.state == "resolved":
+            return False
+        if self.group_leader and not self.sends_itself:  # the first ring of its own
+            self.ring = 1
+        else:
+            self.ring = self._next_ring()
+        self.keys[self.key] = "held" if is_silenced else "wanted"
+        self.note_ring(episode, self.ring_due_us)
+        self.ring_due_us = None
+        return True
+
+    def note_ring(self, episode: Episode, at_us: int) -> None:
+        """Note what the page says when it rings. ``at_us``: wall clock, microseconds since 1970."""
+        self.said, self.rings_us = said_by(episode), [*self.rings_us, at_us][-MOST_AN_HOUR:]
+
+    def _next_ring(self) -> int:
+        return 1 + max(int(key.partition("/")[2] or 1) for key in self.keys if key.startswith("high"))
