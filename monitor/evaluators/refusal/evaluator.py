@@ -59,7 +59,7 @@ class RefusalEvaluator(Evaluator):
     - LLMDrift (not labelled), all 10,024 answers: 77 % of GPT-4's of June 2023 to opinion questions fail, 2 % of
       March's; none of 4,000 about primes.
     - 27,132 paragraphs of technical documentation: 3 fail that do not refuse.
-    - Own sentences of 19 languages: all of 789, of which 514 refuse; most were written before the patterns.
+    - Own sentences of 19 languages: all of 789, of which 514 refuse; 386 were written before the patterns.
 
     XSTest and GPTFuzz could be read in part only. What remains: answers that reject a premise in place of the
     request, refusals without input that only moralize, and roles that speak in turn.

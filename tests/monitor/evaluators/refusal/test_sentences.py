@@ -1,5 +1,5 @@
-"""Sentences in the way of native speakers, refusals and answers like them. Nearly all were written before the
-patterns; ``mixed`` and the second half of ``en`` were written to try them.
+"""Sentences in the way of native speakers, refusals and answers like them. Those of a language were written
+before its patterns; ``mixed`` and most of ``en`` were written to try the patterns.
 
 One file a language: ``-`` begins a refusal, ``+`` an answer, ``\\n`` is a line break.
 """
