@@ -90,6 +90,7 @@ events = st.fixed_dictionaries(
             | st.text(max_size=12)
         ),
         "error_type": st.sampled_from(["", "", "", "timeout", "rate_limit"]),
+        "provider": st.sampled_from(["", "openai", "anthropic", "gcp.vertex_ai", "Gemini"]),
         "outcome": st.sampled_from([None, "ok", "parse_error", "schema_error"]),
         "guardrail": st.sampled_from([None, "none", "flagged", "blocked"]),
         "interaction": st.sampled_from([None, "sync", "progressive", "async"]),
