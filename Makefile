@@ -8,7 +8,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: docs help setup demo check test integration lint bench soak remedies clean
+.PHONY: docs help setup demo check test long integration lint bench soak remedies clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 16
@@ -38,10 +38,13 @@ export PYTHONDONTWRITEBYTECODE =
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 PYTEST := $(BIN)/python -m pytest --quiet --durations 20 --durations-min 1
 
-check: $(STAMP) ## run the tests that need only Python, and the examples in docstrings (run it while you write)
+check: $(STAMP) ## run the tests that need only Python, but for long simulations, and the examples in docstrings (run it while you write)
 	$(PYTEST) -n $$(($(CORES) + 1)) --tier check --doctest-modules tests sdk/softfail schemas monitor agents
 
-test: check integration ## run check, and the tests on real Kafka, Prometheus, Alertmanager and Chromium
+test: check long integration ## run check, long simulations, and the tests on real Kafka, Prometheus, Alertmanager and Chromium
+
+long: $(STAMP)
+	$(PYTEST) -n $$(($(CORES) + 1)) --tier long tests
 
 integration: $(STAMP)
 	$(PYTEST) -n $$(($(CORES) + 1)) --tier integration tests
@@ -67,6 +70,7 @@ SEED ?= 1
 soak: $(STAMP) ## run the long tests: workers under faults against an oracle, simulations, removed remedies (MINUTES=30 SEED=1)
 	$(BIN)/python tests/durability/soak --minutes $(MINUTES) --seed $(SEED)
 	$(PYTEST) -n $(CORES) --tier check --hypothesis-profile nightly -m long_form tests
+	$(PYTEST) -n $(CORES) --tier long --hypothesis-profile nightly -m long_form tests
 	$(PYTEST) -n $$((2 * $(CORES))) --tier integration --hypothesis-profile nightly -m long_form tests
 	$(BIN)/python benchmarks/sampled_pages.py --append .cache/sampled_pages.json
 	$(BIN)/python benchmarks/false_pages.py --days 5000 --append .cache/false_pages.json

@@ -20,9 +20,19 @@ from hypothesis import HealthCheck, settings
 HERE = Path(__file__).parent
 T = TypeVar("T")
 
-# The longest folder that contains a test decides; a test in none of them is of ``CHECK``.
-CHECK, INTEGRATION = "check", "integration"
-TIERS = {"integration": INTEGRATION, "durability": INTEGRATION, "durability/oracle": CHECK}
+CHECK, LONG, INTEGRATION = "check", "long", "integration"
+TIERS = {
+    "integration": INTEGRATION,
+    "durability": INTEGRATION,
+    # They need Python only, and take a third of the time of all that do (decision 56).
+    "durability/oracle": LONG,
+    "scenarios": LONG,
+    "benchmarks": LONG,
+    "agents/demo": LONG,
+    "monitor/alerts/test_scenarios.py": LONG,
+    "monitor/backtest/test_llmdrift.py": LONG,
+}
+"""Tier by folder or module; the longest path that contains a test decides, and without one it is of ``CHECK``."""
 TWICE = HERE / "integration"
 """In CI a test of this folder that fails runs once more, and is listed as unstable if it then passes (decision
 55). Those of ``durability`` do not: what they prove is exact.
@@ -74,7 +84,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--tier``."""
     parser.addoption(
         "--tier",
-        choices=(CHECK, INTEGRATION),
+        choices=(CHECK, LONG, INTEGRATION),
         help="only tests of this tier (tests/tiers.py); without it what is named, whatever its tier",
     )
 
@@ -102,10 +112,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what has a long form, and see that ``check`` needs no service."""
+    """Mark what has a long form, and see that only ``integration`` needs a service."""
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
-        if tier_of(item.path) == CHECK and (services := SERVICES.intersection(fixtures)):
+        if tier_of(item.path) != INTEGRATION and (services := SERVICES.intersection(fixtures)):
             raise pytest.UsageError(f"{item.nodeid} needs {sorted(services)}: move it to tests/integration")
         if _has_long_form(item):
             item.add_marker(pytest.mark.long_form)

@@ -185,7 +185,7 @@ def test_an_invalid_event_is_a_dead_letter_and_its_neighbours_are_counted(make_t
     bad = {
         "random": os.urandom(1000),
         "cut": response("f")[:-20],
-        "type": response("f", output_tokens="seven"),
+        "range": response("f", output_tokens=-7),
         "tomorrow": response("f", time=tomorrow),
     }
     for value in bad.values():
