@@ -24,13 +24,21 @@ CHECK, LONG, INTEGRATION = "check", "long", "integration"
 TIERS = {
     "integration": INTEGRATION,
     "durability": INTEGRATION,
-    # They need Python only, and take a third of the time of all that do (decision 56).
+    # They need Python only, and take half of the time of all that do (decision 56).
     "durability/oracle": LONG,
     "scenarios": LONG,
     "benchmarks": LONG,
     "agents/demo": LONG,
+    "monitor/alerts/test_learned_state.py": LONG,
+    "monitor/alerts/test_page_policy.py": LONG,
+    "monitor/alerts/test_sampling_designs.py": LONG,
     "monitor/alerts/test_scenarios.py": LONG,
     "monitor/backtest/test_llmdrift.py": LONG,
+    "monitor/compare/test_confidence_sequence.py": LONG,
+    "monitor/delivery/test_faults_by_channel.py": LONG,
+    "monitor/rules/test_learned_baseline.py": LONG,
+    "monitor/rules/test_quiet_reading.py": LONG,
+    "monitor/rules/test_young_silence.py": LONG,
 }
 """Tier by folder or module; the longest path that contains a test decides, and without one it is of ``CHECK``."""
 TWICE = HERE / "integration"
