@@ -66,7 +66,7 @@ def present_figure(
     Returns:
         None for fewer than 5 events, and for what has no value, like texts.
     """
-    estimate, length_us = NO_ESTIMATE, 0
+    estimate, start_us = NO_ESTIMATE, edge_us
     for length_us in LENGTHS_US:
         start_us = max(edge_us - length_us, since_us)
         estimate = _estimate(metric, list(panes_of(start_us, edge_us)), start_us, known)
@@ -75,7 +75,7 @@ def present_figure(
     value = rounded(estimate.value)
     if value is None or estimate.n < LEAST:
         return None
-    window_s = min(length_us, max(MINUTE_US, edge_us - since_us)) / 1e6
+    window_s = (edge_us - start_us) / 1e6
     figure = Figure(
         metric=metric, value=value, n=float(f"{estimate.n:.6g}"), window_s=window_s, time=rfc3339(edge_us)
     )

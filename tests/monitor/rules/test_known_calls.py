@@ -18,9 +18,10 @@ from monitor.stats.rate import Rate
 from monitor.stats.sampling_weights import Units
 from monitor.watch import Watch
 from monitor.windows.metered_calls import MeteredCalls
+from monitor.windows.producer_counters import ProducerTracker
 from schemas.config.monitor_config import Config
 from tests.monitor.alerts.test_engine import NINE
-from tests.monitor.windows.test_producer_counters import meter, response
+from tests.monitor.windows.test_producer_counters import ANSWER, meter, response, watch_of
 
 MINUTE_US = 60_000_000
 METER_S = 10.0
@@ -188,3 +189,43 @@ def test_calls_of_two_hours_are_kept():
     assert calls.within(880 * MINUTE_US, 1000 * MINUTE_US).n == 120
     assert calls.within(0, 1000 * MINUTE_US) is None
     assert len(calls.state()[0]) <= 131
+
+
+def test_calls_are_known_only_if_every_active_producer_has_sent_a_meter_since_the_end():
+    producers, minute_s = ProducerTracker(), 60
+
+    def send_meter(name: str, second: int, seen: int, *, closing: bool = False) -> None:
+        producers.apply_meter(name, second * 1_000_000, 1, (seen, seen, seen, 0), closing=closing)
+
+    def within(first_s: int, last_s: int) -> Calls | None:
+        return producers.calls_within(first_s * 1_000_000, last_s * 1_000_000)
+
+    send_meter("a", minute_s, 10)
+    assert within(0, minute_s).n == 10
+    producers.count_events("b", 30_000_000, 0, 4, 5)  # it has sent events, and no meter
+    assert within(0, minute_s) is None
+    send_meter("b", minute_s, 20)
+    assert within(0, minute_s).n == 30
+    assert within(minute_s, 2 * minute_s) is None  # nobody has said what came then
+    send_meter("a", 2 * minute_s, 15)
+    assert within(minute_s, 2 * minute_s) is None  # `b` was active and may have been killed
+    send_meter("b", 2 * minute_s, 27, closing=True)
+    assert within(minute_s, 2 * minute_s).n == 12
+    send_meter("a", 3 * minute_s, 16)
+    assert within(2 * minute_s, 3 * minute_s).n == 1  # `b` has closed
+
+
+@pytest.mark.parametrize("unnumbered", [{"producer": None}, {"sequence": None}])
+def test_an_event_that_no_meter_may_count_makes_the_calls_unknown(unnumbered):
+    def calls(*events: bytes) -> Calls | None:
+        watch = watch_of([response(5, "p", 0), *events, meter(60, "p", 0, (9, 1, 1, 0))])
+        return watch.partition_state.features[ANSWER].producers.calls_within(
+            round(NINE.timestamp() * 1e6), round(NINE.timestamp() * 1e6) + MINUTE_US
+        )
+
+    assert calls().n == 9
+    event = response(7, **{"producer": "p", "sequence": 1, **unnumbered})
+    assert calls(event) is None
+    alone = watch_of([event, meter(60, "p", 0, (9, 1, 1, 0))]).partition_state.features[ANSWER]
+    start_us = round(NINE.timestamp() * 1e6)
+    assert alone.producers.calls_within(start_us, start_us + MINUTE_US) is None
