@@ -19,7 +19,7 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "llmdrift"
 SERVICES, FEATURES = 6, 4  # 24 features
 _TEXT = """the answer order parcel ships on monday and you can follow its way with number that we sent by mail please check address first because some
 couriers return what they cannot deliver within three days if it does not arrive tell us we will send another one without cost"""
-_WORDS = _TEXT.split()
+WORDS = _TEXT.split()
 
 Row = tuple[str, str, str, float, int]
 """model, query, answer, seconds, tokens"""
@@ -56,10 +56,10 @@ def _real(row: dict[str, str]) -> Row:
 
 
 def _generated(rng: random.Random) -> Row:
-    answer = " ".join(rng.choices(_WORDS, k=rng.randint(5, 160)))
+    answer = " ".join(rng.choices(WORDS, k=rng.randint(5, 160)))
     return (
         f"gpt-4-{rng.choice(('0314', '0613'))}",
-        " ".join(rng.choices(_WORDS, k=30)),
+        " ".join(rng.choices(WORDS, k=30)),
         answer,
         rng.lognormvariate(0, 0.6),
         len(answer) // 4,
