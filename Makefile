@@ -62,7 +62,7 @@ docs: $(STAMP) ## write the generated documents: schemas, events, configuration,
 	$(BIN)/python -m monitor.documentation
 
 bench: $(STAMP) ## measure events a second on a real Kafka (needs Java 17 and Maven)
-	$(BIN)/python benchmarks/worker_throughput.py
+	$(BIN)/python -m benchmarks.worker_throughput
 
 # soak alone takes about an hour and a half, most of it in the remedies and the tables of docs/statistics.md; MINUTES is the length of the run under faults.
 MINUTES ?= 5
@@ -72,10 +72,10 @@ soak: $(STAMP) ## run the long tests: workers under faults against an oracle, si
 	$(PYTEST) -n $(CORES) --tier check --hypothesis-profile nightly -m long_form tests
 	$(PYTEST) -n $(CORES) --tier long --hypothesis-profile nightly -m long_form tests
 	$(PYTEST) -n $$((2 * $(CORES))) --tier integration --hypothesis-profile nightly -m long_form tests
-	$(BIN)/python benchmarks/sampled_pages.py --append .cache/sampled_pages.json
-	$(BIN)/python benchmarks/false_pages.py --days 5000 --append .cache/false_pages.json
-	$(BIN)/python benchmarks/tilted_alarms.py
-	$(BIN)/python benchmarks/sampling_designs.py thresholds
+	$(BIN)/python -m benchmarks.sampled_pages --append .cache/sampled_pages.json
+	$(BIN)/python -m benchmarks.false_pages --days 5000 --append .cache/false_pages.json
+	$(BIN)/python -m benchmarks.tilted_alarms
+	$(BIN)/python -m benchmarks.sampling_designs thresholds
 	$(BIN)/python tests/remedies.py
 
 remedies: $(STAMP) ## remove each remedy in a copy and check that its test fails (needs Java 17 and Maven)

@@ -6,29 +6,24 @@ Prints the tables of docs/statistics.md:
     coverage    streams in which some look misses the truth: rates, differences, means; weights, dispersion
     means       events until two means differ
 
-Example: python benchmarks/confidence_sequences.py coverage
+Example: python -m benchmarks.confidence_sequences coverage
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 from scipy.special import bdtr, bdtrc, gammaln, xlogy
 from scipy.stats import norm
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT)]
-
-from benchmarks.markdown_table import print_table  # noqa: E402 after the path
-from monitor.compare import (  # noqa: E402 after the path
+from benchmarks.markdown_table import print_table
+from monitor.compare import (
     confidence_sequence,
     confidence_sequence_means,
 )
-from monitor.compare.confidence_sequence import (  # noqa: E402 after the path
+from monitor.compare.confidence_sequence import (
     INDEPENDENT_WEIGHT,
     LADDER,
     PRIOR,
@@ -36,14 +31,13 @@ from monitor.compare.confidence_sequence import (  # noqa: E402 after the path
     compare_rates,
     log_e_value,
 )
-from monitor.compare.confidence_sequence_means import Moments, compare_means  # noqa: E402 after the path
+from monitor.compare.confidence_sequence_means import Moments, compare_means
 
 Array = np.ndarray
 CHANGES = ((0.03, 0.05), (0.03, 0.07), (0.03, 0.10), (0.01, 0.03))
 ALPHAS = (0.05, 0.001)
 MOST = 20_000  # events an arm
 STEP = 10  # events between looks in `apart`
-SEED = 0  # `--seed` replaces it
 FULL = 20_000  # events of an old version that is complete
 
 
@@ -146,8 +140,8 @@ def first(log_e: Array, alpha: float, step: int) -> tuple[str, Array]:
     return (f"{median:,.0f}" if math.isfinite(median) else "—") + f" ({np.isfinite(when).mean():.0%})", when
 
 
-def show_apart(streams: int = 1000) -> None:
-    rng, rows = np.random.default_rng(SEED), []
+def show_apart(seed: int, streams: int = 1000) -> None:
+    rng, rows = np.random.default_rng(seed), []
     looks = np.arange(STEP, MOST + 1, STEP)[:, None]
     for p, q in CHANGES:
         parts: dict[str, list[Array]] = {name: [] for name in ("ours", "full", "plain", "union", "safe")}
@@ -214,8 +208,8 @@ def dispersed(rng: np.random.Generator, p: float, events: int, streams: int, rho
     return rng.random((events, streams)) < np.repeat(rates, block, 0)
 
 
-def show_coverage(streams: int = 1000, events: int = 5000) -> None:
-    rng, rows = np.random.default_rng(100 + SEED), []
+def show_coverage(seed: int, streams: int = 1000, events: int = 5000) -> None:
+    rng, rows = np.random.default_rng(100 + seed), []
     n = np.arange(1, events + 1)[:, None]
 
     def row(what: str, log_e: Array) -> None:
@@ -304,8 +298,8 @@ def half(n: Array, variance: Array, m: Array, other: Array, alpha: float) -> Arr
     return np.sqrt(squares * (2 * math.log(1 / alpha) + np.log1p(n * rho) + np.log1p(m * rho)))
 
 
-def show_means(streams: int = 300) -> None:
-    rng, rows = np.random.default_rng(200 + SEED), []
+def show_means(seed: int, streams: int = 300) -> None:
+    rng, rows = np.random.default_rng(200 + seed), []
     n = np.arange(1, MOST + 1)[:, None]
     for name, sigma in (("duration, sigma 0.6", 0.6), ("tokens, sigma 1", 1.0)):
         for factor in (1.1, 1.3):
@@ -350,16 +344,21 @@ def same_means(trials: int = 50) -> None:
 
 SHOWN = {"apart": show_apart, "coverage": show_coverage, "means": show_means}
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Print the tables that are asked for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=SHOWN, nargs="+")
+    parser.add_argument("tables", choices=SHOWN, nargs="+")
     parser.add_argument("--seed", type=int, default=0, help="other streams than those of the tables")
     options = parser.parse_args()
-    SEED = options.seed
     same()
     same_means()
-    for one in options.what:
-        print(f"### {one}\n", flush=True)
-        SHOWN[one]()
+    for name in options.tables:
+        print(f"### {name}\n", flush=True)
+        SHOWN[name](options.seed)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,25 +11,20 @@ Prints the tables of docs/statistics.md:
     forgetting  a reference that halves, beside one that does not
     windows     0.99 → 0.97 beside a sketch that compares each window with all events before it
 
-Example: python benchmarks/detector_power.py delays --seed 100
+Example: python -m benchmarks.detector_power delays --seed 100
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
-from pathlib import Path
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT)]
-
-from benchmarks.detector.bank import DEFAULT_RUN, Bank, assert_same  # noqa: E402 - after the path is set
-from benchmarks.detector.conditional_windows import conditional_delay  # noqa: E402 - as above
-from benchmarks.detector.importance_sampling import SHORT, run_length_by_importance  # noqa: E402 - as above
-from benchmarks.detector.peers import adwin, cusum  # noqa: E402 - as above
-from benchmarks.detector.streams import (  # noqa: E402 - as above
+from benchmarks.detector.bank import DEFAULT_RUN, Bank, assert_same
+from benchmarks.detector.conditional_windows import conditional_delay
+from benchmarks.detector.importance_sampling import SHORT, run_length_by_importance
+from benchmarks.detector.peers import adwin, cusum
+from benchmarks.detector.streams import (
     delays,
     draw_failures,
     false_alarms,
@@ -37,8 +32,8 @@ from benchmarks.detector.streams import (  # noqa: E402 - as above
     varying_rates,
     young_bank,
 )
-from benchmarks.drift_test_power import show_numbers  # noqa: E402 - as above
-from benchmarks.markdown_table import print_table  # noqa: E402 - as above
+from benchmarks.drift_test_power import show_numbers
+from benchmarks.markdown_table import print_table
 
 RHOS = (0, 0.01, 0.02, 0.05)
 YOUNG_CHANGES = (
@@ -319,7 +314,9 @@ TABLES = {
     "windows": show_windows,
 }
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Print the tables that are asked for."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -335,3 +332,7 @@ if __name__ == "__main__":
     for name in options.tables:
         print(f"### {name}\n", flush=True)
         TABLES[name](options.seed)
+
+
+if __name__ == "__main__":
+    main()

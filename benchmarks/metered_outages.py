@@ -1,6 +1,6 @@
 """Delay of a page under sampling, with and without the producers' meters.
 
-    python benchmarks/metered_outages.py
+    python -m benchmarks.metered_outages
 
 Prints minutes from the change to the page, for errors at p = 1 and other calls at p. Source of the table in
 docs/statistics.md, "Delay where meters state the calls".
@@ -8,12 +8,9 @@ docs/statistics.md, "Delay where meters state the calls".
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+import argparse
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from tests.monitor.rules.test_known_calls import fleet, pages
+from tests.monitor.rules.metered_fleet import fleet, pages
 
 BEGINS_MIN = 100
 
@@ -36,6 +33,9 @@ def delay(p: float, share: float, per_minute: int, *, metered: bool) -> str:
 
 def main() -> None:
     """Print the table."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     print("p of others | rise | calls a minute | with meters | without")
     for p in (0.1, 0.01, 0.001, 0.0001):
         for share in (1.0, 0.1):

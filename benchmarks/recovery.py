@@ -16,21 +16,20 @@ import tempfile
 import time
 from pathlib import Path
 
+from faust.types import TP
+from kafka import KafkaProducer
+
+from agents.kafka import topics
+from agents.runtime.changelog import Changelog
+from benchmarks.worker_processes import PREFIX, applied, cpu_s, memory_mb, ready, worker
+from monitor.protocol.messages import FileRecord, Outputs
+from monitor.watch import Watch
+from schemas.config.connections import Kafka
+from schemas.config.monitor_config import Config
+from softfail.partitioning import partition_of
+from tests import kafka_launcher
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from faust.types import TP  # noqa: E402
-from kafka import KafkaProducer  # noqa: E402
-from worker_processes import PREFIX, applied, cpu_s, launcher, memory_mb, ready, worker  # noqa: E402
-
-from agents.kafka import topics  # noqa: E402
-from agents.runtime.changelog import Changelog  # noqa: E402
-from monitor.protocol.messages import FileRecord, Outputs  # noqa: E402
-from monitor.watch import Watch  # noqa: E402
-from schemas.config.connections import Kafka  # noqa: E402
-from schemas.config.monitor_config import Config  # noqa: E402
-from softfail.partitioning import partition_of  # noqa: E402
-
 SEGMENTS_A_FEATURE = 200
 PANE_S = 60
 PATIENCE_S = 300
@@ -199,12 +198,11 @@ def main() -> int:
     parser.add_argument("--partitions", type=int, default=16)
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
-    kafka = launcher()
-    if (lack := kafka.missing()) is not None:
+    if (lack := kafka_launcher.missing()) is not None:
         print(lack, file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory() as name, kafka.Kafka() as broker:
-        folder, port = Path(name), kafka.free_port()
+    with tempfile.TemporaryDirectory() as name, kafka_launcher.Kafka() as broker:
+        folder, port = Path(name), kafka_launcher.free_port()
         asyncio.run(
             topics.create(Kafka(brokers=broker.address, prefix=PREFIX, partitions=options.partitions))
         )

@@ -1,7 +1,7 @@
 """Minutes from a rise of the failure rate to an alarm, by sampling design.
 
-    python benchmarks/sampled_delays.py                     beside a likelihood ratio that knows all
-    python benchmarks/sampled_delays.py --before CHECKOUT   and beside the code of 97ec117, at equal weights
+    python -m benchmarks.sampled_delays                     beside a likelihood ratio that knows all
+    python -m benchmarks.sampled_delays --before CHECKOUT   and beside the code of 97ec117, at equal weights
 
 Failures rise from 1 % to 10 or 100 % after three days, at the default run length. All detectors get the same counts.
 The likelihood ratio is a Shiryaev–Roberts statistic of the sampled events that knows the design and the rates before
@@ -22,20 +22,18 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
-
-from benchmarks.baseline_bank import Floats  # noqa: E402 - after the path is set
-from benchmarks.markdown_table import print_table  # noqa: E402 - as above
-from benchmarks.sampled_pages import DESIGNS, TRAFFIC, Cell  # noqa: E402 - as above
-from benchmarks.tilted_alarms import Means, means_of, prepared  # noqa: E402 - as above
-from monitor.rules.learned_baseline import RUN_LENGTH  # noqa: E402 - as above
+from benchmarks.baseline_bank import Floats
+from benchmarks.markdown_table import print_table
+from benchmarks.sampled_pages.designs import DESIGNS, TRAFFIC, Cell
+from benchmarks.tilted_alarms import Means, means_of, prepared
+from monitor.rules.learned_baseline import RUN_LENGTH
 
 GIVE_UP_MINUTES = 720
 
 BEFORE = """
 import json, sys
 from monitor.drift.sequential import Sequential
+
 task = json.load(sys.stdin)
 found = []
 for (n, failures), counts in zip(task["references"], task["counts"]):

@@ -1,10 +1,10 @@
 """Rates of events with different weights: false breaches of thresholds, coverage of the interval shown, false
 alarms and delay of the sequential detector. The tables of docs/statistics.md.
 
-    python benchmarks/sampling_designs.py thresholds    false breaches, by importance sampling
-    python benchmarks/sampling_designs.py intervals     how often the 95 % interval misses the true rate
-    python benchmarks/sampling_designs.py alarms        alarms of the detector, against its run length
-    python benchmarks/sampling_designs.py delays        minutes to an alarm, beside a detector that knows all
+    python -m benchmarks.sampling_designs thresholds    false breaches, by importance sampling
+    python -m benchmarks.sampling_designs intervals     how often the 95 % interval misses the true rate
+    python -m benchmarks.sampling_designs alarms        alarms of the detector, against its run length
+    python -m benchmarks.sampling_designs delays        minutes to an alarm, beside a detector that knows all
 
 ``--design`` and ``--calls`` choose rows; ``--quick`` takes a tenth of the trials.
 """
@@ -14,22 +14,18 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
-import sys
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import betaincinv
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT)]
-
-from benchmarks.detector.bank import DEFAULT_RUN, Bank  # noqa: E402 - after the path is set
-from benchmarks.markdown_table import print_table  # noqa: E402 - as above
-from monitor.drift import block_correlation  # noqa: E402 - as above
-from monitor.drift.shiryaev_roberts import MIN_REFERENCE_EVENTS  # noqa: E402 - as above
+from benchmarks.baseline_bank import shift_odds
+from benchmarks.detector.bank import DEFAULT_RUN, Bank
+from benchmarks.markdown_table import print_table
+from monitor.drift import block_correlation
+from monitor.drift.shiryaev_roberts import MIN_REFERENCE_EVENTS
 
 BUDGET_Z = 4.8
 Z95 = 1.959963984540054
@@ -102,10 +98,6 @@ def draw(rng: np.random.Generator, classes: list[WeightClass], minutes: float, t
         rng.poisson(failed * minutes, shape).astype(float),
         rng.poisson(passed * minutes, shape).astype(float),
     )
-
-
-def shift_odds(share: np.ndarray, factor: float) -> np.ndarray:
-    return np.where(share < 1, share * factor / (share * factor + 1 - share), 1.0)
 
 
 def estimate(classes: list[WeightClass], counts: Counts, side: float) -> tuple[np.ndarray, ...]:

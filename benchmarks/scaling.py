@@ -11,15 +11,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-import event_generator  # noqa: E402
-from worker_processes import applied, cpu_s, figures, launcher, worker  # noqa: E402
-from worker_throughput import PARTITIONS, publish  # noqa: E402
-
-from agents.kafka.topics import create  # noqa: E402
-from schemas.config.connections import Kafka  # noqa: E402
+from agents.kafka.topics import create
+from benchmarks import event_generator
+from benchmarks.worker_processes import applied, cpu_s, figures, worker
+from benchmarks.worker_throughput import PARTITIONS, publish
+from schemas.config.connections import Kafka
+from tests import kafka_launcher
 
 PATIENCE_S = 900
 IDLE_S = 5.0
@@ -96,8 +93,7 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=400_000)
     parser.add_argument("--runs", type=int, default=3, help="of each, in turn")
     options = parser.parse_args()
-    kafka = launcher()
-    if (lack := kafka.missing()) is not None:
+    if (lack := kafka_launcher.missing()) is not None:
         print(lack, file=sys.stderr)
         return 1
     events = list(event_generator.messages(options.events, PARTITIONS, 2000))
@@ -105,11 +101,16 @@ def main() -> int:
         "| workers | CPU an event, µs | idle CPU, s/s | wall, s | checkpoints |\n|---:|---:|---:|---:|---:|"
     )
     costs: dict[int, list[Cost]] = {1: [], 2: []}
-    with tempfile.TemporaryDirectory() as name, kafka.Kafka() as broker:
+    with tempfile.TemporaryDirectory() as name, kafka_launcher.Kafka() as broker:
         for run in range(options.runs):
             for workers in (1, 2):
                 cost = drain(
-                    broker.address, Path(name), workers, f"bench{run}-{workers}", events, kafka.free_port
+                    broker.address,
+                    Path(name),
+                    workers,
+                    f"bench{run}-{workers}",
+                    events,
+                    kafka_launcher.free_port,
                 )
                 costs[workers].append(cost)
                 print(

@@ -1,8 +1,5 @@
 """What a segment's statistics cost: CPU an event to count it in a bundle of 5,000, judging and text sketches
 apart, and bytes of a pane's record.
-
-Not called statistics.py: a program's folder comes first on the path, so every other one here would import it
-for Python's own module of that name.
 """
 
 from __future__ import annotations
@@ -17,8 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from event_generator import rows
-
+from benchmarks.event_generator import rows
 from monitor.drift.mmd import mmd
 from monitor.evaluators.suite import Judged, Suite, suite_for
 from monitor.ingest.aggregation import aggregate_responses

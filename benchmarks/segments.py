@@ -21,13 +21,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from event_generator import WORDS, Row, rows
-from markdown_table import print_table
-
+from benchmarks.event_generator import WORDS, Row, rows
+from benchmarks.markdown_table import print_table
 from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 
+ROOT = Path(__file__).resolve().parents[1]
 START_S = 1_772_441_940  # 2 March 2026, 08:59 UTC
 MAX_BUNDLE = 5000
 AVERAGED_MINUTES = 5  # the length of a text block, because text drift is tested once a block
@@ -162,7 +162,9 @@ def run_cell(
         *("--history", *map(str, options.history), *(("--live",) if options.live else ())),
         *(("--real-texts",) if options.real_texts else ()),
     ]
-    paths = os.pathsep.join((str(checkout), str(checkout / "sdk")))
+    paths = os.pathsep.join(
+        map(str, (checkout, checkout / "sdk", ROOT))
+    )  # ROOT for the modules of this folder
     result = subprocess.run(
         command, env=os.environ | {"PYTHONPATH": paths}, stdout=subprocess.PIPE, check=True, cwd=checkout
     )
@@ -185,8 +187,7 @@ def main() -> None:
         for figures in measure(options):
             print(json.dumps(figures), flush=True)
         return
-    here = Path(__file__).resolve().parents[1]
-    checkouts = [here] if options.before is None else [options.before.resolve(), here]
+    checkouts = [ROOT] if options.before is None else [options.before.resolve(), ROOT]
     table = []
     for segments in options.segments:
         for events in options.events:

@@ -1,4 +1,4 @@
-"""Find the lives of ``benchmarks/false_pages.py`` that might page, many at once.
+"""Find the lives of ``benchmarks.false_pages`` that might page, many at once.
 
 Learnt baselines and thresholds are screened in numpy, silence by the product's own functions on the counts of
 the feature. The screen knows no incidents: what follows the first mark of a life is for the core to say.

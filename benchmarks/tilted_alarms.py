@@ -1,7 +1,7 @@
 """False alarms of learnt baselines of sampled features, by importance sampling.
 
-    python benchmarks/tilted_alarms.py             the default run length, which counting cannot reach
-    python benchmarks/tilted_alarms.py --check     a run length of 3,000, beside counting
+    python -m benchmarks.tilted_alarms             the default run length, which counting cannot reach
+    python -m benchmarks.tilted_alarms --check     a run length of 3,000, beside counting
 
 A reference of three days, then a day of minutes without a change. Sampled is from a mixture in which the reference
 has fewer failures or more other events than usual, and failures rise, or others fall, from some minute on; each
@@ -17,19 +17,15 @@ import argparse
 import itertools
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "sdk")]
-
-from benchmarks.baseline_bank import BaselineBank, Floats  # noqa: E402 - after the path is set
-from benchmarks.markdown_table import print_table  # noqa: E402 - as above
-from benchmarks.sampled_pages import DESIGNS, FAILING, Cell, weights_of  # noqa: E402 - as above
-from monitor.drift import block_correlation  # noqa: E402 - as above
-from monitor.rules.learned_baseline import RUN_LENGTH  # noqa: E402 - as above
+from benchmarks.baseline_bank import BaselineBank, Floats
+from benchmarks.markdown_table import print_table
+from benchmarks.sampled_pages.designs import DESIGNS, FAILING, Cell, weights_of
+from monitor.drift import block_correlation
+from monitor.rules.learned_baseline import RUN_LENGTH
 
 MINUTES, REFERENCE_DAYS = 1440, 3
 COUNTABLE_RUN = 3e3

@@ -4,7 +4,6 @@ benchmarks.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -13,21 +12,10 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PREFIX = "bench"
 STOP_S = 40
-
-
-def launcher() -> Any:
-    """The module ``tests/kafka_launcher.py``."""
-    spec = importlib.util.spec_from_file_location("kafka_launcher", ROOT / "tests" / "kafka_launcher.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @contextmanager

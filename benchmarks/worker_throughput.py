@@ -16,18 +16,17 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from confluent_kafka import Producer
+
+from agents.kafka.topics import create
+from benchmarks import event_generator
+from benchmarks.worker_processes import PREFIX, applied, cpu_s, figures, worker
+from monitor.evaluators.configured import parse_setting
+from monitor.evaluators.suite import DEFAULT_EVALUATORS
+from schemas.config.connections import Kafka
+from tests import kafka_launcher
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-import event_generator  # noqa: E402
-from confluent_kafka import Producer  # noqa: E402
-from worker_processes import PREFIX, applied, cpu_s, figures, launcher, worker  # noqa: E402
-
-from agents.kafka.topics import create  # noqa: E402
-from monitor.evaluators.configured import parse_setting  # noqa: E402
-from monitor.evaluators.suite import DEFAULT_EVALUATORS  # noqa: E402
-from schemas.config.connections import Kafka  # noqa: E402
-
 QUIX = ROOT / ".cache" / "quix"
 QUIX_VERSION = "quixstreams==3.28.*"
 PARTITIONS = 16
@@ -113,7 +112,7 @@ def quix(address: str, count: int, folder: Path) -> Speed | None:
     (folder / "patterns.json").write_text(json.dumps(patterns))
     command = [
         python,
-        str(ROOT / "benchmarks" / "quix.py"),
+        str(ROOT / "benchmarks" / "quix_baseline.py"),
         "--broker",
         address,
         "--topic",
@@ -129,12 +128,11 @@ def quix(address: str, count: int, folder: Path) -> Speed | None:
 
 def bare(file: Path) -> dict[str, Speed]:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks" / "bare.py"), str(file)],
+        [sys.executable, "-m", "benchmarks.core_throughput", str(file)],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     return {name: Speed(**speed) for name, speed in json.loads(done.stdout).items()}
 
@@ -219,12 +217,11 @@ def main() -> int:
     parser.add_argument("--no-quix", action="store_true", help="leave Quix Streams out")
     parser.add_argument("--profile", action="store_true", help="print a profile of Watch.apply too")
     options = parser.parse_args()
-    kafka = launcher()
-    if (lack := kafka.missing()) is not None:
+    if (lack := kafka_launcher.missing()) is not None:
         print(lack, file=sys.stderr)
         return 1
     where = event_generator.rows(random.Random(1))[1]
-    with tempfile.TemporaryDirectory() as name, kafka.Kafka() as broker:
+    with tempfile.TemporaryDirectory() as name, kafka_launcher.Kafka() as broker:
         folder = Path(name)
         print(f"making {options.events:,} events", file=sys.stderr)
         events = list(event_generator.messages(options.events, PARTITIONS, options.per_second))
@@ -234,7 +231,7 @@ def main() -> int:
         publish(broker.address, events, options.compression)
         del events
         print("worker", file=sys.stderr)
-        port = kafka.free_port()
+        port = kafka_launcher.free_port()
         with worker(broker.address, folder, port, PARTITIONS) as process:
             ours, extra = drained(process, port, options.events, folder / "worker.log")
         print("Quix Streams", file=sys.stderr)
@@ -247,13 +244,13 @@ def main() -> int:
             subprocess.run(
                 [
                     sys.executable,
-                    str(ROOT / "benchmarks" / "bare.py"),
+                    "-m",
+                    "benchmarks.core_throughput",
                     str(folder / "events.ndjson"),
                     "--profile",
                 ],
                 check=True,
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
             )
     return 0
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmarks.false_pages.simulated_feature import Feature
+from benchmarks.false_pages.table import interval
+from benchmarks.false_pages.traffic import ALL, EVALUATORS, MINUTE_US, START_US, draw_life
 from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
 from monitor.windows.feature_series import FeatureState
@@ -29,18 +29,7 @@ FAILING: tuple[dict[str, Any], ...] = (  # in the order of the simulation's fail
 )
 
 
-@pytest.fixture(scope="module")
-def bench() -> ModuleType:
-    path = Path(__file__).resolve().parents[2] / "benchmarks" / "false_pages.py"
-    spec = importlib.util.spec_from_file_location("false_pages", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def watch_minutes(bench: ModuleType, minutes: list[tuple[list[int], list[list[int]]]]) -> FeatureState:
+def watch_minutes(minutes: list[tuple[list[int], list[list[int]]]]) -> FeatureState:
     """The same calls and failures as events, through the whole core."""
     watch, number = Watch(Config()), 0
     for minute, (calls, failures) in enumerate(minutes):
@@ -50,7 +39,7 @@ def watch_minutes(bench: ModuleType, minutes: list[tuple[list[int], list[list[in
                 event = {
                     "kind": "response",
                     "event_id": str(number),
-                    "time": rfc3339(bench.START_US + minute * bench.MINUTE_US + 1_000_000 * (number % 50)),
+                    "time": rfc3339(START_US + minute * MINUTE_US + 1_000_000 * (number % 50)),
                     "service": "simulated",
                     "feature": "f",
                     "environment": "production",
@@ -69,16 +58,16 @@ def watch_minutes(bench: ModuleType, minutes: list[tuple[list[int], list[list[in
     return watch.partition_state.features[FeatureKey("simulated", "f", "production")]
 
 
-def test_a_simulated_feature_equals_a_feature_made_by_the_ingestor(bench: ModuleType) -> None:
+def test_a_simulated_feature_equals_a_feature_made_by_the_ingestor() -> None:
     minutes = [
         ([12, 9], [[1, 0], [0, 1], [1, 1], [2, 0], [0, 1], [1, 0], [1, 1]]),
         ([0, 5], [[0, 1], *[[0, 0]] * 6]),
         ([7, 0], [[0, 0]] * 7),
     ]
-    simulated = bench.Feature("f", 2, tickets=False)
+    simulated = Feature("f", 2, tickets=False)
     for minute, (calls, failures) in enumerate(minutes):
-        simulated.count(bench.START_US + minute * bench.MINUTE_US, calls, failures, None)
-    feature_state, real = simulated.partition_state.features[simulated.key], watch_minutes(bench, minutes)
+        simulated.count(START_US + minute * MINUTE_US, calls, failures, None)
+    feature_state, real = simulated.partition_state.features[simulated.key], watch_minutes(minutes)
     assert (
         feature_state.received,
         feature_state.hourly_responses,
@@ -99,7 +88,7 @@ def test_a_simulated_feature_equals_a_feature_made_by_the_ingestor(bench: Module
             for name in ("error_rate", "pass_rate", "evaluator.error.fail_rate"):
                 assert simulated_pane.rates[name].state() == pane.rates[name].state(), name
             # of what is empty, some evaluators say nothing: how many they judged differs by those
-            for name in bench.EVALUATORS:
+            for name in EVALUATORS:
                 rate, other = (
                     simulated_pane.rates[f"evaluator.{name}.fail_rate"],
                     pane.rates[f"evaluator.{name}.fail_rate"],
@@ -112,14 +101,14 @@ def test_a_simulated_feature_equals_a_feature_made_by_the_ingestor(bench: Module
                 ), name
 
 
-def test_a_simulated_failing_feature_is_paged_once(bench: ModuleType) -> None:
-    feature, paged = bench.Feature("f", 1, tickets=False), []
+def test_a_simulated_failing_feature_is_paged_once() -> None:
+    feature, paged = Feature("f", 1, tickets=False), []
     for minute in range(130):
-        start_us = bench.START_US + minute * bench.MINUTE_US
+        start_us = START_US + minute * MINUTE_US
         feature.count(start_us, [60], [[30 if minute >= 120 else 0], *[[1]] * 6], None)
         paged += [
             (minute, item["episode_id"], item["state"])
-            for item in feature.close(start_us + bench.MINUTE_US)
+            for item in feature.close(start_us + MINUTE_US)
             if item["urgency"] == "high"
         ]
     assert len({episode for _, episode, _ in paged}) == 1
@@ -137,8 +126,8 @@ def test_a_simulated_failing_feature_is_paged_once(bench: ModuleType) -> None:
         "a batch every 10 minutes",
     ],
 )
-def test_no_call_of_a_simulation_fails_twice_and_its_rates_are_healthy(bench: ModuleType, name: str) -> None:
-    life = bench.drawn(bench.ALL[name], np.random.default_rng(3), 3)
+def test_no_call_of_a_simulation_fails_twice_and_its_rates_are_healthy(name: str) -> None:
+    life = draw_life(ALL[name], np.random.default_rng(3), 3)
     failed = life.failures.sum(axis=1)
     assert (failed <= life.calls).all()
     assert 0 < failed.sum() / life.calls.sum() < 0.4
@@ -146,9 +135,9 @@ def test_no_call_of_a_simulation_fails_twice_and_its_rates_are_healthy(bench: Mo
 
 
 @pytest.mark.parametrize("n", [0, 1, 7, 200])
-def test_the_interval_of_a_count_is_garwoods(bench: ModuleType, n: int) -> None:
+def test_the_interval_of_a_count_is_garwoods(n: int) -> None:
     from scipy.stats import chi2
 
-    low, high = bench.interval(n)
+    low, high = interval(n)
     assert low == pytest.approx(chi2.ppf(0.025, 2 * n) / 2 if n else 0)
     assert high == pytest.approx(chi2.ppf(0.975, 2 * n + 2) / 2)

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import sampled_delays, tilted_alarms
 from benchmarks.detector.conditional_windows import ConditionalWindows
-from benchmarks.sampled_pages import Cell
+from benchmarks.sampled_pages.designs import Cell
 
 
 def test_the_means_of_a_cell_are_its_calls_and_failures() -> None:

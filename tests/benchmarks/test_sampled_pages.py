@@ -10,8 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import sampled_pages as bench
-from benchmarks.false_pages import MINUTE_US, START_US
+from benchmarks.false_pages.simulated_feature import Feature
+from benchmarks.false_pages.traffic import MINUTE_US, MINUTES, START_US
+from benchmarks.sampled_pages.designs import DESIGNS, FAILING, Cell, Day, Sampling, draw_day
+from benchmarks.sampled_pages.lives import SampledFeature, pages_of, run_cells
+from benchmarks.sampled_pages.screen import Screen
+from benchmarks.sampled_pages.table import broken, merged, name_of, table
 from benchmarks.window_screen import may_be_silent, may_breach
 from monitor.protocol.messages import FileRecord
 from monitor.rules import no_data, threshold
@@ -35,9 +39,7 @@ KINDS: tuple[dict[str, Any], ...] = (
 )
 
 
-def events_of(
-    samplings: tuple[bench.Sampling, ...], counts: np.ndarray, start_us: int
-) -> list[dict[str, Any]]:
+def events_of(samplings: tuple[Sampling, ...], counts: np.ndarray, start_us: int) -> list[dict[str, Any]]:
     """The events of one minute, as the SDK sends them; ``counts``: shape (4, segments)."""
     events = []
     for nth, sampling in enumerate(samplings):
@@ -67,9 +69,9 @@ def events_of(
     "design", ["errors at 1, others at 0.1", "texts at 0.1 (q)", "fleet at 0.001, canary (1 %) at 1"]
 )
 def test_a_sampled_feature_has_the_rates_that_the_ingestor_counts(design: str) -> None:
-    cell = bench.Cell(design, 200, 0.05)
-    day = bench.drawn(cell, 1, (3, 0, 0))
-    watch, feature = Watch(Config()), bench.SampledFeature(cell)
+    cell = Cell(design, 200, 0.05)
+    day = draw_day(cell, 1, (3, 0, 0))
+    watch, feature = Watch(Config()), SampledFeature(cell)
     for minute in range(20):
         counts, start_us = np.stack([kind[minute, :, 0] for kind in day]), START_US + minute * MINUTE_US
         events = events_of(feature.samplings, counts, start_us)
@@ -95,15 +97,15 @@ def test_a_sampled_feature_has_the_rates_that_the_ingestor_counts(design: str) -
 
 def test_the_screen_has_the_evidence_of_the_core_over_some_thousand_panes() -> None:
     compared = 0
-    for cell in (bench.Cell("errors at 1, others at 0.1", 200, 0.05), bench.Cell("all at 0.1", 200, 0.01)):
+    for cell in (Cell("errors at 1, others at 0.1", 200, 0.05), Cell("all at 0.1", 200, 0.01)):
         day, screen, feature = (
-            bench.drawn(cell, 2, (5, 0, 0)),
-            bench.Screen([cell], 2),
-            bench.SampledFeature(cell),
+            draw_day(cell, 2, (5, 0, 0)),
+            Screen([cell], 2),
+            SampledFeature(cell),
         )
         screen.add(0, [day])
         counts = np.stack([kind[:, :, 0] for kind in day], 1)
-        for minute in range(bench.MINUTES):
+        for minute in range(MINUTES):
             start_us = START_US + minute * MINUTE_US
             feature.count_minute(start_us, counts[minute])
             assert not list(feature.close(start_us + MINUTE_US))
@@ -119,45 +121,45 @@ def test_the_screen_has_the_evidence_of_the_core_over_some_thousand_panes() -> N
                 # with a tolerance of the daily cycle the core has less evidence, never more
                 assert (bank.logs[stream] > np.array(detector.logs) - 0.02).all()
                 assert bank.logs[stream] == pytest.approx(detector.logs, abs=0.3)
-                compared += bench.MINUTES
+                compared += MINUTES
     assert compared >= 5000
 
 
 def test_every_page_of_the_core_is_marked_by_the_screen() -> None:
-    cell = bench.Cell("errors at 1, others at 0.1", 200, 0.01)
-    day = bench.Day(*(kind[:420] for kind in bench.drawn(cell, 3, (7, 0, 0))))
+    cell = Cell("errors at 1, others at 0.1", 200, 0.01)
+    day = Day(*(kind[:420] for kind in draw_day(cell, 3, (7, 0, 0))))
     day.errors[360:, :, 1] *= 3  # a fault in the second life
     day.errors[360:, :, 2] *= 40  # and an outage in the third
-    screen = bench.Screen([cell], 3)
+    screen = Screen([cell], 3)
     screen.add(0, [day])
     marked = screen.marked(cell)
     assert marked.tolist() == [False, True, True]
-    pages = [bench.pages_of(cell, iter([day]), life) for life in range(3)]
+    pages = [pages_of(cell, iter([day]), life) for life in range(3)]
     assert [bool(found) for found in pages] == [False, True, True]
     assert 360 <= pages[2][0]["minute"] <= 363
 
 
 def test_a_cell_is_run_and_shown_with_its_interval() -> None:
-    cell = bench.Cell("all at 0.001", 20, 0.05)
-    (row,) = bench.run_cells([cell], lives=3, seed=1, nth_round=0, checked=1, days=1)
+    cell = Cell("all at 0.001", 20, 0.05)
+    (row,) = run_cells([cell], lives=3, seed=1, nth_round=0, checked=1, days=1)
     assert (row["days"], row["marked"], row["checked"], row["pages"]) == (3, 0, 1, [])
-    row = bench.merged(bench.merged(None, row), row)
-    done = {bench.name_of(cell): row}
-    line, _, total = bench.table(done).splitlines()[-3:]
+    row = merged(merged(None, row), row)
+    done = {name_of(cell): row}
+    line, _, total = table(done).splitlines()[-3:]
     assert line.startswith("| all at 0.001 | 20 | 0 of 6 (0 to 6")
     assert total.startswith("6 feature-days: 0 false pages in 1,000 (0 to 6")
-    assert bench.broken(done) == []
-    done[bench.name_of(cell)] = row | {"days": 1000, "pages": [{}] * 5}
-    assert bench.broken(done) == ["all at 0.001 | 20 | 0.05"]
+    assert broken(done) == []
+    done[name_of(cell)] = row | {"days": 1000, "pages": [{}] * 5}
+    assert broken(done) == ["all at 0.001 | 20 | 0.05"]
 
 
 @pytest.mark.long_form
-@pytest.mark.parametrize("design", list(bench.DESIGNS)[4:])
+@pytest.mark.parametrize("design", list(DESIGNS)[4:])
 def test_no_life_of_a_sampled_feature_pages(design: str) -> None:
     """The small form of the table of docs/statistics.md, with the lives that its screen passes over."""
     lives, days = by_profile((4, 1), (20, 3))
-    cells = [bench.Cell(design, 200, failing) for failing in by_profile((0.05,), bench.FAILING)]
-    rows = bench.run_cells(cells, lives, seed=3, nth_round=0, checked=by_profile(0, 1), days=days)
+    cells = [Cell(design, 200, failing) for failing in by_profile((0.05,), FAILING)]
+    rows = run_cells(cells, lives, seed=3, nth_round=0, checked=by_profile(0, 1), days=days)
     assert [row["pages"] for row in rows] == [[]] * len(cells)
     assert all(row["days"] == lives * days for row in rows)
 
@@ -200,11 +202,11 @@ def _breaches(rule: Any, events: np.ndarray, failed: np.ndarray, weights: tuple[
 def test_every_silence_against_expectation_is_marked() -> None:
     rng, settings, breached = np.random.default_rng(8), Config().no_data, 0
     for trial in range(24):
-        counts = rng.poisson((0.3, 2.0, 8.0)[trial % 3], 2 * bench.MINUTES)
-        begin = int(rng.integers(40, 2 * bench.MINUTES - 400))
+        counts = rng.poisson((0.3, 2.0, 8.0)[trial % 3], 2 * MINUTES)
+        begin = int(rng.integers(40, 2 * MINUTES - 400))
         counts[begin : begin + int(rng.integers(4, 200))] = 0
         counts[0] = 1
-        feature = bench.Feature("f", 1, tickets=False)
+        feature = Feature("f", 1, tickets=False)
         key, is_breached = feature.keys[0], False
         for minute, n in enumerate(counts.tolist()):
             start_us = START_US + minute * MINUTE_US

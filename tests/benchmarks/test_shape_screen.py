@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks import false_pages
+from benchmarks.false_pages.lives import run_batch
+from benchmarks.false_pages.simulated_feature import Feature
+from benchmarks.false_pages.traffic import ALL, MINUTE_US, SHAPES, START_US, Life, draw_life
 from benchmarks.shape_screen import cycle_tolerance, largest_statistics, marked_lives, series_of, silent_pages
 from monitor.references import daily_cycle
 from monitor.stats.rate import Rate
@@ -32,13 +34,13 @@ def test_the_tolerance_of_many_series_is_that_of_each(swing: float) -> None:
     assert cycle_tolerance(events.astype(float), failed.astype(float)) == pytest.approx(one_by_one)
 
 
-def feature_after(life: false_pages.Life) -> tuple[false_pages.Feature, list[int]]:
+def feature_after(life: Life) -> tuple[Feature, list[int]]:
     """The core after a life, and the minutes of its pages."""
-    feature, pages, known = false_pages.Feature("f", life.calls.shape[1], tickets=False), [], set()
+    feature, pages, known = Feature("f", life.calls.shape[1], tickets=False), [], set()
     for minute, (calls, failures) in enumerate(zip(life.calls.tolist(), life.failures.tolist(), strict=True)):
-        start_us = false_pages.START_US + minute * false_pages.MINUTE_US
+        start_us = START_US + minute * MINUTE_US
         feature.count(start_us, calls, failures, None)
-        for episode in feature.close(start_us + false_pages.MINUTE_US):
+        for episode in feature.close(start_us + MINUTE_US):
             if episode["urgency"] == "high" and episode["episode_id"] not in known:
                 known.add(episode["episode_id"])
                 pages.append(minute)
@@ -46,8 +48,8 @@ def feature_after(life: false_pages.Life) -> tuple[false_pages.Feature, list[int
 
 
 def test_the_screen_learns_the_baselines_of_the_core_with_the_tolerance_of_the_day() -> None:
-    shape = false_pages.SHAPES["daily cycle, rates ± 20 %"]._replace(a_minute=(60, 60))
-    life = false_pages.drawn(shape, np.random.default_rng(5), 1)
+    shape = SHAPES["daily cycle, rates ± 20 %"]._replace(a_minute=(60, 60))
+    life = draw_life(shape, np.random.default_rng(5), 1)
     series = list(series_of(0, life.calls, life.failures))
     _, bank = largest_statistics(series)
     feature, pages = feature_after(life)
@@ -69,27 +71,27 @@ def test_the_screen_finds_the_silences_that_page_in_the_core() -> None:
     calls[600:660] = 0  # abrupt
     calls[700:703] = 0  # short
     failures = np.zeros((900, 7, 1), int)
-    life = false_pages.Life(calls[:, None], failures, np.zeros(900), {})
+    life = Life(calls[:, None], failures, np.zeros(900), {})
     _, pages = feature_after(life)
-    assert silent_pages(calls, false_pages.START_US, Config().no_data) == pages
+    assert silent_pages(calls, START_US, Config().no_data) == pages
     assert len(pages) == 1
 
 
 def test_a_life_with_a_fault_is_marked_and_a_healthy_one_is_not() -> None:
     lives = []
     for nth in range(3):
-        shape = false_pages.SHAPES["log-normal"]._replace(a_minute=(50, 50))
-        life = false_pages.drawn(shape, np.random.default_rng(nth), 1)
+        shape = SHAPES["log-normal"]._replace(a_minute=(50, 50))
+        life = draw_life(shape, np.random.default_rng(nth), 1)
         lives.append((life.calls[:700], life.failures[:700]))
     lives[1][1][600:, 2] += lives[1][0][600:] // 2  # every second answer is refused
-    marked = marked_lives(lives, false_pages.START_US, Config().no_data)
+    marked = marked_lives(lives, START_US, Config().no_data)
     assert marked.tolist() == [False, True, False]
 
 
 def test_a_batch_runs_only_marked_lives_through_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    shape = false_pages.SHAPES["log-normal"]._replace(days=1)
-    monkeypatch.setitem(false_pages.ALL, "log-normal", shape)
-    results = false_pages.run_batch(([("log-normal", nth, 1, False) for nth in range(2)], True))
+    shape = SHAPES["log-normal"]._replace(days=1)
+    monkeypatch.setitem(ALL, "log-normal", shape)
+    results = run_batch(([("log-normal", nth, 1, False) for nth in range(2)], True))
     assert [(result["number"], result["marked"], result["found"]) for result in results] == [
         (0, 0, []),
         (1, 0, []),
@@ -98,8 +100,8 @@ def test_a_batch_runs_only_marked_lives_through_the_core(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("name", ["office hours", "failures × 3 at weekends"])
 def test_the_shapes_of_a_week_have_their_weekends(name: str) -> None:
-    shape = false_pages.SHAPES[name]._replace(a_minute=(60, 60))
-    life = false_pages.drawn(shape, np.random.default_rng(1), 14)
+    shape = SHAPES[name]._replace(a_minute=(60, 60))
+    life = draw_life(shape, np.random.default_rng(1), 14)
     by_day = life.calls.sum(1).reshape(14, -1).sum(1)
     rates = life.failures.sum((1, 2)).reshape(14, -1).sum(1) / np.maximum(1, by_day)
     if shape.office:

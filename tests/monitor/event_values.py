@@ -6,7 +6,11 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from monitor.windows.producer_counters import ProducerTotals
+from monitor.windows.segment_keys import FeatureKey
+
 NINE = datetime(2026, 3, 2, 9, tzinfo=UTC)
+ANSWER = FeatureKey("bot", "answer", "production")
 
 
 def time_of(second: float) -> str:
@@ -25,3 +29,27 @@ def event(second: float, **more: Any) -> bytes:
         "output": "It ships on Tuesday.",
     }
     return json.dumps({name: value for name, value in (fields | more).items() if value is not None}).encode()
+
+
+def response(second: float, producer: str | None = "p", sequence: int | None = 0, **more: Any) -> bytes:
+    """Make a response that its producer has numbered."""
+    return event(second, **{"producer_id": producer, "sequence": sequence, **more})
+
+
+def meter(
+    second: float,
+    producer: str = "p",
+    started: float = 0,
+    counts: tuple[int, int, int, int] = (0, 0, 0, 0),
+    **more: Any,
+) -> bytes:
+    """Make a meter; ``counts``: those of ``ProducerTotals``, in its order."""
+    fields = {
+        "kind": "meter",
+        "time": time_of(second),
+        "service": "bot",
+        "feature": "answer",
+        "producer_id": producer,
+        "started_at": time_of(started),
+    }
+    return json.dumps({**fields, **dict(zip(ProducerTotals._fields, counts, strict=True)), **more}).encode()

@@ -13,7 +13,7 @@ from monitor.rules import threshold
 from monitor.rules.quiet_reading import QuietReading
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
-from tests.monitor.alerts.test_engine import NINE, event
+from tests.monitor.event_values import NINE, event
 
 MINUTE_S, DAY_S = 60.0, 86_400.0
 CONFIG = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from typing import Any
 
@@ -16,45 +15,12 @@ from monitor.watch import Watch
 from monitor.windows import producer_counters as module
 from monitor.windows.producer_counters import MAX_PRODUCERS, QUIET_US, ProducerTotals, ProducerTracker
 from monitor.windows.segment_keys import OTHER, FeatureKey
-from schemas.config.monitor_config import Config
-from tests.monitor.event_values import event, time_of
+from tests.monitor.event_values import ANSWER, meter, response
+from tests.monitor.quiet_watch import QUIET, watch_of
 from tests.monitor.restarted_watch import restarted
 from tests.tiers import examples
 
-ANSWER = FeatureKey("bot", "answer", "production")
 HOUR_S = 3600.0
-# No rule looks at these counters, and reading rules takes most of the time of a watch.
-QUIET = Config.model_validate({"default_rules": False, "no_data": {"severity": None}})
-
-
-def response(second: float, producer: str | None = "p", sequence: int | None = 0, **more: Any) -> bytes:
-    return event(second, **{"producer_id": producer, "sequence": sequence, **more})
-
-
-def meter(
-    second: float,
-    producer: str = "p",
-    started: float = 0,
-    counts: tuple[int, int, int, int] = (0, 0, 0, 0),
-    **more: Any,
-) -> bytes:
-    fields = {
-        "kind": "meter",
-        "time": time_of(second),
-        "service": "bot",
-        "feature": "answer",
-        "producer_id": producer,
-        "started_at": time_of(started),
-    }
-    return json.dumps({**fields, **dict(zip(ProducerTotals._fields, counts, strict=True)), **more}).encode()
-
-
-def watch_of(values: list[bytes], bundle: int = 1000, config: Config | None = None) -> Watch:
-    watch = Watch(config or QUIET)
-    records = [FileRecord(value, offset) for offset, value in enumerate(values)]
-    for start in range(0, len(records), bundle):
-        watch.apply(records[start : start + bundle])
-    return watch
 
 
 def accounts(watch: Watch) -> dict[FeatureKey, Any]:

@@ -1,0 +1,1 @@
+"""False pages of the default configuration, by shape of traffic."""

@@ -1,0 +1,1 @@
+"""False pages of sampled features: sampling designs, traffic and failure rates."""
