@@ -33,6 +33,10 @@ MAX_BUNDLE = 5000
 AVERAGED_MINUTES = 5  # the length of a text block, because text drift is tested once a block
 LATE_MINUTES = 20  # late events are 1 to 20 minutes late
 MINUTE_US = 60_000_000
+# The product is that of the checkout, the modules of this folder are always these.
+CELL = f"""import runpy, benchmarks
+benchmarks.__path__ = [{str(ROOT / "benchmarks")!r}]
+runpy.run_module("benchmarks.segments", run_name="__main__")"""
 FIGURES = ("event_us", "edge_ms", "segment_kb", "core_share")
 HEADS = ("µs an event", "ms an edge and segment", "kB a segment", "share of a core")
 
@@ -157,7 +161,7 @@ def run_cell(
 ) -> list[dict[str, float]]:
     """Measure one cell with the code of a checkout, in a new process."""
     command = [
-        *(sys.executable, __file__, "--cell", "--per-feature", str(options.per_feature)),
+        *(sys.executable, "-c", CELL, "--cell", "--per-feature", str(options.per_feature)),
         *("--segments", str(segments), "--events", str(events), "--late", str(late)),
         *("--history", *map(str, options.history), *(("--live",) if options.live else ())),
         *(("--real-texts",) if options.real_texts else ()),
