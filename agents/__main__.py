@@ -8,18 +8,24 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from agents.process.supervisor import supervise
+
 
 class Command(NamedTuple):
-    """A module with ``main(argv) -> int``, and a line of help."""
+    """A module with ``main(argv) -> int``, and a line of help. ``is_supervised``: it runs in a child process
+    that is restarted when it hangs.
+    """
 
     module: str
     help: str
+    is_supervised: bool = False
 
 
 COMMANDS = {
     "worker": Command(
         "agents.commands.worker",
         "read events, compute windows, evaluate rules and deliver episodes, until it is stopped",
+        is_supervised=True,
     ),
     "topics": Command(
         "agents.commands.topics", "create the topics with the right settings; report settings that differ"
@@ -82,4 +88,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] and (command := COMMANDS.get(sys.argv[1])) is not None and command.is_supervised:
+        supervise()  # before anything large is imported
     raise SystemExit(main())

@@ -8,7 +8,7 @@ from typing import Any
 from monitor.channels.interface import ChangeStep
 from monitor.delivery.alert_records import UnreadableHeartbeat, read_alert_record
 from monitor.delivery.outbox import Outbox
-from monitor.protocol.messages import Outputs, Record
+from monitor.protocol.messages import AsideReason, Outputs, Record
 from monitor.protocol.metrics import Measure
 from monitor.self_health.dead_mans_switch import DeadMansSwitch
 from monitor.self_health.worker_alerts import STATE_PREFIX, WorkerAlerts
@@ -53,6 +53,11 @@ class Notifier:
             except ValueError as error:
                 outputs.extend(self.outbox.reject(record, error))
         return outputs
+
+    def set_aside(self, record: Record, reason: AsideReason, error: str) -> Outputs:
+        """Count a record that must not be applied; return its dead letter."""
+        del reason  # all dead letters of the alerts topic are counted as one
+        return self.outbox.reject(record, ValueError(error))
 
     def check_health(self, now_us: int) -> Outputs:
         """Check the health of softfail; return the records to write. Call it only when all records that

@@ -12,7 +12,7 @@ from monitor.alerts.pane_close import PaneCloser
 from monitor.ingest.dead_letters import RejectedRecord
 from monitor.ingest.ingestor import Ingestor
 from monitor.ingest.record_decoding import decode_record
-from monitor.protocol.messages import Outputs, Record
+from monitor.protocol.messages import AsideReason, Outputs, Record
 from monitor.protocol.metrics import Measure
 from monitor.protocol.read_progress import ReadProgress
 from monitor.self_health.partition_health import PartitionHealth, partition_counts
@@ -112,6 +112,13 @@ class Watch:
         ingestor.flush(closed_us, out)
         self.partition_state.watermark_us = mark.time_us
         self._records = before + len(records)
+
+    def set_aside(self, record: Record, reason: AsideReason, error: str) -> Outputs:
+        """Count a record that must not be applied; return its dead letter."""
+        out = Outputs()
+        self._ingestor.reject(record, RejectedRecord(reason, error), out)
+        self._records += 1
+        return out
 
     def advance(self, watermark_us: int, now_us: int | None = None) -> Outputs:
         """Move the watermark forward without events. Before the first event nothing moves."""

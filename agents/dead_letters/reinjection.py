@@ -28,7 +28,7 @@ from agents.dead_letters.records import (
 )
 from agents.kafka.connection import command_clients
 from agents.kafka.topic_reader import BlockingTopicReader
-from monitor.protocol.limits import FORWARDED_HEADER, MAX_AHEAD_US, VALUE_BYTES
+from monitor.protocol.limits import FORWARDED_HEADER, MAX_AHEAD_US, POISON, VALUE_BYTES
 from monitor.windows.segment_series import FINE_RETENTION_US
 from schemas.config.connections import Kafka
 from schemas.event_decoder import InvalidEvent, decode
@@ -94,6 +94,8 @@ def judge(
         return f"it came from {letter.topic}, not from {events}"
     if letter.value is None:
         return "the record had no value"
+    if letter.error.startswith(POISON):
+        return "it ended the workers that applied it"
     stored = stored_value(letter)
     if stored is not None and isinstance(read := _read(stored), str):
         return read

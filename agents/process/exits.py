@@ -15,6 +15,8 @@ import sys
 import time
 from typing import NoReturn
 
+from agents.process import pulse
+
 OK = 0
 REFUSED = 1  # a command does not do what was asked for
 STATE = 70  # the state in memory is uncertain: fenced, a failed or ambiguous checkpoint, a crash
@@ -52,6 +54,12 @@ def total_restarts() -> int:
 def reset_restarts() -> None:
     """Count restarts from zero again, because a checkpoint succeeded."""
     os.environ.pop(_RESTARTS, None)
+    pulse.send(pulse.CHECKPOINT)
+
+
+def set_restarts(since_checkpoint: int, in_all: int) -> None:
+    """Continue the counts of a process that was killed."""
+    os.environ[_RESTARTS], os.environ[_RESTARTED] = str(since_checkpoint), str(in_all)
 
 
 def refuse_restarts() -> None:
@@ -68,7 +76,8 @@ def restart(code: int, why: str) -> NoReturn:
     if count > MOST_RESTARTS:
         leave(code, f"{why}; given up after {MOST_RESTARTS} restarts without a checkpoint")
     log.critical("RESTART %d of %d (code %d): %s", count, MOST_RESTARTS, code, why)
-    os.environ[_RESTARTS], os.environ[_RESTARTED] = str(count), str(total_restarts() + 1)
+    set_restarts(count, total_restarts() + 1)
+    pulse.send(pulse.RESTART)
     _flush()
     # Descriptors close and threads end on exec: no connection and no state of the old process survives.
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

@@ -13,6 +13,7 @@ from aiokafka import TopicPartition
 from faust.types import TP
 
 from agents.kafka.state_topic import StateRecord
+from agents.runtime.careful_replay import Attempt
 from monitor.protocol.messages import Outputs
 
 Target = tuple[str, int]
@@ -79,13 +80,19 @@ class Backend(Protocol):
 
 
 class Recovery(NamedTuple):
-    """The restored state. ``lost``: offsets between the recorded position and the start of the log."""
+    """The restored state.
+
+    ``lost``: offsets between the recorded position and the start of the log; ``openings``: how often the state
+    was opened since the position last moved, this time included; ``attempt``: the last one that was noted.
+    """
 
     records: list[StateRecord]
     position: int
     partitions: int
     fresh: bool
     lost: int
+    openings: int = 1
+    attempt: Attempt | None = None
 
 
 class WriteResult(NamedTuple):
@@ -123,8 +130,14 @@ class StateLog(Protocol):
     async def open(self) -> Recovery:
         """Fence every earlier owner, then read the committed state."""
 
-    async def write(self, position: int, changed: Sequence[StateRecord], outputs: Outputs) -> WriteResult:
-        """Write state, outputs and position in one transaction."""
+    async def write(
+        self,
+        position: int,
+        changed: Sequence[StateRecord],
+        outputs: Outputs,
+        attempt: Attempt | None = None,
+    ) -> WriteResult:
+        """Write state, outputs and position in one transaction, and the attempt that follows."""
 
     async def close(self) -> None:
         """Disconnect. The next owner aborts what is not committed."""

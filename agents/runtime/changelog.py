@@ -20,6 +20,7 @@ from agents.kafka.state_topic import BARRIER, HEADER, POSITION, StateRecord, kee
 from agents.kafka.topics import ALERTS
 from agents.process import exits
 from agents.runtime.backend import Backend, LogReader, Recovery, Row, Target, WriteResult
+from agents.runtime.careful_replay import Attempt, decode_attempt
 from agents.runtime.kafka_backend import KafkaBackend
 from agents.runtime.state_header import expected_header, read_header
 from monitor.protocol.messages import Message, Outputs
@@ -67,6 +68,7 @@ class Changelog:
         self._state: Target = self.state_topic, source.partition
         self._partitions: dict[str, int] = {}
         self._has_header = False
+        self._openings, self._attempt = 0, None  # type: int, Attempt | None
         self._began: int | None = None  # the source offset at which this state began to count
         self._open = False
         self._backend: Backend = KafkaBackend(kafka) if backend is None else backend
@@ -104,15 +106,23 @@ class Changelog:
             position, lost = await self._begin_at(reader, None if recorded is None else int(recorded))
         if recorded is None:
             self._began = position
-        return Recovery(list(latest.items()), position, partitions, recorded is None, lost)
+        return Recovery(
+            list(latest.items()), position, partitions, recorded is None, lost, self._openings, self._attempt
+        )
 
     @property
     def records(self) -> int:
         """Number of records in the state."""
         return len(self._sizes)
 
-    async def write(self, position: int, changed: Sequence[StateRecord], outputs: Outputs) -> WriteResult:
-        """Write state, outputs and position in one transaction.
+    async def write(
+        self,
+        position: int,
+        changed: Sequence[StateRecord],
+        outputs: Outputs,
+        attempt: Attempt | None = None,
+    ) -> WriteResult:
+        """Write state, outputs and position in one transaction, and the attempt that follows.
 
         Raises:
             Misconfigured: a record of state is above 960 KB.
@@ -123,6 +133,8 @@ class Changelog:
         if not self._has_header:
             state.append((HEADER, self.header(await self._count(self._source.topic)), ()))
         state.append((POSITION, b"%d" % position, ()))
+        if attempt is not None:
+            state.append((BARRIER, attempt.encode(), ()))
         oversized = 0
         for suffix, messages in outputs.messages.items():
             for message in messages:
@@ -222,8 +234,16 @@ class Changelog:
         state = TopicPartition(*self._state)
         first = (await reader.begins([state]))[state]
         latest: dict[bytes, bytes] = {}
+        position: bytes | None = None
         async for records in reader.batches({state: range(first, barrier + 1)}, READ_RECORDS):
             keep_latest(latest, records)
+            for record in records:
+                if record.key == BARRIER:
+                    attempt = decode_attempt(record.value)
+                    self._openings += attempt is None
+                    self._attempt = attempt or self._attempt
+                elif record.key == POSITION and record.value != position:
+                    position, self._openings = record.value, 0
             self.restored += len(records)
             self.share = min(1.0, (reader.position(state) - first) / (barrier + 1 - first))
             await asyncio.sleep(0)  # fetched records come without waiting

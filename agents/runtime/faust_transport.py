@@ -74,6 +74,12 @@ class Bundle(list[Any]):
 
     start = stop = 0
 
+    def until(self, stop: int) -> Bundle:
+        """Return the part of the bundle below an offset."""
+        part = Bundle(record for record in self if record.offset < stop)
+        part.start, part.stop = self.start, min(self.stop, stop)
+        return part
+
     # a range of markers only must arrive too (aiokafka fetcher.py:1233 `if not records`)
     def __bool__(self) -> bool:
         return self.stop > self.start

@@ -41,6 +41,7 @@ class OwnedPartitions:
         self.owned: dict[TP, Partition] = {}
         self.restoring: dict[TP, tuple[Partition, asyncio.Task[None]]] = {}
         self._readers = asyncio.Semaphore(READERS)
+        self._turn = asyncio.Lock()  # of the partitions that search for poison
         self.assigned = False  # whether the group has assigned partitions, or none, to this process
 
     def positions(self) -> dict[TP, int]:
@@ -75,6 +76,7 @@ class OwnedPartitions:
                 Changelog(self.kafka, agent.name, TP(*tp), self.cluster, self._readers, self._backend),
                 self.kafka.checkpoint,
                 self.counters,
+                self._turn,
             )
             self.restoring[partition.tp] = partition, asyncio.create_task(self._restore(partition))
         began, records = time.monotonic(), self.counters.restored_records

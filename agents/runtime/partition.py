@@ -15,12 +15,14 @@ from typing import Any, Protocol
 
 from faust.types import TP
 
-from agents.process import exits
+from agents.process import exits, pulse
 from agents.runtime.backend import StateLog, WriteResult
+from agents.runtime.careful_replay import NO_ATTEMPT, Attempt, CarefulReplay
 from agents.runtime.checkpoint_queue import CheckpointQueue
 from agents.runtime.clock import wall_clock_us
 from agents.runtime.counters import Counters, PartitionStatus
 from agents.runtime.faust_transport import Bundle
+from monitor.protocol.limits import POISON
 from monitor.protocol.messages import Core, Outputs
 
 log = logging.getLogger("softfail.partition")
@@ -51,10 +53,20 @@ class Agent(Protocol):
 
 
 class Partition:
-    """One owned partition of a source: core, position, and outputs that wait to be written."""
+    """One owned partition of a source: core, position, and outputs that wait to be written.
+
+    Args:
+        turn: taken by the partition that searches for poison; one for all partitions of the process.
+    """
 
     def __init__(
-        self, agent: Agent, tp: TP, changelog: StateLog, checkpoint_s: float, counters: Counters
+        self,
+        agent: Agent,
+        tp: TP,
+        changelog: StateLog,
+        checkpoint_s: float,
+        counters: Counters,
+        turn: asyncio.Lock | None = None,
     ) -> None:
         self.agent, self.tp, self.changelog, self.counters = agent, tp, changelog, counters
         self.core: Core
@@ -74,6 +86,10 @@ class Partition:
         self.counted_at_start: dict[tuple[str, tuple[str, ...]], float] = {}
         self._between_bundles = asyncio.Event()  # cleared while a bundle is applied in part
         self._between_bundles.set()
+        self._turn = asyncio.Lock() if turn is None else turn
+        self._replay: CarefulReplay | None = None  # while it searches for poison
+        self._closed = False
+        self._attempt: Attempt | None = None  # the attempt that the next transaction notes
         self.steps = 0  # pane edges that bundles have crossed: the progress within a long bundle
 
     @property
@@ -112,6 +128,8 @@ class Partition:
         self.position = self.durable = recovered.position
         self.lost += recovered.lost
         self.counters.lost_events += recovered.lost
+        if recovered.openings > 1 or exits.restarts():  # somebody has died before this position moved
+            self._replay = CarefulReplay(self.position, recovered.attempt, self._turn)
         if recovered.fresh:  # makes durable where this partition began
             self._mark += 1
             await self.checkpoint()
@@ -131,12 +149,62 @@ class Partition:
             pass
 
     async def take(self, bundle: Bundle) -> None:
-        """Apply a bundle like ``apply``, but let other tasks run at pane edges.
+        """Apply a bundle like ``apply``, but let other tasks run at pane edges; after an unclean end, only
+        the first part of it, as an attempt.
 
         Hours of a quiet log take seconds, and transactions of other partitions would time out. Nothing is
         written meanwhile, and a cancelled task finishes first: a half applied bundle must never become
         durable.
         """
+        if self._replay is None:
+            await self._take(bundle)
+            return
+        async with self._replay.turn:
+            await self._try(self._replay, bundle)
+
+    async def _try(self, replay: CarefulReplay, bundle: Bundle) -> None:
+        attempt = replay.attempt(self.position, bundle.stop)
+        if not (replay.found and self._set_aside(bundle, attempt)):
+            self._attempt = attempt
+            await self._checkpoint_now()
+            if self._closed:
+                return
+            pulse.send(pulse.BRIEF)
+            await self._take(bundle.until(attempt.stop))
+            pulse.send(pulse.NORMAL)
+            self._attempt = None
+        await self._checkpoint_now()
+        replay.survived(self.position)
+        if replay.is_over:
+            self._replay = None
+
+    def _set_aside(self, bundle: Bundle, attempt: Attempt) -> bool:
+        """Pass the record at the position, as a dead letter. False: the bundle has no record there."""
+        record = next((record for record in bundle if record.offset == attempt.start), None)
+        if record is None:
+            return False
+        log.critical(
+            "POISON %s/%d [%d]: the process ended %d times while this record was applied; it becomes a dead"
+            " letter, and is not measured",
+            *self.tp,
+            record.offset,
+            attempt.deaths,
+        )
+        error = (
+            f"{POISON}, because the worker ended {attempt.deaths} times while it applied this record alone"
+        )
+        outputs = self.core.set_aside(record, POISON, error)
+        self.position, self.refetched_from = record.offset + 1, None
+        self.counters.records += 1
+        self.add(outputs, 1)
+        return True
+
+    async def _checkpoint_now(self) -> None:
+        if not self._closed:
+            self._mark += 1
+            await self.checkpoint()
+
+    async def _take(self, bundle: Bundle) -> None:
         self._between_bundles.clear()
         applying, since = self._applying(bundle), time.monotonic()
         try:
@@ -202,6 +270,9 @@ class Partition:
 
     async def close(self) -> None:
         """Make everything durable and release the partition."""
+        self._closed = True
+        if self._replay is not None:  # what was noted and not begun has ended no process
+            self._attempt, self._mark = NO_ATTEMPT, self._mark + 1
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -252,7 +323,7 @@ class Partition:
         changed = self.core.changed()
         try:
             async with asyncio.timeout(PATIENCE_S):
-                written = await self.changelog.write(position, changed, outputs)
+                written = await self.changelog.write(position, changed, outputs, self._attempt)
         except exits.Misconfigured as error:
             exits.leave(exits.CONFIGURATION, str(error))
         except BaseException as error:  # noqa: BLE001 - fenced, failed or unknown: only a new process can read the durable state

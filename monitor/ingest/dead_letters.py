@@ -12,7 +12,7 @@ TEXT_BYTES = 1 << 10
 """Bytes of a key or a header."""
 
 
-Reason = Literal["empty", "unreadable", "invalid", "future", "misplaced"]
+Reason = Literal["empty", "unreadable", "invalid", "future", "misplaced", "poison", "too large"]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
 

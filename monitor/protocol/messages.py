@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
@@ -106,6 +106,10 @@ class Outputs:
         return any(self.messages.values())
 
 
+AsideReason = Literal["poison", "too large"]
+"""Why a record is not applied: it ended the process twice, or it is too large to be decompressed."""
+
+
 class Core(Protocol):
     """The state of one partition as a value. Two threads never touch it."""
 
@@ -113,6 +117,14 @@ class Core(Protocol):
         """Apply records in the order of the log.
 
         ``now_us``: the wall clock, microseconds since 1970; for ``decided_at`` only.
+        """
+
+    def set_aside(self, record: Record, reason: AsideReason, error: str) -> Outputs:
+        """Count a record that must not be applied; return its dead letter.
+
+        Args:
+            reason: the label under which it is counted.
+            error: why, and the remedy.
         """
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:

@@ -62,7 +62,9 @@ class ListChangelog:
     async def open(self) -> Recovery:
         return self.recovered
 
-    async def write(self, position: int, changed: list[Any], outputs: Any) -> int:
+    async def write(
+        self, position: int, changed: list[Any], outputs: Any, attempt: Any = None
+    ) -> WriteResult:
         self.begun += 1
         await self.gate.wait()
         if self.failure is not None:

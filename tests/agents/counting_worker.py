@@ -48,6 +48,12 @@ class Counts:
                 outputs.add("windows", Message(key.encode(), json.dumps(window).encode()))
         return outputs
 
+    def set_aside(self, record, reason, error):
+        outputs = Outputs()
+        letter = {"offset": record.offset, "error": error}
+        outputs.add("deadletter", Message(record.key, json.dumps(letter).encode()))
+        return outputs
+
     def changed(self):
         records = [
             (key.encode(), b"%d" % (self.latest if key == "latest" else self.counts[key]))

@@ -243,3 +243,24 @@ def test_a_restart_of_a_worker_revokes_no_partition_of_another_worker(
     send(topics, 1, 50)
     state = topics.await_positions(topics.read("events")[1], patience_s=30)
     assert sum(int(value) for (_, key), value in state.items() if key != b"latest") == 100
+
+
+def test_a_record_that_hangs_the_interpreter_becomes_a_dead_letter_and_all_others_are_counted(
+    make_topics, make_workers, counting_command
+):
+    topics = make_topics(2)
+    send(topics, 0, 4)
+    topics.send("events", b'{"key": "hang", "minute": 0}', 1)
+    send(topics, 0, 4)
+    _, ends = topics.read("events")
+    command = counting_command(topics)
+    hanging = str(WORKERS / "hanging_worker.py")
+    workers = make_workers(lambda number: [sys.executable, hanging, command(number)[-1]])
+    workers.start(0)
+    state = topics.await_positions(ends, 120)
+    assert sum(int(count) for (_, key), count in state.items() if key != b"latest") == 8
+    (letter,) = (json.loads(record.value) for record in topics.read("deadletter")[0])
+    assert letter["offset"] == 2
+    assert letter["error"].startswith("poison")
+    assert workers.retire(0) == 0
+    assert not workers.exits  # the supervisor has lived through all of it

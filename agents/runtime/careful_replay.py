@@ -1,0 +1,92 @@
+"""Find the record that ends the process whenever it is applied, in ranges that shrink with each death.
+
+After an unclean end, a partition applies its next records in *attempts*: a range of offsets is noted in the
+state topic, applied, and made durable before the next one. If the process dies meanwhile, whoever restores
+the partition finds the note, and tries a sixteenth of the range. A single record that was tried twice and
+ended the process twice is *poison*: it is set aside as a dead letter.
+
+The note is the value of a barrier record, which every release ignores as state. Nothing is noted, and nothing
+costs anything, while no process dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import NamedTuple
+
+FIRST = 256  # offsets of the first attempt
+LAST = 20_000  # an attempt above it ends the search: as many records lie between two checkpoints at most
+SHRINK = 16  # a range is this many times smaller after a death in it
+DEATHS = 2  # of the process while it applied one and the same record alone
+
+
+class Attempt(NamedTuple):
+    """A range of source offsets that is about to be applied; ``deaths``: how often it ended the process."""
+
+    start: int
+    stop: int
+    deaths: int = 0
+
+    def encode(self) -> bytes:
+        """Return the value of the barrier record that notes the attempt.
+
+        >>> Attempt(5, 6, 1).encode()
+        b'{"start": 5, "stop": 6, "deaths": 1}'
+        """
+        return json.dumps(self._asdict()).encode()
+
+
+def decode_attempt(value: bytes | None) -> Attempt | None:
+    """Return the attempt that a barrier record notes; None for any other value.
+
+    >>> decode_attempt(b'{"start": 5, "stop": 6, "deaths": 1}'), decode_attempt(b"{}")
+    (Attempt(start=5, stop=6, deaths=1), None)
+    """
+    try:
+        fields = json.loads(value or b"{}")
+        return Attempt(int(fields["start"]), int(fields["stop"]), int(fields["deaths"]))
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return None
+
+
+NO_ATTEMPT = Attempt(-1, -1)
+"""Noted by an owner that released its partition in order."""
+
+
+class CarefulReplay:
+    """The attempts of one partition.
+
+    Args:
+        position: the durable position.
+        noted: the last attempt in the state topic.
+        turn: one for all partitions of the process, so that a death belongs to one attempt only.
+    """
+
+    def __init__(self, position: int, noted: Attempt | None, turn: asyncio.Lock) -> None:
+        self.turn = turn
+        self._size, self._suspect_until, self._deaths = FIRST, position, 0
+        if noted is not None and noted.start == position < noted.stop:  # it was not made durable
+            length = noted.stop - noted.start
+            self._size, self._suspect_until = max(1, length // SHRINK), noted.stop
+            self._deaths = noted.deaths + 1 if length == 1 else 0
+
+    @property
+    def found(self) -> bool:
+        """Whether the next offset is poison."""
+        return self._deaths >= DEATHS
+
+    @property
+    def is_over(self) -> bool:
+        """Whether everything is applied that can have ended the process."""
+        return self._size > LAST
+
+    def attempt(self, position: int, stop: int) -> Attempt:
+        """Return the next attempt: from a position on, and at most up to ``stop``."""
+        return Attempt(position, min(position + self._size, stop), self._deaths)
+
+    def survived(self, position: int) -> None:
+        """Note that everything below a position is durable."""
+        self._deaths = 0
+        if position >= self._suspect_until:
+            self._size *= 2
