@@ -203,17 +203,22 @@ class Baseline:
         return before, after
 
     def finding(self, metric: str, edge_us: int, pane_us: int) -> RateFinding:
-        """Return the rise as a finding; only of a baseline that is risen."""
+        """Return the rise as a finding, with the figures of all events since it began; only of a baseline that
+        is risen.
+        """
         risen = self.risen
         assert risen is not None
-        n, odds_factor = risen.events, self._odds_factor
-        share = shift_odds(risen.after, 1 / odds_factor)
+        odds_factor = self._odds_factor
+        n, share = risen.events, shift_odds(risen.after, 1 / odds_factor)
+        since = _added(risen.raised, risen.returning)
+        if since[0] > n:  # events since the alarm
+            n, share = since[0], since[1] / since[0]
         low, high = (
             shift_odds(bound, odds_factor) for bound in wilson_interval(min(1.0, share), max(1.0, n), Z)
         )
         if odds_factor != 1:  # effective events as in monitor.stats.rate, from units
             n *= (odds_factor * share + 1 - share) ** 2 / odds_factor
-        value, reference = risen.after, risen.before
+        value, reference = shift_odds(share, odds_factor), risen.before
         if metric in SUCCESS_RATES:
             value, reference, low, high = 1 - value, 1 - reference, 1 - high, 1 - low
         odds_ratio = risen.after * (1 - risen.before) / max(1e-9, risen.before * (1 - risen.after))

@@ -134,7 +134,29 @@ def finding_lines(episode: Episode) -> list[str]:
 
     Incidents of one rule in several segments share a line.
     """
-    return [line for group in group_incidents(by_importance(episode)) for line in _lines(*group)]
+    return [line for _, lines in lines_by_incident(episode) for line in lines]
+
+
+def lines_by_incident(episode: Episode) -> list[tuple[EpisodeIncident, list[str]]]:
+    """Return the lines of ``finding_lines`` with the incident that each is about.
+
+    A segment has no line for a statistic that a line of its whole feature and of the same rule has.
+    """
+    pairs: list[tuple[EpisodeIncident, list[str]]] = []
+    shown: dict[tuple[str, ...], set[str]] = {}  # statistics of whole features, by rule
+    for group in group_incidents(by_importance(episode)):
+        first, lines = group[0], _lines(*group)
+        rule = (first.service, first.feature, first.environment, first.rule, first.state)
+        metrics = [first.evidence.metric, *(finding.metric for finding in first.evidence.findings[1:])]
+        statistics = [statistic(metric) for metric in metrics]
+        if first.level == "feature":
+            shown.setdefault(rule, set()).update(statistics)
+        elif len(lines) > 1 and rule in shown:
+            lines = [
+                line for line, name in zip(lines, statistics, strict=True) if name not in shown[rule]
+            ] or lines[:1]
+        pairs.append((first, lines))
+    return pairs
 
 
 def _lines(first: EpisodeIncident, *others: EpisodeIncident) -> list[str]:

@@ -258,7 +258,7 @@ def _text_category(evidence: Evidence, name: str, label: str, *, interval: bool)
     'language of answers: German 100 % (94 to 100 %; was English 100 %)'
     >>> fences = moved(metric="output_format=code_fence", value=0.98, reference=0.0, usual_label="code")
     >>> _text_category(fences, "output_format", "code_fence", interval=False)
-    'answers are now mostly in code fences: 98 % (was 0 %; bare code 100 %)'
+    'answers are now mostly in code fences: 98 % (was 0 %, bare code was 100 %)'
     >>> lists = moved(metric="output_format=list", value=0.3, reference=0.7, usual_label="list")
     >>> _text_category(lists, "output_format", "list", interval=False)
     'only 30 % of answers are lists (was 70 %)'
@@ -267,19 +267,25 @@ def _text_category(evidence: Evidence, name: str, label: str, *, interval: bool)
     now = "?" if value is None else share(value, before)
     between = shares_between(evidence) if interval else ""
     was = "" if before is None else _was(evidence, share(before, value))
-    usual = ""
+    usual_name, usual = "", ""
     if evidence.usual_label not in (None, label) and evidence.usual_share is not None:
-        usual = f"{label_name(name, evidence.usual_label)} {share(evidence.usual_share)}"
+        usual_name, usual = label_name(name, evidence.usual_label), share(evidence.usual_share)
     if name != "output_format":
         if usual:
-            was = f"was {usual}" if not before else f"was {usual}, {named} {was.removeprefix('was ')}"
+            was = (
+                f"was {usual_name} {usual}"
+                if not before
+                else f"was {usual_name} {usual}, {named} {was.removeprefix('was ')}"
+            )
         return f"language of {texts}: {named} {now}{_in_brackets(between, was)}"
     if value is not None and before is not None and before < 0.5 <= value:
         text = f"{texts} are now mostly {named}: {now}"
     else:
         only = "only " if value is not None and before is not None and value < before else ""
         text = f"{only}{now} of {texts} are {named}"
-    return f"{text}{_in_brackets(between, was, usual)}"
+    if usual:
+        was = f"{was}, {usual_name} was {usual}" if was else f"{usual_name} was {usual}"
+    return f"{text}{_in_brackets(between, was)}"
 
 
 def _was(evidence: Evidence, before: str) -> str:

@@ -217,6 +217,10 @@ def realistic_status(now, hostile=""):
         "time": _iso(now),
         "decided_at": _iso(now),
         "incidents": incidents,
+        "findings": [
+            {"state": "firing", "rule": "pass-rate-floor", "text": "only 42 % of answers pass" + hostile},
+            {"state": "firing", "rule": "refusals", "text": "51 % of answers refused" + hostile},
+        ],
         "causes": [
             "new prompt version 7 (since 2 Mar 08:55 UTC): 51 % of its answers refused, 2 % of the others"
             + hostile,
@@ -268,6 +272,14 @@ def realistic_status(now, hostile=""):
         "feature": "summarise",
         "reason": "duration_s.p90 5.9 s is above its budget of 5 s",
         "started_at": _iso(now - timedelta(hours=3)),
+        "findings": [
+            {"state": "firing", "rule": "slow", "text": "90 % of calls take up to 5.9 s"},
+            {
+                "state": "firing",
+                "rule": "drift",
+                "text": f"94 % of calls are answered by the model gpt-4-0613{hostile} (was 0 %)",
+            },
+        ],
         "incidents": [
             {
                 **_labels("search", "summarise"),

@@ -105,6 +105,42 @@ def test_incidents_that_differ_in_rule_statistic_or_state_are_separate_lines(epi
     assert len(lines(episode_of, *apart)) == len(apart)
 
 
+def test_a_segment_lists_only_what_its_feature_does_not_list(episode_of: Any) -> None:
+    def findings(*metrics: str) -> list[dict[str, Any]]:
+        names = ("low", "high", "reference", "p_value")
+        figures = {
+            "value": 9.0,
+            "n": 100.0,
+            "window_s": 60.0,
+            "reference_n": 9.0,
+            "effect": 1.0,
+            "test": "ks",
+        }
+        return [{"metric": metric} | figures | dict.fromkeys(names) for metric in metrics]
+
+    def incident(model: str, *metrics: str) -> EpisodeIncident:
+        made = make_incident("drift", 9.0, model, metric=metrics[0])
+        evidence = type(made.evidence).model_validate(
+            made.evidence.model_dump() | {"findings": findings(*metrics)}
+        )
+        return made.model_copy(update={"evidence": evidence})
+
+    shown = lines(
+        episode_of,
+        incident("", "duration_s.p50", "output_chars.p50"),
+        incident("m", "output_chars.p90", "output_tokens.p50", "duration_s.p90"),
+    )
+    assert [line.split(" is ")[0] for line in shown] == [
+        "median of duration",
+        "median of output length",
+        "median of output length",
+    ]
+    assert [("characters" in line, "tokens" in line, "with model m" in line) for line in shown[1:]] == [
+        (True, False, False),
+        (False, True, True),
+    ]
+
+
 def test_findings_about_softfail_are_listed_by_their_text(episode_of: Any) -> None:
     shown = lines(
         episode_of,
