@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Collection
-from typing import Any, NoReturn
+from math import copysign, isfinite
+from typing import Any, NamedTuple, NoReturn
 
 import msgspec
+import numpy as np
 from pydantic import Field
 
 from monitor.evaluators.interface import Evaluator, Parameters
@@ -24,6 +27,22 @@ from monitor.normal_form.finish_reason import Finish, called_tools, finish_of
 
 # CommonMark: three or more backticks or tildes, any label; the closing fence is at least as long
 _OPENING_FENCE = re.compile(r"(`{3,}|~{3,})[^\n`]*\n")
+MAX_DEPTH = 1_000
+"""Most arrays and objects around a value."""
+_SHALLOW = 100
+"""Depth that needs no measuring and no care."""
+_MAX_DIGITS = 40
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_NO_BRACKETS = re.compile(r"[^][{}]+")
+_OPEN_ARRAY, _OPEN_OBJECT = b"[{"
+_LARGE_INTEGER = re.compile(r"[0-9]{19,}")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+_ESCAPE = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
+    re.DOTALL,
+)
+SKIPPED_TOO_LARGE = skipped("too large")
 _SKIPPED_TOOL_CALL = skipped("a tool call beside its text")
 
 
@@ -82,17 +101,78 @@ def _without_fence(text: str) -> str:
     return inside if len(content) - len(inside) >= len(opening[1]) else text
 
 
+class JsonSize(NamedTuple):
+    """Upper bounds of what a JSON text holds: ``values``, and integers beyond 64 bits; ``chars`` is exact."""
+
+    values: int
+    chars: int
+    large_integers: int
+
+    @classmethod
+    def of(cls, text: str) -> JsonSize:
+        """Measure a text.
+
+        >>> JsonSize.of('{"a": [1, 2]}')
+        JsonSize(values=4, chars=13, large_integers=0)
+        """
+        values = 1 + text.count(",") + text.count("[") + text.count("{")
+        return cls(values, len(text), sum(1 for _ in _LARGE_INTEGER.finditer(text)))
+
+
 def decode_json(text: str) -> tuple[Verdict, Any]:
     """Decode exactly one JSON value; return a verdict, and the value if it passed, else None."""
+    depth = 0
+    if text.count("[") + text.count("{") > _SHALLOW:
+        depth, closed = _nesting(text)
+        if depth > MAX_DEPTH:
+            return (SKIPPED_TOO_LARGE if closed else failed("not JSON: nested without end")), None
+    limit = sys.getrecursionlimit()
+    if depth > _SHALLOW:
+        sys.setrecursionlimit(limit + 2 * MAX_DEPTH)  # the same verdict wherever the caller stands
+    try:
+        return _decode(text)
+    finally:
+        if depth > _SHALLOW:
+            sys.setrecursionlimit(limit)
+
+
+def _decode(text: str) -> tuple[Verdict, Any]:
     try:
         return PASSED, msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeError) as error:
-        try:  # RFC 8259 allows a lone surrogate, which msgspec refuses
-            return PASSED, json.loads(text, parse_constant=_refuse)
-        except (ValueError, RecursionError):
+        # RFC 8259 allows a lone surrogate and numbers of any size, which msgspec refuses
+        try:
+            value = _loads(text)
+            if _SURROGATE.search(text):
+                value = _loads(_ESCAPE.sub(_without_lone_surrogate, text).encode("utf-8", "replace"))
+            return PASSED, value
+        except ValueError:
             return failed(f"not JSON: {error}"), None
-    except RecursionError:
-        return failed("not JSON: nested too deeply"), None
+
+
+def _loads(text: str | bytes) -> Any:
+    return json.loads(text, parse_constant=_refuse, parse_int=_integer, parse_float=_decimal)
+
+
+def _nesting(text: str) -> tuple[int, bool]:
+    """Return the greatest depth of arrays and objects, and whether all of them are closed."""
+    marks = np.frombuffer(_NO_BRACKETS.sub("", _STRING.sub("", text)).encode(), np.uint8)
+    depth = np.cumsum(np.where((marks == _OPEN_ARRAY) | (marks == _OPEN_OBJECT), 1, -1))
+    return (int(depth.max()), int(depth[-1]) == 0) if len(depth) else (0, True)
+
+
+def _without_lone_surrogate(escape: re.Match[str]) -> str:
+    return "\\ufffd" if escape["lone"] else escape[0]
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _MAX_DIGITS else _decimal(digits)
+
+
+def _decimal(digits: str) -> float:
+    """Return a number beyond the range of floats as the greatest one: it is a number, and no infinity."""
+    number = float(digits)
+    return number if isfinite(number) else copysign(sys.float_info.max, number)
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from fractions import Fraction
-from math import isfinite
+from copy import deepcopy
 from typing import Any
+
+import jsonschema_rs
+
+from monitor.evaluators.json_schema_violation import OPTIONS, Violation, find_violation
+from monitor.evaluators.json_schema_walk import Breadth, SchemaPath, pointer, resolve, subschemas
 
 _ANNOTATIONS = frozenset(
     {
@@ -52,25 +55,158 @@ _WRAPPERS = (
 """Keys under which providers put the schema of an answer or a tool."""
 
 
-def schema_errors(schema: Any) -> Callable[[Any], Iterator[Any]]:
-    """Return a function from a value to the violations of a schema, as jsonschema reports them.
+_MAX_BREADTH = 10_000
+"""Most subschemas that may apply to one value."""
+_MAX_WORK = 5_000_000
+"""Most subschemas to try on an answer: 9 to 50 ns each, measured."""
+_MAX_PATTERN_CHARS = 2_000_000
+"""Most characters of an answer times patterns of the schema: 1 ns to 4 µs each, measured."""
+_MAX_LARGE_INTEGERS = 100
+"""Most integers beyond 64 bits in an answer under ``uniqueItems``, which compares each pair of them."""
+_DRAFTS = {
+    "http://json-schema.org/draft-04/schema": jsonschema_rs.Draft4Validator,
+    "http://json-schema.org/draft-06/schema": jsonschema_rs.Draft6Validator,
+    "http://json-schema.org/draft-07/schema": jsonschema_rs.Draft7Validator,
+    "https://json-schema.org/draft/2019-09/schema": jsonschema_rs.Draft201909Validator,
+    "https://json-schema.org/draft/2020-12/schema": jsonschema_rs.Draft202012Validator,
+}
+_NEWEST = "https://json-schema.org/draft/2020-12/schema"
+_REMARKS = ("contentEncoding", "contentMediaType")
+"""Keywords that some drafts let a validator check; here they say what a string holds, no more."""
+
+
+class SchemaValidator:
+    """Validate decoded answers against one JSON Schema, in time proportional to the answer.
+
+    ``pattern`` is matched in linear time, ``format`` is not checked, and nothing is fetched.
 
     Raises:
-        ValueError: it is no JSON Schema, a ``$ref`` points to nothing, or it constrains nothing.
+        ValueError: it is no JSON Schema, it constrains nothing, a ``$ref`` points to nothing or out of the
+            schema, a ``pattern`` cannot be matched in linear time, or too many subschemas apply to one value.
     """
-    import jsonschema  # imported late: it takes half a second, and few configurations need it
-    from jsonschema.validators import extend, validator_for
 
-    _check_wrapper(schema)
-    kind = validator_for(schema, default=jsonschema.Draft202012Validator)
+    def __init__(self, schema: Any) -> None:
+        _check_wrapper(schema)
+        schema, kind = _with_known_draft(schema)
+        parts = list(subschemas(schema))
+        _check_patterns(parts)
+        _check_references(schema, parts)
+        self._breadth = _breadth(schema)
+        self._validator = _compiled(schema, kind)
+        self._patterns = sum(len(_patterns(part)) for _, part in parts)
+        self._unique = any(isinstance(part, dict) and part.get("uniqueItems") for _, part in parts)
+        self._schema = schema
+        self._map: Any = None
+
+    def too_large(self, values: int, chars: int, large_integers: int) -> bool:
+        """Return whether a validation could take too long.
+
+        Args:
+            values: how many values an answer has; an upper bound.
+            chars: length of the answer.
+            large_integers: how many of its integers exceed 64 bits; an upper bound.
+        """
+        return (
+            values * self._breadth > _MAX_WORK
+            or chars * self._patterns > _MAX_PATTERN_CHARS
+            or (self._unique and large_integers > _MAX_LARGE_INTEGERS)
+        )
+
+    def is_valid(self, value: Any) -> bool:
+        """Return whether a value follows the schema."""
+        return bool(self._validator.is_valid(value))
+
+    def violation(self, value: Any, chars: int) -> Violation:
+        """Return the first violation of a value that is not valid.
+
+        Args:
+            value: the decoded answer.
+            chars: its length as text; of a long one fewer parts are searched.
+        """
+        if self._map is None:  # made for the first failure: it takes several times as long as the validator
+            self._map = jsonschema_rs.validator_map_for(self._schema, **OPTIONS)
+        return find_violation(self._schema, self._map, value, chars)
+
+
+def _with_known_draft(schema: Any) -> tuple[Any, Any]:
+    """Return a copy that names a known draft, without remarks, and its validator class.
+
+    An unknown dialect is read as the newest draft.
+    """
+    if not isinstance(schema, dict):
+        return schema, _DRAFTS[_NEWEST]
+    copy = deepcopy(schema)
+    dialect = copy.get("$schema")
+    if not isinstance(dialect, str) or dialect.rstrip("#") not in _DRAFTS:
+        copy["$schema"] = _NEWEST
+    for _, part in list(subschemas(copy)):
+        if isinstance(part, dict):
+            for name in _REMARKS:
+                part.pop(name, None)
+    return copy, _DRAFTS[copy["$schema"].rstrip("#")]
+
+
+def _compiled(schema: Any, kind: Any) -> Any:
     try:
-        kind.check_schema(schema)
-    except jsonschema.SchemaError as error:
-        raise ValueError(f"schema: not a JSON Schema at {error.json_path}: {error.message}") from None
-    _check_references(schema)
-    exact = extend(kind, {"multipleOf": _multiple_of})
-    errors: Callable[[Any], Iterator[Any]] = exact(schema).iter_errors
-    return errors
+        return kind(schema, **OPTIONS)
+    except jsonschema_rs.ValidationError as error:
+        place = error.instance_path
+        if not place and isinstance(schema, dict) and error.kind.name == "$ref":
+            raise ValueError(f"schema: {error.message}") from None
+        where = "$" + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in place)
+        raise ValueError(f"schema: not a JSON Schema at {where}: {error.message:.200}") from None
+    except (ValueError, jsonschema_rs.ReferencingError) as error:
+        raise ValueError(f"schema: not a JSON Schema: {error!s:.200}") from None
+
+
+def _patterns(schema: Any) -> list[tuple[SchemaPath, str]]:
+    """Return the regular expressions of one subschema with the keys that lead to them."""
+    if not isinstance(schema, dict):
+        return []
+    found: list[tuple[SchemaPath, str]] = []
+    if isinstance(pattern := schema.get("pattern"), str):
+        found.append((("pattern",), pattern))
+    if isinstance(by_pattern := schema.get("patternProperties"), dict):
+        found.extend((("patternProperties", pattern), pattern) for pattern in by_pattern)
+    return found
+
+
+def _check_patterns(parts: list[tuple[SchemaPath, Any]]) -> None:
+    """Refuse a pattern that cannot be matched in time proportional to the text."""
+    for path, part in parts:
+        for rest, pattern in _patterns(part):
+            if _is_pattern(pattern, OPTIONS["pattern_options"]):
+                continue
+            place = f"schema: {pointer(path + rest[:1])}: pattern {pattern!r:.100}"
+            if _is_pattern(pattern, jsonschema_rs.RegexOptions(size_limit=1 << 30)):
+                raise ValueError(f"{place} is too large; use smaller repetitions, or [a-z] in place of \\p")
+            if _is_pattern(pattern, jsonschema_rs.FancyRegexOptions()):
+                raise ValueError(
+                    f"{place} needs backtracking, which can take for ever; write it without lookaround,"
+                    " backreferences and possessive quantifiers, or leave it out"
+                )
+            raise ValueError(f"{place} is no regular expression of ECMA-262, which JSON Schema asks for")
+
+
+def _is_pattern(pattern: str, options: Any) -> bool:
+    try:
+        jsonschema_rs.Draft202012Validator({"pattern": pattern}, pattern_options=options, offline=True)
+    except (ValueError, jsonschema_rs.ValidationError):
+        return False
+    return True
+
+
+def _breadth(schema: Any) -> int:
+    try:
+        breadth = Breadth(schema).total()
+    except RecursionError:
+        raise ValueError("schema: nested too deeply") from None
+    if breadth > _MAX_BREADTH:
+        raise ValueError(
+            f"schema: {breadth:,} subschemas and values can apply to one value of an answer; at most"
+            f" {_MAX_BREADTH:,} may: repeat fewer references under allOf, anyOf and oneOf, or shorten an enum"
+        )
+    return breadth
 
 
 def _check_wrapper(schema: Any) -> None:
@@ -88,54 +224,21 @@ def _check_wrapper(schema: Any) -> None:
         )
 
 
-def _check_references(schema: Any) -> None:
-    from referencing import Registry
-    from referencing.exceptions import Unresolvable
-    from referencing.jsonschema import DRAFT202012, specification_with
-
-    dialect = schema.get("$schema") if isinstance(schema, dict) else None
-    try:
-        specification = specification_with(dialect) if isinstance(dialect, str) else DRAFT202012
-    except Exception:  # noqa: BLE001  # an unknown dialect: jsonschema takes the newest one
-        specification = DRAFT202012
-    resource = specification.create_resource(schema)
-    resolver = Registry().with_resource("", resource).crawl().resolver()
-    for reference in _references(schema):
+def _check_references(schema: Any, parts: list[tuple[SchemaPath, Any]]) -> None:
+    own_ids = any(
+        isinstance(part, dict) and isinstance(part.get("$id", part.get("id")), str) for _, part in parts
+    )
+    for reference in (
+        part[keyword]
+        for _, part in parts
+        if isinstance(part, dict)
+        for keyword in ("$ref", "$dynamicRef")
+        if isinstance(part.get(keyword), str)
+    ):
         if not reference.startswith("#"):
             raise ValueError(
                 f"schema: $ref {reference!r} points outside the schema; put what it names under $defs"
             )
-        if _has_own_ids(schema):
-            continue  # then a pointer starts at the nearest id
-        try:
-            resolver.lookup(reference)
-        except Unresolvable:
-            raise ValueError(f"schema: $ref {reference!r} points to nothing in the schema") from None
-
-
-def _references(schema: Any) -> Iterator[str]:
-    if isinstance(schema, dict):
-        for key, value in schema.items():
-            if key in ("$ref", "$dynamicRef") and isinstance(value, str):
-                yield value
-            elif key not in ("const", "enum", "default", "examples"):
-                yield from _references(value)
-    elif isinstance(schema, list):
-        for value in schema:
-            yield from _references(value)
-
-
-def _has_own_ids(schema: Any) -> bool:
-    if isinstance(schema, dict):
-        return isinstance(schema.get("$id", schema.get("id")), str) or any(map(_has_own_ids, schema.values()))
-    return isinstance(schema, list) and any(map(_has_own_ids, schema))
-
-
-def _multiple_of(validator: Any, divisor: Any, value: Any, schema: Any) -> Iterator[Any]:
-    """Check ``multipleOf`` with the decimal numbers as written: 19.99 is a multiple of 0.01."""
-    from jsonschema import ValidationError
-
-    if not validator.is_type(value, "number") or (isinstance(value, float) and not isfinite(value)):
-        return
-    if Fraction(str(value)) % Fraction(str(divisor)):
-        yield ValidationError(f"{value!r} is not a multiple of {divisor}")
+        # with ids a pointer starts at the nearest one
+        if not own_ids and resolve(schema, reference) is None:
+            raise ValueError(f"schema: $ref {reference!r} points to nothing in the schema")

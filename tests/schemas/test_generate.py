@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from schemas.config.monitor_config import Config
 from schemas.event_decoder import InvalidEvent, decode, read_event
@@ -96,7 +96,7 @@ def test_changed_missing_and_leftover_files_are_stale(tmp_path: Path):
 @pytest.mark.parametrize("name", generate.MODELS)
 def test_every_file_is_a_valid_json_schema_with_its_own_id(name: str):
     schema = generate.json_schema(name)
-    Draft202012Validator.check_schema(schema)
+    Draft202012Validator(schema)
     assert schema["$id"] == f"urn:softfail:schema:{name}:1"
 
 
