@@ -7,21 +7,13 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 
 from monitor.alerts.episode_writer import Edge, EpisodeWriter
+from monitor.alerts.lost_records import Incidents, drop_lost, reopened_incidents
 from monitor.alerts.page_policy import RELAPSE_US, PagePolicy, series_name
 from monitor.alerts.rule_evaluation import RuleReader, is_relative
 from monitor.diagnosis.change_detection import ChangeDetector
-from monitor.incidents.incident import (
-    AGAIN,
-    ALSO,
-    CHANGED,
-    REOPENED,
-    UNSEEN,
-    Incident,
-    IncidentChange,
-    StateChange,
-    opened,
-)
+from monitor.incidents.incident import Incident, IncidentChange, opened
 from monitor.incidents.rule_digest import digest_of
+from monitor.incidents.state_change import AGAIN, ALSO, CHANGED, UNSEEN, StateChange
 from monitor.protocol.messages import Outputs
 from monitor.protocol.severity import PAGING
 from monitor.references.gaps import close_gap, open_gap
@@ -39,11 +31,9 @@ from schemas.config.monitor_config import Config
 from schemas.config.rules import Watched
 from schemas.times import microseconds, rfc3339
 
-LOST = "an incident of it is gone from the state"
 CLEARED = 1000  # ends of incidents that a feature remembers; the oldest is dropped first
 
 Fresh = Sequence[tuple[SegmentKey, dict[str, Rate]]]
-Incidents = dict[tuple[SegmentKey | None, str], Incident]
 
 
 class AlertEngine:
@@ -87,7 +77,8 @@ class AlertEngine:
         self._reader.versions.look(feature, edge_us)
         self._reader.baselines.feed(feature, fresh, edge_us)
         changes = self._end_orphans(key, incidents, edge_us)
-        reopened, reasons = self._reopened(key, incidents), self._drop_lost(key, incidents, changes)
+        episode = self.partition_state.episodes.get(key)
+        reopened, reasons = reopened_incidents(episode, incidents), drop_lost(episode, incidents, changes)
         changes += self._read_rules(feature, incidents, edge_us)
         # an incident that is over needs no episode
         over = {change.incident.incident_id for change in changes if change.state == "resolved"}
@@ -134,32 +125,6 @@ class AlertEngine:
             close_gap(feature, series_name(segment_key, name), edge_us)
             self._forget(key, segment_key, name)
         return changes
-
-    def _reopened(self, key: FeatureKey, incidents: Incidents) -> list[IncidentChange]:
-        """Return the incidents that fire in no episode, because its record of state was dropped. They are
-        written again.
-        """
-        episode = self.partition_state.episodes.get(key)
-        return [
-            IncidentChange(segment_key, incident, StateChange("firing", REOPENED))
-            for (segment_key, _), incident in incidents.items()
-            if incident.state == "firing" and (episode is None or not episode.knows(incident.incident_id))
-        ]
-
-    def _drop_lost(
-        self, key: FeatureKey, incidents: Incidents, changes: Sequence[IncidentChange]
-    ) -> list[str]:
-        """Resolve the episode's incidents whose record of state was dropped: nothing else would ever end
-        them. Return the reason, if there are any.
-        """
-        episode = self.partition_state.episodes.get(key)
-        if episode is None:
-            return []
-        ids = {incident.incident_id for incident in incidents.values()}
-        lost = episode.firing - ids - {change.incident.incident_id for change in changes}
-        for incident_id in lost:
-            episode.let_go(incident_id)
-        return [LOST] if lost else []
 
     def _apply(
         self, rule: Watched, feature: FeatureState, segment_key: SegmentKey | None, edge_us: int

@@ -10,16 +10,9 @@ from monitor.diagnosis.attribution import origin_of
 from monitor.diagnosis.failing_evaluator import failure_kind
 from monitor.diagnosis.likely_causes import gravest, likely_causes, since_us
 from monitor.incidents.episode import Episode, begun
-from monitor.incidents.incident import (
-    AGAIN,
-    GOES_ON,
-    REOPENED,
-    Incident,
-    IncidentChange,
-    StateChange,
-    transition,
-)
+from monitor.incidents.incident import Incident, IncidentChange, transition
 from monitor.incidents.records import ShownIncident
+from monitor.incidents.state_change import AGAIN, GOES_ON, REOPENED, StateChange
 from monitor.ingest.failure_samples import chosen
 from monitor.protocol.messages import Outputs
 from monitor.references.gaps import BEFORE_US

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from monitor.incidents.episode import Episode
-from monitor.incidents.incident import StateChange, transition
+from monitor.incidents.incident import transition
 from monitor.incidents.records import EpisodeRecord, ShownIncident, TransitionRecord
+from monitor.incidents.state_change import StateChange
 from monitor.protocol.messages import Message, to_json
 from monitor.state.partition_state import PartitionState
 from monitor.windows.segment_keys import FeatureKey

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from monitor.delivery.covered_episodes import CoveredEpisodes
 from monitor.delivery.delivery_log import DeliveryLog, Key
 from monitor.delivery.delivery_times import CATCH_UP_US, LATE_US, OLD_US, REPEAT_AT_US, REPEAT_US
 from monitor.delivery.episode_delivery import STATE_PREFIX, Decision, EpisodeDelivery
 from monitor.delivery.page_grouping import UNGROUPED, assign_group, merge_group, without_group
-from monitor.delivery.silences import ScheduledSilence, Silences, silence_subject
+from monitor.delivery.silences import ScheduledSilence, silence_subject
 from monitor.delivery.snapshot import Snapshot, snapshot
+from monitor.delivery.stored_silences import StoredSilences
 from monitor.protocol.service import SERVICE, subject_of
 from schemas.config.monitor_config import Config
 from schemas.records import Episode, Silence
 from schemas.times import microseconds
-
-SILENCE_PREFIX = b"silence/"  # of the state records of silences; the id follows
 
 
 class Dispatcher:
@@ -27,9 +27,8 @@ class Dispatcher:
     def __init__(self, config: Config) -> None:
         self._config = config
         self.log = DeliveryLog(STATE_PREFIX, EpisodeDelivery)
-        self.silences = Silences(config.silences)
-        self._changed_silences: dict[str, None] = {}
-        self._restored_silences: list[Silence] = []
+        self.silences = StoredSilences(config.silences)
+        self._covered = CoveredEpisodes(self.log, self.silences)
         # whether silences may have changed since the deliveries were saved
         self._silences_uncertain = False
 
@@ -41,7 +40,7 @@ class Dispatcher:
         Raises:
             ValueError: it is too long, or there are too many; names the remedy.
         """
-        self._changed_silences |= dict.fromkeys(self.silences.take(silence, now_us))
+        self.silences.take(silence, now_us)
         self._apply_silences(microseconds(silence.time), now_us)
         for (channel, _), delivery in self.log.open_items():
             self._merge(channel, delivery, now_us)
@@ -112,8 +111,8 @@ class Dispatcher:
         """Put a delivery into a group if there is one, and bring the group's page up to date."""
         deliveries = self.log.open_at(channel)
         if rings:
-            self._touch(channel, assign_group(delivery, deliveries, now_us, self._is_silenced))
-        self._leave_group(channel, without_group(deliveries, now_us, self._is_silenced))
+            self._touch(channel, assign_group(delivery, deliveries, now_us, self.silences.is_silenced))
+        self._leave_group(channel, without_group(deliveries, now_us, self.silences.is_silenced))
         leader: EpisodeDelivery | None = delivery
         if delivery.own_latest is None:
             leader = self.log.get((channel, delivery.group_leader))
@@ -125,15 +124,15 @@ class Dispatcher:
         """Bring the page of a group up to date."""
         if leader.own_latest is None or leader.latest is None:
             return
-        members = self._members(channel, leader)
+        members = self._covered.members(channel, leader)
         at_us = max(microseconds(member.episode.decided_at) for member in members)
         silenced = [
             member.episode.episode_id
             for member in members
-            if self._is_silenced(member.episode, max(at_us, now_us))
+            if self.silences.is_silenced(member.episode, max(at_us, now_us))
         ]
         merged = merge_group(members, leader.group_key, leader.latest.episode, silenced)
-        leader.update(merged, self._silenced_until(channel, leader, at_us))
+        leader.update(merged, self._covered.silenced_until(channel, leader, at_us))
         self._touch(channel, [leader])
 
     def _leave_group(self, channel: str, deliveries: Iterable[EpisodeDelivery]) -> None:
@@ -142,49 +141,7 @@ class Dispatcher:
             delivery.leave_group()
         self._touch(channel, leaving)
 
-    def _members(self, channel: str, delivery: EpisodeDelivery) -> list[Snapshot]:
-        """Return the states of all episodes that a delivery covers, its own first."""
-        if delivery.own_latest is None:
-            return [delivery.latest] if delivery.latest is not None else []
-        leader_id = delivery.own_latest.episode.episode_id
-        return [
-            delivery.own_latest,
-            *(
-                member.latest
-                for member in self.log.open_at(channel)
-                if member.group_leader == leader_id and member.latest is not None
-            ),
-        ]
-
     # silences
-
-    def silence_of(self, channel: str, delivery: EpisodeDelivery, now_us: int) -> ScheduledSilence | None:
-        """Return a silence that holds a delivery back now, or None.
-
-        Of a group, all members must be silenced.
-        """
-        silences = [
-            self.silences.in_force(silence_subject(episode), now_us)
-            for episode in self._firing_members(channel, delivery)
-        ]
-        return silences[0] if silences and None not in silences else None
-
-    def _firing_members(self, channel: str, delivery: EpisodeDelivery) -> list[Episode]:
-        """Return the episodes that a delivery covers and that fire; all if none does."""
-        episodes = [member.episode for member in self._members(channel, delivery)]
-        return [episode for episode in episodes if episode.state != "resolved"] or episodes
-
-    def _silenced_until(self, channel: str, delivery: EpisodeDelivery, at_us: int) -> int | None:
-        """Return until when all episodes that a delivery covers are silenced, or None if one is not."""
-        ends = [
-            self.silences.silenced_until(silence_subject(episode), at_us)
-            for episode in self._firing_members(channel, delivery)
-        ]
-        known = [end_us for end_us in ends if end_us is not None]
-        return min(known) if known and len(known) == len(ends) else None
-
-    def _is_silenced(self, episode: Episode, at_us: int) -> bool:
-        return self.silences.silenced_until(silence_subject(episode), at_us) is not None
 
     def _apply_silences(self, since_us: int, now_us: int) -> None:
         """Hold deliveries back for as long as the silences say that are known since ``since_us``."""
@@ -200,13 +157,17 @@ class Dispatcher:
             at_us = min(now_us, delivery.silence_end_us)
             decided_us = microseconds(delivery.latest.episode.decided_at)
             until_us = (
-                self._silenced_until(channel, delivery, decided_us)
-                or self._silenced_until(channel, delivery, at_us)
+                self._covered.silenced_until(channel, delivery, decided_us)
+                or self._covered.silenced_until(channel, delivery, at_us)
                 or at_us
             )
             if until_us != delivery.silence_end_us:
                 delivery.silence_end_us = until_us
                 self.log.touch((channel, episode_id))
+
+    def silence_of(self, channel: str, delivery: EpisodeDelivery, now_us: int) -> ScheduledSilence | None:
+        """Return a silence that holds a delivery back now, or None."""
+        return self._covered.silence_of(channel, delivery, now_us)
 
     # outgoing steps
 
@@ -214,7 +175,7 @@ class Dispatcher:
         self, channel: str, delivery: EpisodeDelivery, now_us: int, *, ignore_silences: bool = False
     ) -> Decision | None:
         """Decide what to send for a delivery now; None if nothing."""
-        silenced = not ignore_silences and self.silence_of(channel, delivery, now_us) is not None
+        silenced = not ignore_silences and self._covered.silence_of(channel, delivery, now_us) is not None
         return delivery.next_step(
             now_us,
             self._config.page_old_events,
@@ -228,7 +189,7 @@ class Dispatcher:
 
         Returns: the channel of each episode that ended under a silence and was never sent.
         """
-        self._changed_silences |= dict.fromkeys(self.silences.drop_expired(now_us))
+        self.silences.drop_expired(now_us)
         if self._silences_uncertain:
             self._apply_silences(now_us, now_us)
         items = self.log.open_items()
@@ -236,7 +197,9 @@ class Dispatcher:
             self._settle_ring(channel, delivery, now_us)
             self._part_silenced(channel, delivery, now_us)
         for channel in {key[0] for key, delivery in items if delivery.group_wait_until_us is not None}:
-            self._leave_group(channel, without_group(self.log.open_at(channel), now_us, self._is_silenced))
+            self._leave_group(
+                channel, without_group(self.log.open_at(channel), now_us, self.silences.is_silenced)
+            )
         never_sent = [key[0] for key, delivery in items if self._close_if_done(key, delivery, now_us)]
         self.log.drop_expired(now_us)
         return never_sent
@@ -246,7 +209,7 @@ class Dispatcher:
         state = delivery.own_latest or delivery.latest
         if delivery.ring_due_us is None or state is None:
             return
-        is_silenced = self._is_silenced(state.episode, now_us)
+        is_silenced = self.silences.is_silenced(state.episode, now_us)
         if delivery.ring_if_due(state.episode, now_us, is_silenced=is_silenced):
             self._rang(channel, delivery, now_us)
             self._touch(channel, [delivery])
@@ -294,11 +257,7 @@ class Dispatcher:
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return the state records that differ since the last call."""
-        names, self._changed_silences = self._changed_silences, {}
-        return [
-            *self.log.changed(),
-            *((SILENCE_PREFIX + name.encode(), self._silence(name)) for name in names),
-        ]
+        return [*self.log.changed(), *self.silences.changed()]
 
     def restore(self, key: bytes, value: bytes | None) -> bool:
         """Restore one state record; return False if it belongs to another object. Call ``restored`` after
@@ -309,25 +268,19 @@ class Dispatcher:
         """
         if self.log.owns(key):
             self.log.restore(key, value)
-        elif key.startswith(SILENCE_PREFIX):
-            if value is not None:
-                self._restored_silences.append(Silence.model_validate_json(value))
+        elif self.silences.owns(key):
+            self.silences.restore_record(value)
         else:
             return False
         return True
 
     def restored(self) -> None:
         """Put to use what ``restore`` took back."""
-        self.silences.restore(self._restored_silences)
-        self._restored_silences = []
+        self.silences.restored()
         self._silences_uncertain = True
         self.log.restored()
         for _, delivery in self.log.open_items():
             delivery.retry_refused()
-
-    def _silence(self, name: str) -> bytes | None:
-        silence = self.silences.records.get(name)
-        return None if silence is None else silence.model_dump_json().encode()
 
     def _touch(self, channel: str, deliveries: Iterable[EpisodeDelivery]) -> None:
         for delivery in deliveries:

@@ -212,6 +212,10 @@ class Silences:
             end_us = max(ends)
         return end_us if end_us > at_us else None
 
+    def is_silenced(self, episode: Episode, at_us: int) -> bool:
+        """Return whether an episode is silenced at an instant."""
+        return self.silenced_until(silence_subject(episode), at_us) is not None
+
     def active(self, now_us: int) -> list[tuple[ScheduledSilence, int]]:
         """Return the silences in force and when each ends, microseconds; the first to end first."""
         return sorted(

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from monitor.evaluators.suite import Suite
 from monitor.ingest.accounting import producer_name
 from monitor.ingest.aggregation import (
     Failures,
@@ -19,6 +18,7 @@ from monitor.ingest.aggregation import (
 from monitor.ingest.batch import Chunk, CountGroup
 from monitor.ingest.dead_letters import RejectedRecord, dead_letter
 from monitor.ingest.failure_samples import A_PANE, AN_EVALUATOR, SampleRecord, example, sample
+from monitor.ingest.feature_settings import MAX_FEATURES, FeatureSettings
 from monitor.protocol.limits import FORWARDED_HEADER
 from monitor.protocol.messages import Message, Outputs, Record
 from monitor.state.outcome_reports import OutcomeReports
@@ -30,9 +30,6 @@ from schemas.config.monitor_config import Config
 from schemas.times import microseconds
 from softfail.field_repair import LeftOut
 from softfail.partitioning import partition_of
-
-MAX_FEATURES = 1000
-"""Features of a partition that were active in the last 24 hours."""
 
 
 class Ingestor:
@@ -58,23 +55,21 @@ class Ingestor:
         self.unreadable: dict[tuple[str, str], int] = {}
         self._names: tuple[int, set[tuple[str, str]]] = (0, set())  # of the features that are measured
         self._partitions = partitions
-        self._config = config
         self._has_dimensions = any(feature.dimensions for feature in config.features)
         self._pane_us = partition_state.pane_us
         self._lateness_us = config.time.lateness_us
-        self._suites: dict[int, Suite] = {}
-        self._settings: dict[tuple[str, str], tuple[tuple[str, ...], Suite, bool]] = {}
+        self._settings = FeatureSettings(config, partition, partitions)
         self._chunks: dict[tuple[str, int], Chunk] = {}
         self._too_old: set[Any] = set()
         self._outcomes = OutcomeReports(partition_state)
 
     def owns(self, event: Any) -> bool:
         """Return whether the event belongs to this partition."""
-        return self._feature_settings(event.service, event.feature)[2]
+        return self._settings.of(event.service, event.feature).is_here
 
     def evaluators(self, service: str, feature: str) -> Sequence[str]:
         """Return the names of the evaluators of a feature."""
-        return self._feature_settings(service, feature)[1].names
+        return self._settings.of(service, feature).suite.names
 
     def group_key(self, event: Any, time_us: int) -> Any:
         """Return the key of the group of an event: all that events counted together have in common."""
@@ -90,7 +85,7 @@ class Ingestor:
             event.sample_probability,
             event.content_probability if kind == "response" else 1.0,
             kind,
-            self._dimensions(event) if self._has_dimensions else (),
+            self._settings.dimension_values(event) if self._has_dimensions else (),
             event.base_probability,
         )
 
@@ -113,7 +108,7 @@ class Ingestor:
             self._too_old.add(key)
             self._expire(event, start_us)
             return None
-        suite = self._feature_settings(event.service, event.feature)[1]
+        suite = self._settings.of(event.service, event.feature).suite
         feature = self._feature(FeatureKey(event.service, event.feature, event.environment), start_us)
         segment_key = SegmentKey(event.model, event.prompt_version, event.variant, key[10])
         if event.kind != "response" and not event.model:
@@ -195,26 +190,6 @@ class Ingestor:
         if self._names[0] != len(features):
             self._names = len(features), {(feature.service, feature.feature) for feature in features}
         return (service, name) if (service, name) in self._names[1] else None
-
-    def _feature_settings(self, service: str, feature: str) -> tuple[tuple[str, ...], Suite, bool]:
-        """Return dimensions and suite of a feature, and whether it belongs to this partition."""
-        settings = self._settings.get((service, feature))
-        if settings is None:
-            config = self._config.feature(service, feature)
-            suite = self._suites.get(id(config)) or self._suites.setdefault(
-                id(config), Suite.of(config.evaluators, config.gating, config.interaction)
-            )
-            here = not self._partitions or partition_of(service, feature, self._partitions) == self.partition
-            if len(self._settings) >= 10 * MAX_FEATURES:  # names come from outside
-                self._settings.clear()
-            settings = self._settings[service, feature] = (config.dimensions, suite, here)
-        return settings
-
-    def _dimensions(self, event: Any) -> tuple[tuple[str, str], ...]:
-        return tuple(
-            (name, event.dimensions.get(name, ""))
-            for name in self._feature_settings(event.service, event.feature)[0]
-        )
 
     def forward(self, event: Any, record: Record, out: Outputs) -> None:
         """Forward an event to its own partition; one that was forwarded before becomes a dead letter."""

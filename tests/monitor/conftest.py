@@ -10,7 +10,7 @@ from datetime import datetime
 import pytest
 
 from monitor.alerts.forced_resolution import ended_episodes, ended_incidents
-from monitor.incidents.incident import GOES_ON, REOPENED
+from monitor.incidents.state_change import GOES_ON, REOPENED
 from monitor.protocol.messages import FileRecord
 from monitor.state.partition_state import PartitionState
 from monitor.watch import Watch

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from monitor.incidents.incident import ALSO
+from monitor.incidents.state_change import ALSO
 from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config

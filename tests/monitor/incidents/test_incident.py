@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from monitor.incidents.episode import SHOWN, begun
-from monitor.incidents.incident import Incident, StateChange, opened
+from monitor.incidents.incident import Incident, opened
 from monitor.incidents.records import ShownIncident
+from monitor.incidents.state_change import StateChange
 from monitor.rules.evidence import no_evidence
 from monitor.rules.reading import Reading
 from monitor.windows.segment_keys import FeatureKey, SegmentKey

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from monitor.delivery import outbox
 from monitor.delivery.episode_delivery import EpisodeDelivery
 from monitor.evaluators import suite
-from monitor.incidents.incident import CHANGED
+from monitor.incidents.state_change import CHANGED
 from monitor.notifier import Notifier
 from monitor.state.partition_state import MAX_MIGRATED, PartitionState
 from monitor.watch import Watch

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from monitor.ingest.ingestor import MAX_FEATURES
+from monitor.ingest.feature_settings import MAX_FEATURES
 from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
 from monitor.windows import producer_counters as module
