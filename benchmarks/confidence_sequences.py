@@ -209,8 +209,13 @@ def dispersed(rng: np.random.Generator, p: float, events: int, streams: int, rho
 
 
 def show_coverage(seed: int, streams: int = 1000, events: int = 5000) -> None:
-    rng, rows = np.random.default_rng(100 + seed), []
-    n = np.arange(1, events + 1)[:, None]
+    rng = np.random.default_rng(100 + seed)
+    print_rate_coverage(rng, streams, events)
+    print_mean_coverage(rng, streams, events)
+
+
+def print_rate_coverage(rng: np.random.Generator, streams: int, events: int) -> None:
+    rows, n = [], np.arange(1, events + 1)[:, None]
 
     def row(what: str, log_e: Array) -> None:
         rows.append([what, *(missed(log_e >= math.log(1 / alpha)) for alpha in ALPHAS)])
@@ -258,7 +263,10 @@ def show_coverage(seed: int, streams: int = 1000, events: int = 5000) -> None:
     print_table(
         ["what is looked at after each of 5,000 events", *(f"missed at {alpha}" for alpha in ALPHAS)], rows
     )
-    rows.clear()
+
+
+def print_mean_coverage(rng: np.random.Generator, streams: int, events: int) -> None:
+    rows, n = [], np.arange(1, events + 1)[:, None]
     for name, draw in (
         ("normal", rng.normal),
         ("log-normal, sigma 0.6 (duration)", lambda size: rng.lognormal(0, 0.6, size)),

@@ -17,8 +17,9 @@ from agents.kafka.topic_reader import BlockingTopicReader
 from agents.process import exits
 from agents.runtime.clock import wall_clock_us
 from monitor.backtest.event_files import EventFilter, UnreadableInput
+from monitor.cli.command_line import ignore_closed_pipe
 from monitor.cli.options import add_options, check_options, configurations
-from monitor.cli.replay import ignore_closed_pipe, run
+from monitor.cli.replay import run
 from schemas.config.connections import Kafka
 
 

@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
@@ -36,6 +37,33 @@ class FleetStatus(Protocol):
         """Why it is not complete; empty when it is."""
 
 
+@dataclass
+class _Collected:
+    """Values of the partitions of this worker, joined by ``_join`` with those that other workers published."""
+
+    features: list[dict[str, Any]] = field(default_factory=list)
+    episodes: list[dict[str, Any]] = field(default_factory=list)
+    recent: list[dict[str, Any]] = field(default_factory=list)
+    silences: list[dict[str, Any]] = field(default_factory=list)
+    partitions: list[dict[str, Any]] = field(default_factory=list)
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+    forwarded: int = 0
+    dead_man: Any = None
+
+    def add(self, row: dict[str, Any], status: dict[str, Any]) -> None:
+        """Add one partition: its row, and the status of its core."""
+        self.partitions.append(row)
+        self.features += status.get("features", ())
+        self.episodes += status.get("episodes", ())
+        self.recent += status.get("recent", ())
+        self.silences += status.get("silences", ())
+        self.dead_man = status.get("dead_man") or self.dead_man
+        self.dead_letters.update(status.get("dead_letters", {}))
+        self.left_out.update(status.get("left_out", {}))
+        self.forwarded += status.get("forwarded", 0)
+
+
 async def overview(
     worker: LiveWorker, now: datetime, now_monotonic_s: float, reader: FleetStatus | None = None
 ) -> dict[str, Any]:
@@ -49,65 +77,59 @@ async def overview(
         now_monotonic_s: the monotonic clock at the same moment, seconds.
         reader: knows what the other workers have published; None: this worker is alone.
     """
-    features: list[dict[str, Any]] = []
-    episodes: list[dict[str, Any]] = []
-    recent: list[dict[str, Any]] = []
-    silences: list[dict[str, Any]] = []
-    partitions: list[dict[str, Any]] = []
-    dead_letters: Counter[str] = Counter()
-    left_out: Counter[str] = Counter()
-    forwarded, dead_man = 0, None
-    due = [(part.agent, part.partition) for part in worker.partitions()]
-    for agent, number in due:
-        part = next(
-            (part for part in worker.partitions() if (part.agent, part.partition) == (agent, number)), None
-        )
-        if part is None:  # revoked meanwhile
-            continue
-        status = status_of(part)
-        partitions.append(
-            {**partition_row(part, now_monotonic_s), **_watermark(status.get("watermark"), now)}
-        )
-        features += status.get("features", ())
-        episodes += status.get("episodes", ())
-        recent += status.get("recent", ())
-        silences += status.get("silences", ())
-        dead_man = status.get("dead_man") or dead_man
-        dead_letters.update(status.get("dead_letters", {}))
-        left_out.update(status.get("left_out", {}))
-        forwarded += status.get("forwarded", 0)
-        await asyncio.sleep(0)
+    collected = await _collect(worker, now, now_monotonic_s)
     reasons = list(readiness_faults(worker))
     if reader is not None:
-        for number, _ in enumerate(reader.fleet.refresh()):
-            if number % FEATURES_A_STEP == 0:
-                await asyncio.sleep(0)
-        others = reader.fleet.status(microseconds(now))
-        episodes += other_episodes(others["episodes"], features, episodes, partitions)
-        features += _others(others["features"], features, _feature_key)
-        recent += _others(others["recent"], recent, _transition_key)
-        if not any(row["agent"] == "notify" for row in partitions):
-            silences += others["silences"]
-        partitions += _elsewhere(others["partitions"], partitions, now)
+        await _join(collected, reader.fleet, now)
         reasons += [reader.fault] if reader.fault else []
-    recent.sort(key=lambda event: (event["time"], event["decided_at"]), reverse=True)
-    partitions.sort(key=lambda row: (row["agent"], row["partition"]))
+    recent = sorted(collected.recent, key=lambda event: (event["time"], event["decided_at"]), reverse=True)
     return {
         "now": rfc3339(now),
         "healthy": worker.healthy,
         "ready": worker.ready,
         "reasons": reasons,
         "scope": "worker" if reader is None else "fleet",
-        "silences": silences,
-        "dead_man": dead_man,
-        "episodes": _in_order(episodes, silences),
-        "features": features,
+        "silences": collected.silences,
+        "dead_man": collected.dead_man,
+        "episodes": _in_order(collected.episodes, collected.silences),
+        "features": collected.features,
         "recent": recent[:RECENT],
-        "partitions": partitions,
-        "dead_letters": dict(dead_letters.most_common()),
-        "left_out": dict(left_out.most_common()),
-        "forwarded": forwarded,
+        "partitions": sorted(collected.partitions, key=lambda row: (row["agent"], row["partition"])),
+        "dead_letters": dict(collected.dead_letters.most_common()),
+        "left_out": dict(collected.left_out.most_common()),
+        "forwarded": collected.forwarded,
     }
+
+
+async def _collect(worker: LiveWorker, now: datetime, now_monotonic_s: float) -> _Collected:
+    """Read the partitions of this worker, one a turn of the event loop."""
+    collected = _Collected()
+    for agent, number in [(part.agent, part.partition) for part in worker.partitions()]:
+        part = next(
+            (part for part in worker.partitions() if (part.agent, part.partition) == (agent, number)), None
+        )
+        if part is None:  # revoked meanwhile
+            continue
+        status = status_of(part)
+        row = partition_row(part, now_monotonic_s) | _watermark(status.get("watermark"), now)
+        collected.add(row, status)
+        await asyncio.sleep(0)
+    return collected
+
+
+async def _join(collected: _Collected, fleet: Fleet, now: datetime) -> None:
+    """Add what other workers have published and this one does not know better."""
+    for number, _ in enumerate(fleet.refresh()):
+        if number % FEATURES_A_STEP == 0:
+            await asyncio.sleep(0)
+    others = fleet.status(microseconds(now))
+    features, partitions = collected.features, collected.partitions
+    collected.episodes += other_episodes(others["episodes"], features, collected.episodes, partitions)
+    features += _others(others["features"], features, _feature_key)
+    collected.recent += _others(others["recent"], collected.recent, _transition_key)
+    if not any(row["agent"] == "notify" for row in partitions):
+        collected.silences += others["silences"]
+    partitions += _elsewhere(others["partitions"], partitions, now)
 
 
 def other_episodes(

@@ -12,6 +12,7 @@ from pathlib import Path
 from monitor.backtest.engine import bundles
 from monitor.backtest.event_files import EventFilter, Files, UnreadableInput
 from monitor.cli.atomic_output import atomic_output
+from monitor.cli.command_line import report_unreadable, run_command
 from monitor.cli.options import instant
 from monitor.cli.progress_bar import with_progress
 from monitor.config_check import load_checked_config
@@ -23,7 +24,6 @@ from monitor.state.pin_writer import CountedSeries, TextCollector, make_pin
 from monitor.watch import Watch
 from monitor.windows.segment_keys import UNLABELLED, FeatureKey, SegmentKey
 from monitor.windows.segment_series import DAY_RETENTION_US, DAY_US, FINE, HOUR, HOUR_US, LATE
-from schemas.config.load import InvalidConfig
 from schemas.config.monitor_config import Config
 from schemas.pin_file import PIN_NAME, Pin
 from schemas.times import rfc3339
@@ -250,23 +250,14 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     options.output = options.output or Path("pinned") / f"{options.name}.json"
     _check_options(pin_parser, options)
-    try:
+
+    def work() -> int:
         config = load_checked_config(options.config, with_pins=False)
         event_filter = EventFilter(options.since, options.until, options.match)
         partition_state, texts, unreadable = measure(config, Files(options.files), event_filter)
         pin = pin_of(options.name, event_filter, partition_state, texts)
         write(pin, options.output)
-    except (InvalidConfig, UnreadableInput) as error:
-        print(sanitize(str(error), lines=True), file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
-        return 130
-    print("\n".join(map(sanitize, summary_lines(pin, options.output, options.config, partition_state))))
-    if unreadable:
-        print(
-            f"{unreadable} line{'s' if unreadable > 1 else ''} could not be read and"
-            f" {'were' if unreadable > 1 else 'was'} left out",
-            file=sys.stderr,
-        )
-    return 1 if unreadable else 0
+        print("\n".join(map(sanitize, summary_lines(pin, options.output, options.config, partition_state))))
+        return report_unreadable(unreadable)
+
+    return run_command(work)

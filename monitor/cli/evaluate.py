@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import os
 import sys
 import zlib
 from collections import Counter
@@ -13,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from monitor.cli.command_line import run_command
 from monitor.evaluators.suite import Suite, suite_for
 from monitor.evaluators.verdict import State, Verdict
 from schemas.event_decoder import InvalidEvent, read_event
@@ -45,16 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="one JSON object an event, or a table with a summary",
     )
     options = parser.parse_args(argv)
-    try:
-        config = _load(options.config)
-        return _run(options.files, config, options.format)
-    except (ValueError, OSError) as error:
-        # The reader of the pipe has exited: prevent an error when Python flushes at exit.
-        if isinstance(error, BrokenPipeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        print(sanitize(str(error), lines=True), file=sys.stderr)
-        return 2
+    return run_command(
+        lambda: _run(options.files, _load(options.config), options.format), interrupted="interrupted"
+    )
 
 
 def _load(path: str | None) -> Any:

@@ -11,13 +11,13 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
 from typing import TextIO
 
 from monitor.backtest.engine import run_side_by_side
-from monitor.backtest.event_files import EventFilter, Files, UnreadableInput
+from monitor.backtest.event_files import EventFilter, Files
 from monitor.backtest.run import BacktestRun
 from monitor.cli.atomic_output import atomic_output
+from monitor.cli.command_line import report_unreadable, run_command
 from monitor.cli.options import add_options, check_options, configurations
 from monitor.cli.progress_bar import Source, with_progress
 from monitor.protocol.messages import Outputs, to_json
@@ -28,7 +28,6 @@ from monitor.reports.html import page
 from monitor.reports.live_table import LiveTable
 from monitor.reports.plot_panels import metrics_of, panels_of
 from monitor.reports.result import BacktestResult
-from schemas.config.load import InvalidConfig
 from schemas.config.monitor_config import Config
 from softfail.sanitize import sanitize
 
@@ -145,38 +144,16 @@ def main(argv: Sequence[str]) -> int:
         if os.path.exists(file)
     ):
         parser.error(f"--output: {options.output} is one of the input files; choose another name")
-    with ExitStack() as stack:
-        stack.callback(ignore_closed_pipe)
-        try:
-            event_filter = EventFilter(options.since, options.until, options.match)
-            unreadable = run(
-                options,
-                configurations(options),
-                Files(options.files),
-                event_filter,
-                print_dead_letters=options.format in ("table", "ndjson"),
-            )
-        except (InvalidConfig, UnreadableInput) as error:
-            print(sanitize(str(error), lines=True), file=sys.stderr)
-            return 2
-        except BrokenPipeError:
-            return 0  # the reader of the pipe has exited
-        except KeyboardInterrupt:
-            print("interrupted; nothing was written", file=sys.stderr)
-            return 130
-    if unreadable:
-        print(
-            f"{unreadable} line{'s' if unreadable > 1 else ''} could not be read and"
-            f" {'were' if unreadable > 1 else 'was'} left out",
-            file=sys.stderr,
+
+    def work() -> int:
+        event_filter = EventFilter(options.since, options.until, options.match)
+        unreadable = run(
+            options,
+            configurations(options),
+            Files(options.files),
+            event_filter,
+            print_dead_letters=options.format in ("table", "ndjson"),
         )
-    return 1 if unreadable else 0
+        return report_unreadable(unreadable)
 
-
-def ignore_closed_pipe() -> None:
-    """Prevent an error when Python flushes standard output at exit after its reader has exited."""
-    try:
-        sys.stdout.flush()
-    except (BrokenPipeError, ValueError):
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return run_command(work)
