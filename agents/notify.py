@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import aiohttp
 
-from agents.notify_http import deliver, post
+from agents.notify_http import deliver, post, session_of
 from agents.runtime.clock import wall_clock_us
 from agents.runtime.partition import Partition
 from monitor.channels import change_channels, configured
@@ -62,7 +62,7 @@ class NotifyAgent:
         # pages are rare: a kept connection would be stale
         connector = aiohttp.TCPConnector(force_close=True)
         async with (
-            aiohttp.ClientSession(connector=connector, trust_env=True) as session,
+            session_of(connector) as session,
             asyncio.TaskGroup() as group,
         ):
             group.create_task(_check_health(partition))

@@ -27,6 +27,16 @@ Answer = tuple[int | None, Mapping[str, str], bytes]
 """Status (None: there was no answer), headers, and the beginning of the body."""
 
 
+def session_of(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+    """Return a session that never decompresses: 2 KB of an answer may unpack to gigabytes."""
+    return aiohttp.ClientSession(
+        connector=connector,
+        trust_env=True,
+        auto_decompress=False,
+        headers={"Accept-Encoding": "identity"},
+    )
+
+
 async def deliver(
     channel: Channel, step: Step | ChangeStep, session: aiohttp.ClientSession
 ) -> DeliveryResult:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import aiohttp
 
 from agents.commands.command_line import INTERRUPTED, add_config, duration, exit_code
-from agents.notify_http import deliver
+from agents.notify_http import deliver, session_of
 from agents.process import exits
 from monitor.channels import configured
 from monitor.channels.interface import (
@@ -179,7 +179,7 @@ async def _try_all(config: Config, channels: Sequence[Channel], urgency: Urgency
     """Test all channels at once and print a line for each; return whether all accepted the test."""
     connector = aiohttp.TCPConnector(force_close=True)
     # as in the notifier
-    async with aiohttp.ClientSession(connector=connector, trust_env=True) as session:
+    async with session_of(connector) as session:
 
         async def test(channel: Channel) -> bool:
             passed, outcome = await attempt(channel, config, urgency, session, patience_s)

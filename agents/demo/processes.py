@@ -39,7 +39,7 @@ def configuration(brokers: str, port: int, pagerduty_url: str) -> dict[str, Any]
     return {
         "time": {"pane": "2s", "lateness": "1s"},
         "kafka": {"brokers": brokers, "prefix": PREFIX, "embedded": True, "checkpoint": "1s"},
-        "http": {"host": "127.0.0.1", "port": port},
+        "http": {"host": "127.0.0.1", "port": port, "token": "none"},
         "rules": [
             {
                 "name": "refusals",

@@ -105,6 +105,8 @@ def new_silence(
             raise ValueError(f"{name}: has {len(text)} characters; at most {most} are allowed")
     if len(environments) > 20:
         raise ValueError("environment: more than 20; use a pattern with *")
+    if any(not _is_text(environment) for environment in environments):
+        raise ValueError("environment: contains half of a character (a lone surrogate)")
     return Silence.model_validate(
         {
             "record": "silence",
@@ -172,3 +174,11 @@ def write_silence(kafka: Kafka, silence: Silence) -> None:
         ).get(_PATIENCE_S)
     finally:
         producer.close(timeout=10)
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -18,6 +18,7 @@ import time
 from types import FrameType
 
 from agents.process import exits, pulse
+from agents.process.session_secret import session_secret
 
 HANG_S = 30.0  # without a sign of life; no step of a worker holds the interpreter for a tenth of it
 BRIEF_S = 5.0  # while the worker applies a few records that may be poison
@@ -38,6 +39,7 @@ def supervise(hang_s: float = HANG_S, brief_s: float = BRIEF_S) -> None:
         brief_s: the same while it applies a few records.
     """
     if not pulse.is_supervised():
+        session_secret()  # the same in every child
         _Supervisor(hang_s, brief_s).run()
     faulthandler.register(TRACE_SIGNAL, all_threads=True)
     pulse.start()

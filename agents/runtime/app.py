@@ -46,7 +46,7 @@ from faust.types import TP
 
 from agents.kafka import topics
 from agents.kafka.connection import credentials
-from agents.process import exits, log_setup
+from agents.process import descriptors, exits, log_setup
 from agents.runtime import faust_transport
 from agents.runtime.bundle_intake import BundleIntake
 from agents.runtime.counters import Counters, PartitionStatus
@@ -209,6 +209,7 @@ def run(
 ) -> NoReturn:
     """Run until stopped. Never returns: it ends the process with a code of ``agents.process.exits``."""
     log_setup.configure()
+    descriptors.raise_limit()
     exits.pause_after_restart()
     asyncio.run(_run(config, agents, beside))
     exits.leave(exits.STATE, "the event loop ended by itself")

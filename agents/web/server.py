@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
-from pydantic import SecretStr
 
-from agents.process import exits
+from agents.process import descriptors, exits
+from agents.web.access import EVERYBODY_HERE, Access, guard
+from agents.web.connections import BODY_BYTES, LimitedRunner, most_connections
 from agents.web.fleet_reader import FleetReader
 from agents.web.metrics_endpoint import exposition
 from agents.web.silences_endpoint import SilencesEndpoint
 from agents.web.status_endpoint import FleetStatus, narrow, overview, shown
-from agents.web.token_auth import require_token
 from agents.web.ui import page_html
 from agents.web.worker_status import LiveWorker, readiness_faults, unhealthy
 from monitor.fleet.read_model import Fleet
@@ -77,6 +77,7 @@ class WebServer:
         http: where to listen.
         kafka: where silences are written; None: they cannot be set.
         reader: knows what the other workers have published; None: only this worker is shown.
+        access: who may read; None: who knows `http.token`, or everybody on this machine.
     """
 
     def __init__(
@@ -85,8 +86,10 @@ class WebServer:
         http: Http,
         kafka: Kafka | None = None,
         reader: FleetStatus | None = None,
+        access: Access | None = None,
     ) -> None:
         self._worker, self._reader = worker, reader
+        self._access = Access(None if http.is_open else http.token) if access is None else access
         self._http, self._kafka = http, kafka
         self._runner: web.AppRunner | None = None
         self.port = http.port
@@ -97,17 +100,20 @@ class WebServer:
         host = f"[{self._http.host}]" if ":" in self._http.host else self._http.host
         return f"http://{host}:{self.port}/"
 
+    @property
+    def link(self) -> str:
+        """The same with a token that the worker made."""
+        return self._access.link(self.url)
+
     async def start(self) -> None:
         """Bind and serve. Port 0 takes a free port, which ``port`` then names.
 
         Raises:
             OSError: the address cannot be bound; the message names `http.host` and `http.port`.
         """
-        self._runner = web.AppRunner(
-            application(self._worker, self._http.token, self._kafka, self._reader),
-            access_log=None,
-            shutdown_timeout=1,
-            handle_signals=False,
+        self._runner = LimitedRunner(
+            application(self._worker, self._access, self._kafka, self._reader),
+            most_connections(descriptors.raise_limit()),
         )
         await self._runner.setup()
         try:
@@ -120,11 +126,12 @@ class WebServer:
                 " for a free one"
             ) from None
         self.port = self._runner.addresses[0][1]
-        log.info(
-            "status page and /metrics at %s%s",
-            self.url,
-            "" if self._http.token is None else ", with http.token",
-        )
+        if self._access.token is None or exits.total_restarts():
+            log.info("status page and /metrics at %s", self.url)
+        elif self._access.is_generated:
+            log.info("status page: %s (made for this worker; set http.token for one of yours)", self.link)
+        else:
+            log.info("status page and /metrics at %s, with http.token", self.url)
 
     async def stop(self) -> None:
         """Close the sockets. May be called twice."""
@@ -141,7 +148,8 @@ async def serve(worker: Worker) -> None:
     """
     kafka = worker.config.kafka
     reader = None if kafka.embedded else FleetReader(kafka, Fleet(worker.config))
-    server = WebServer(worker, worker.config.http, None if kafka.embedded else kafka, reader)
+    http = worker.config.http
+    server = WebServer(worker, http, None if kafka.embedded else kafka, reader, Access.of(http))
     try:
         await server.start()
     except OSError as error:  # nothing that a restart mends
@@ -154,16 +162,16 @@ async def serve(worker: Worker) -> None:
 
 def application(
     worker: LiveWorker,
-    token: SecretStr | None = None,
+    access: Access = EVERYBODY_HERE,
     kafka: Kafka | None = None,
     reader: FleetStatus | None = None,
 ) -> web.Application:
     """Build the aiohttp application.
 
-    With a token, only probes are answered without it. With ``kafka``, silences can be set. With ``reader``,
+    Every request passes the ``guard`` of ``access``. With ``kafka``, silences can be set. With ``reader``,
     the features of all workers are shown, and their failing answers.
     """
-    app = web.Application(middlewares=[] if token is None else [require_token(token)])
+    app = web.Application(middlewares=[guard(access)], client_max_size=BODY_BYTES)
     app[_WORKER] = worker
     app[_STATUS] = _Status(worker, reader, may_silence=kafka is not None)
     app[_READER] = reader
@@ -177,12 +185,13 @@ def application(
     }
     app.add_routes([web.get(path, page) for path, page in pages.items()])
     if kafka is not None:
-        app.add_routes(SilencesEndpoint(kafka, has_token=token is not None).routes())
+        app.add_routes(SilencesEndpoint(kafka).routes())
     app.on_response_prepare.append(_with_headers)
     return app
 
 
 async def _with_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.popall("Server", None)  # the versions of Python and aiohttp
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
 

@@ -91,7 +91,9 @@ class SeenByWorker:
     evaluators: frozenset[str] | None = None
 
     def __init__(self, url: str, token: str) -> None:
-        self.where, self._token = url, token
+        address = urllib.parse.urlsplit(url)  # or the link that the worker prints, with its token
+        self._token = urllib.parse.parse_qs(address.query).get("token", [token])[0]
+        self.where = address._replace(query="").geturl()
         rows = self._ask("")["features"]
         assert isinstance(rows, list)
         self._features = {(f"{row['service']}/{row['feature']}", str(row["environment"])) for row in rows}

@@ -63,6 +63,10 @@ class Kafka(Part):
         return self
 
 
+OPEN_TOKEN = "none"
+"""Value of `http.token` that turns the token off."""
+
+
 class Http(Part):
     """HTTP server of a worker: /metrics, /healthz, /readyz and the status page."""
 
@@ -72,12 +76,20 @@ class Http(Part):
         None,
         description=(
             "Token that every request but probes must carry; required unless `host` is a loopback address:"
-            " ${SOFTFAIL_HTTP_TOKEN}"
+            " ${SOFTFAIL_HTTP_TOKEN}. Without it the worker makes one and prints a link with it. `none`: no"
+            " token, on loopback"
         ),
     )
 
     @model_validator(mode="after")
     def _others_need_a_token(self) -> Http:
+        if self.is_open:
+            if not self.is_loopback:
+                raise ValueError(
+                    f"token: none lets everybody read who reaches {self.host}; write token:"
+                    ' "${SOFTFAIL_HTTP_TOKEN}", or host: 127.0.0.1'
+                )
+            return self
         if self.token is not None and not re.fullmatch(r"[!-~]{16,500}", self.token.get_secret_value()):
             raise ValueError(
                 "token: must be 16 to 500 letters, digits and signs without spaces; make one with: openssl"
@@ -90,6 +102,11 @@ class Http(Part):
                 " 127.0.0.1"
             )
         return self
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody on this machine needs a token (`token: none`)."""
+        return self.token is not None and self.token.get_secret_value() == OPEN_TOKEN
 
     @property
     def is_loopback(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
 import time
@@ -15,7 +16,7 @@ from aiohttp import web
 from agents import notify_http
 from agents.notify_http import deliver
 from monitor.channels import configured
-from monitor.channels.interface import Delivered, Retry, Step
+from monitor.channels.interface import Delivered, Request, Retry, Step
 from monitor.channels.webhook import signature
 from schemas.config.monitor_config import Config
 
@@ -230,3 +231,30 @@ def test_a_request_has_the_wall_clock_time(life, monkeypatch):
     monkeypatch.setattr(notify_http, "wall_clock_us", lambda: 1_772_442_000_000_000)
     _, requests = run("webhook", life("webhook")[:1])
     assert requests[0][1]["X-Softfail-Signature"].startswith("t=1772442000,")
+
+
+def test_a_compressed_answer_is_never_unpacked():
+    async def run() -> tuple[str, bytes]:
+        asked: list[str] = []
+
+        async def answer(request: web.Request) -> web.Response:
+            asked.append(request.headers["Accept-Encoding"])
+            bomb = gzip.compress(bytes(32 << 20))
+            return web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
+
+        server = web.Server(answer)
+        runner = web.ServerRunner(server)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            async with notify_http.session_of(aiohttp.TCPConnector(force_close=True)) as session:
+                url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+                _, _, body = await notify_http.post(Request("POST", "k", url, body=b"{}"), session)
+            return asked[0], body
+        finally:
+            await runner.cleanup()
+
+    asked, body = asyncio.run(run())
+    assert asked == "identity"
+    assert body.startswith(b"\x1f\x8b")
+    assert len(body) <= notify_http.ANSWER_BYTES

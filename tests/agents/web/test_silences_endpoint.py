@@ -89,9 +89,15 @@ def test_a_silence_is_added_and_ended(fake_worker, written_silences):
         ({**ASK, "severity": ["loud"]}, {}, 400, "severity.0: "),
         ({**ASK, "more": 1}, {}, 400, "more: "),
         ({"match": "a/b"}, {}, 400, "for: "),
+        ({**ASK, "reason": "\ud800"}, {}, 400, "reason: "),
+        ({**ASK, "environments": ["a\udfff"]}, {}, 400, "environment: "),
+        ({**ASK, "for": "\ud800"}, {}, 400, "for: "),
+        ({**ASK, "match": "\ud800/*"}, {}, 400, "match: "),
+        ({**ASK, "\ud800": 1}, {}, 400, "body: "),
         ([], {}, 400, "body: "),
         ("{", {"Content-Type": "application/json"}, 400, "body: not JSON"),
-        ("[" * 100_000, {"Content-Type": "application/json"}, 400, ""),
+        ("[" * 60_000, {"Content-Type": "application/json"}, 400, ""),
+        (" " * 100_000, {"Content-Type": "application/json"}, 413, "body: is longer than 64 KB"),
         (json.dumps(ASK), {"Content-Type": "text/plain"}, 415, "Content-Type"),
         ("match=bot/*", {"Content-Type": "application/x-www-form-urlencoded"}, 415, "Content-Type"),
         (ASK, {"Origin": "https://evil.example"}, 403, "Origin"),
@@ -103,8 +109,8 @@ def test_a_silence_is_added_and_ended(fake_worker, written_silences):
 def test_invalid_and_cross_origin_requests_are_refused_by_name(
     fake_worker, written_silences, body, headers, status, says
 ):
-    ((status, answer),) = ask(fake_worker(), ("POST", "/api/silences", body, headers))
-    assert (status, written_silences) == (status, {})
+    ((answered, answer),) = ask(fake_worker(), ("POST", "/api/silences", body, headers))
+    assert (answered, written_silences) == (status, {})
     assert answer["error"].startswith(says)
 
 

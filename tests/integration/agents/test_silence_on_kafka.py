@@ -34,7 +34,7 @@ def test_a_silence_survives_a_kill_and_firing_episodes_are_sent_when_it_ends(
                     "partitions": 1,
                     "checkpoint": 0.5,
                 },
-                "http": {"port": port},
+                "http": {"port": port, "token": "none"},
             }
         )
     )

@@ -10,19 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from agents.web.access import OPEN, Access, token_of
 from agents.web.server import WebServer, application
-from agents.web.token_auth import OPEN, token_of
 from schemas.config.connections import Http
 
 TOKEN = "correct-horse:battery"  # a colon, which separates user and password in Basic
 PATHS = ("/", "/api/status", "/metrics", "/healthz", "/readyz", "/nothing-here")
 
 
-def ask(worker, http, *requests):
+def ask(worker, http, *requests, access=None):
     """(status, headers, body) of each (path, headers)."""
 
     async def run():
-        server = WebServer(worker, http)
+        server = WebServer(worker, http, access=access)
         await server.start()
         try:
             async with aiohttp.ClientSession() as session:
@@ -108,10 +108,80 @@ def test_the_probes_reveal_no_measurement(realistic_worker):
         assert "support-bot" not in body
 
 
-def test_without_a_token_loopback_needs_no_authentication(realistic_worker):
-    assert [
-        status for status, _, _ in ask(realistic_worker(), Http(port=0), *((path, {}) for path in PATHS))
-    ] == [200] * 5 + [404]
+def test_with_the_token_none_loopback_needs_no_authentication(realistic_worker):
+    http = Http(port=0, token="none")
+    assert Access.of(http) == Access()
+    assert [status for status, _, _ in ask(realistic_worker(), http, *((path, {}) for path in PATHS))] == [
+        200
+    ] * 5 + [404]
+
+
+def test_on_loopback_the_worker_makes_a_token_and_prints_a_link_with_it(realistic_worker, caplog):
+    access = Access.of(Http(port=0))
+    assert access.token is not None
+    assert access.is_generated
+    token = access.token.get_secret_value()
+    assert len(token) >= 32
+    assert Access.of(Http(port=0)) == access  # as long as the process lives
+    with caplog.at_level("INFO", "softfail.web"):
+        answers = ask(realistic_worker(), Http(port=0), *((path, {}) for path in PATHS), access=access) + ask(
+            realistic_worker(), Http(port=0), *((path, bearer(token)) for path in PATHS), access=access
+        )
+    assert [status for status, _, _ in answers] == [401, 401, 200, 200, 200, 401] + [200] * 5 + [404]
+    assert "the link that the worker printed" in answers[0][2]
+    assert f"/?token={token}" in caplog.text
+
+
+def test_the_link_sets_a_cookie_that_opens_the_page_and_hides_the_token(realistic_worker):
+    access = Access.of(Http(port=0))
+
+    async def run():
+        server = WebServer(realistic_worker(), Http(port=0), access=access)
+        await server.start()
+        jar = aiohttp.CookieJar(unsafe=True)  # cookies of an IP address
+        try:
+            async with aiohttp.ClientSession(cookie_jar=jar) as session:
+                async with session.get(server.link, allow_redirects=False) as welcome:
+                    headers = welcome.headers.copy()
+                async with session.get(server.link) as page, session.get(server.url + "api/status") as status:
+                    return server.link, headers, (page.status, str(page.url)), status.status
+        finally:
+            await server.stop()
+
+    link, headers, page, status = asyncio.run(run())
+    assert headers["Location"] == "/"
+    assert "HttpOnly" in headers["Set-Cookie"]
+    assert "SameSite=Strict" in headers["Set-Cookie"]
+    assert page == (200, link.partition("?")[0])
+    assert status == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:6066", "127.0.0.1.evil.example", "[", "10.0.0.7"]
+)
+@pytest.mark.parametrize("http", [Http(port=0), Http(port=0, token="none")], ids=["generated", "none"])
+def test_without_a_token_of_the_configuration_another_host_name_is_refused_on_every_route(
+    realistic_worker, host, http
+):
+    answers = ask(
+        realistic_worker(), http, *((path, {"Host": host}) for path in PATHS), access=Access.of(http)
+    )
+    assert [status for status, _, _ in answers] == [403] * len(PATHS)
+    assert all("support-bot" not in body and "http.token" in body for _, _, body in answers)
+
+
+def test_with_a_token_of_the_configuration_any_host_name_is_answered(realistic_worker):
+    answers = ask(
+        realistic_worker(),
+        Http(port=0, token=TOKEN),
+        *((path, bearer(TOKEN) | {"Host": "softfail.example"}) for path in PATHS),
+    )
+    assert [status for status, _, _ in answers] == [200] * 5 + [404]
+
+
+def test_the_token_none_is_refused_where_others_can_reach_the_worker():
+    with pytest.raises(ValidationError, match="token: none lets everybody read who reaches 0\\.0\\.0\\.0"):
+        Http(host="0.0.0.0", token="none")
 
 
 def test_the_log_mentions_that_a_token_is_required_and_not_its_value(realistic_worker, caplog):
