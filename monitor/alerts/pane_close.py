@@ -62,6 +62,7 @@ class PaneCloser:
         fresh = self._write_windows(edge_us, out)
         late = now_us is not None and now_us - edge_us > DAY_US
         for key in sorted(self.partition_state.features):
+            self.partition_state.features[key].add_late_counts()
             self.engine.look(
                 self.partition_state.features[key],
                 fresh.get(key, ()),
@@ -221,6 +222,7 @@ class PaneCloser:
             if cleared_us > edge_us - HOUR_RETENTION_US  # no window reaches further back
         }
         forget_gaps(feature, edge_us - HOUR_RETENTION_US)
+        feature.cache.clear()  # hours have taken the place of panes
         self.partition_state.mark_feature(feature.key)
         if (
             not feature.segments

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
 
-from monitor.references.blocks import (
-    block_reference,
-    hourly_reference,
-    merge_block,
-    panes_by_block,
-    text_reference,
-    whole_block,
-)
+from monitor.references.blocks import hourly_reference, panes_by_block, text_reference
 from monitor.references.daily_cycle import DailyCycle
 from monitor.references.gaps import Gaps, frozen_us
+from monitor.references.growing import GrowingReference
 from monitor.references.pinned import PinnedReferences
 from monitor.references.reference import Reference, TextReference
 from monitor.references.weekly_cycle import KNOWN_AFTER_DAYS, SHORT_OUTAGE_US, SPAN_HOURS, WeeklyCycle
 from monitor.windows.feature_series import FeatureState
-from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import SegmentKey
 from monitor.windows.segment_series import DAY_US, FINE_RETENTION_US, HOUR_US, SegmentSeries
 from monitor.windows.text_blocks import BLOCK_US
@@ -28,15 +20,6 @@ from schemas.pin_file import pinned_name
 YOUNG_LAG_US = 3 * 60 * 1_000_000
 """Distance of a young reference from the present: a change found two minutes late is not in it."""
 WEEK_US = 7 * DAY_US
-
-
-class _YoungReference(NamedTuple):
-    """A reference that grows: its blocks, all of them merged, its end, and the reference if it is enough."""
-
-    blocks: dict[int, Pane]
-    whole: Pane | None
-    until_us: int
-    reference: Reference | None
 
 
 class ReferenceFinder:
@@ -70,6 +53,7 @@ class ReferenceFinder:
             since_us: what is older is no reference.
             gaps: when incidents of the rule on the series were open; these times are no reference.
         """
+        feature.add_late_counts()
         if (pinned := pinned_name(name)) is not None:
             return self._pins.find(pinned, feature.key, segment_key) if self._pins is not None else None
         if name.startswith("trailing"):
@@ -131,12 +115,12 @@ class ReferenceFinder:
     ) -> DailyCycle:
         """Return the daily cycle of a series over the last day of hours, without its gaps."""
         end_us = _last_hour_us(edge_us, gaps)
-        key = ("cycle", segment_key, end_us, gaps)
-        if key not in feature.reference_cache:
-            feature.references_until_us = max(feature.references_until_us, end_us)
+        results, key = feature.cache.of(segment_key).results, ("cycle", end_us, gaps)
+        if key not in results:
+            feature.cache.extend(end_us)
             hours = panes_by_block(feature, segment_key, end_us - DAY_US, end_us, 0, gaps, coarse=True)
-            feature.reference_cache[key] = DailyCycle(hours.values())
-        cycle: DailyCycle = feature.reference_cache[key]
+            results[key] = end_us, DailyCycle(hours.values())
+        cycle: DailyCycle = results[key][1]
         return cycle
 
     def last_week(
@@ -147,13 +131,13 @@ class ReferenceFinder:
             return None
         hour = (edge_us - WEEK_US - 1) // HOUR_US
         gaps = tuple(gap for gap in gaps if gap[1] and gap[1] - gap[0] < SHORT_OUTAGE_US)
-        key = ("last week", segment_key, hour, gaps)
-        if key not in feature.reference_cache:
+        results, key = feature.cache.of(segment_key).results, ("last week", hour, gaps)
+        if key not in results:
             start_us, end_us = (hour - SPAN_HOURS) * HOUR_US, (hour + SPAN_HOURS + 1) * HOUR_US
-            feature.references_until_us = max(feature.references_until_us, end_us)
+            feature.cache.extend(end_us)
             hours = panes_by_block(feature, segment_key, start_us, end_us, 0, gaps, coarse=True)
-            feature.reference_cache[key] = WeeklyCycle(hour, hours)
-        cycle: WeeklyCycle = feature.reference_cache[key]
+            results[key] = end_us, WeeklyCycle(hour, hours)
+        cycle: WeeklyCycle = results[key][1]
         return cycle
 
     def _trailing(
@@ -205,13 +189,12 @@ def _cached_hours(
     since_us: int,
     gaps: Gaps,
 ) -> Reference | None:
-    key = (segment_key, start_us, end_us, name, since_us, gaps)
-    if key not in feature.reference_cache:
-        feature.references_until_us = max(feature.references_until_us, end_us)
-        feature.reference_cache[key] = hourly_reference(
-            name, feature, segment_key, start_us, end_us, since_us, gaps
-        )
-    reference: Reference | None = feature.reference_cache[key]
+    results, key = feature.cache.of(segment_key).results, (start_us, end_us, name, since_us, gaps)
+    if key not in results:
+        feature.cache.extend(end_us)
+        found = hourly_reference(name, feature, segment_key, start_us, end_us, since_us, gaps)
+        results[key] = end_us, found
+    reference: Reference | None = results[key][1]
     return reference
 
 
@@ -227,13 +210,15 @@ def _cached_texts(
     *,
     coarse: bool,
 ) -> TextReference | None:
-    key = (segment_key, start_us, end_us, name, statistic, coarse, since_us, gaps)
-    if key not in feature.reference_cache:
-        feature.references_until_us = max(feature.references_until_us, end_us)
-        feature.reference_cache[key] = text_reference(
+    texts, key = feature.cache.of(segment_key).texts, (name, statistic, coarse, since_us, gaps)
+    until_us, result = texts.get(key, (0, None))
+    if until_us != end_us or result[0] != start_us:  # the last one only: it moves on every five minutes
+        feature.cache.extend(end_us)
+        found = text_reference(
             feature, segment_key, start_us, end_us, statistic, since_us, gaps, coarse=coarse
         )
-    reference: TextReference | None = feature.reference_cache[key]
+        texts[key] = end_us, (start_us, found)
+    reference: TextReference | None = texts[key][1][1]
     return reference
 
 
@@ -250,32 +235,11 @@ def _grow(
 
     ``cache_id``: tells apart the references that grow by different steps.
     """
-    key = (segment_key, since_us, cache_id, gaps)
-    young: _YoungReference | None = feature.reference_cache.get(key)
-    if young is None or young.until_us > end_us:
-        young = _YoungReference({}, None, since_us, None)
-    if young.until_us < end_us:
-        feature.references_until_us = max(feature.references_until_us, end_us)
-        blocks, whole = dict(young.blocks), young.whole
-        added = panes_by_block(feature, segment_key, young.until_us, end_us, since_us, gaps, coarse=False)
-        new = []
-        for number, panes in added.items():
-            if number in blocks:
-                blocks[number] = merge_block([blocks[number], *panes])
-                new += panes
-            elif (number + 1) * BLOCK_US <= end_us:
-                blocks[number] = whole_block(feature, segment_key, number, panes)
-                new.append(blocks[number])
-            else:
-                blocks[number] = merge_block(panes)
-                new += panes
-        if new:
-            whole = Pane(min(pane.start_us for pane in new)) if whole is None else whole
-            for pane in new:  # in place: copying what was merged before would cost more at each edge
-                whole.merge(pane)
-        reference = block_reference(name, blocks, whole, end_us, BLOCK_US)
-        young = feature.reference_cache[key] = _YoungReference(blocks, whole, end_us, reference)
-    return young.reference
+    sums, key = feature.cache.of(segment_key).sums, (since_us, cache_id, gaps)
+    growing = sums.get(key)
+    if not isinstance(growing, GrowingReference) or growing.until_us > end_us:
+        growing = sums[key] = GrowingReference(since_us, gaps)
+    return growing.find(name, feature, segment_key, end_us)
 
 
 def _previous_version(feature: FeatureState, segment_key: SegmentKey | None) -> SegmentKey | None:

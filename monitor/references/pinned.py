@@ -127,9 +127,9 @@ def _reference(name: str, series: Series) -> Reference:
     for block in series.blocks:
         start_us = microseconds(block.start)
         blocks.append(Pane.from_state(start_us, format_versions.decode_record("pane", block.pane)))
-    whole = merge_panes(blocks, blocks[0].start_us)
+    whole, kept = merge_panes(blocks, blocks[0].start_us), tuple(blocks)
     return Reference(
-        name, microseconds(series.start), microseconds(series.end), whole, tuple(blocks), {}, is_pinned=True
+        name, microseconds(series.start), microseconds(series.end), whole, lambda: kept, {}, is_pinned=True
     )
 
 
@@ -137,7 +137,9 @@ def _texts(sketches: Sequence[bytes]) -> TextReference | None:
     blocks, whole = tuple(TextSketch.from_state(sketch) for sketch in sketches), TextSketch()
     for block in blocks:
         whole.merge(block)
-    return TextReference(whole, blocks, is_young=False, cache={}) if whole.n >= MIN_REFERENCE_TEXTS else None
+    if whole.n < MIN_REFERENCE_TEXTS:
+        return None
+    return TextReference(whole, lambda: blocks, is_young=False, cache={})
 
 
 def _format_fault(pin: Pin) -> str:

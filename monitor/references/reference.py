@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from monitor.stats.text_sketch import TextSketch
@@ -20,9 +20,11 @@ SURE_REFERENCE_US = 30 * 60 * 1_000_000
 class Reference(NamedTuple):
     """The merged panes of [start, end), and the same in blocks, which show how much it varies by itself.
 
+    It is good for the edge at which it was found: a reference that grows is merged in place.
+
     Attributes:
         name: as the configuration has it.
-        blocks: of an hour; of a young reference five minutes.
+        make_blocks: returns the blocks in order, of an hour; of a young reference five minutes.
         cache: results that rules compute from it, kept as long as the reference.
         is_pinned: a person chose it.
     """
@@ -31,9 +33,14 @@ class Reference(NamedTuple):
     start_us: int
     end_us: int
     pane: Pane
-    blocks: tuple[Pane, ...]
-    cache: dict[str, Any]
+    make_blocks: Callable[[], tuple[Pane, ...]]
+    cache: dict[Any, Any]
     is_pinned: bool = False
+
+    @property
+    def blocks(self) -> tuple[Pane, ...]:
+        """The blocks in order. Few rules read them, so they are not kept merged."""
+        return self.make_blocks()
 
     @property
     def is_young(self) -> bool:
@@ -49,9 +56,17 @@ class Reference(NamedTuple):
 
 
 class TextReference(NamedTuple):
-    """The texts that stand for the healthy state: together and in blocks. ``cache``: as in ``Reference``."""
+    """The texts that stand for the healthy state: together and in blocks.
+
+    ``make_blocks``, ``cache``: as in ``Reference``.
+    """
 
     sketch: TextSketch
-    blocks: tuple[TextSketch, ...]
+    make_blocks: Callable[[], Sequence[TextSketch]]
     is_young: bool
     cache: dict[str, Any]
+
+    @property
+    def blocks(self) -> Sequence[TextSketch]:
+        """The texts of each block, in order."""
+        return self.make_blocks()

@@ -55,6 +55,8 @@ class PartitionState(PartitionContents):
         events that no rule reads.
         """
         panes = segment.panes_by_resolution[resolution]
+        if resolution == FINE:
+            feature.expect_counts(segment, start_us)
         pane = panes.get(start_us)
         if pane is None:
             pane = panes[start_us] = Pane(start_us)
@@ -62,8 +64,6 @@ class PartitionState(PartitionContents):
                 pane.samples = segment.panes[start_us].samples  # of one pane there are only so many
         pane.open_for_counting()
         segment.active_us = max(segment.active_us, start_us)
-        if resolution == FINE:
-            feature.invalidate_pane(segment, start_us)
         self.unwritten.setdefault(start_us, set()).add((feature.key, segment.key))
         self._dirty["pane", feature.key, segment.key, resolution, start_us] = None
         return pane
@@ -78,9 +78,7 @@ class PartitionState(PartitionContents):
             block = TextBlock(block_us)
         if will_change:
             segment.texts[FINE][block_us] = block
-            # A reference of texts consists of whole blocks.
-            if block_us + BLOCK_US <= feature.references_until_us:
-                feature.clear_references()
+            feature.cache.drop_texts(segment.key, block_us)
             self.mark_texts(feature.key, segment.key, FINE, block_us)
         return block
 
@@ -127,7 +125,7 @@ class PartitionState(PartitionContents):
         """Drop a segment that has no panes, with its learned baselines and weights."""
         del feature.segments[key]
         feature.quiet_readings.clear()
-        feature.block_cache.clear()
+        feature.cache.drop_segment(key)
         if feature.weights.memories.pop(key, None) is not None:
             self.mark_weights(feature.key, key)
         if self.baselines.get(feature.key, {}).pop(key, None) is not None:

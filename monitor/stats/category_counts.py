@@ -85,6 +85,26 @@ class CategoryCounts:
                     ppm = coarsen(ppm, level)
                 self._put(ppm, counts)
 
+    def difference(self, earlier: CategoryCounts) -> CategoryCounts | None:
+        """Return what was counted since a state of these counts; None if names were merged since.
+
+        >>> categories = CategoryCounts()
+        >>> categories.add(1_000_000, {"stop": 9})
+        >>> earlier = CategoryCounts.from_state(categories.state())
+        >>> categories.add(1_000_000, {"stop": 1, "length": 1})
+        >>> categories.difference(earlier).weighted_counts()
+        {'length': 1.0, 'stop': 1.0}
+        """
+        if self.level != earlier.level or not earlier._names <= self._names or OTHER in self._names:
+            return None
+        out = CategoryCounts()
+        out.level = self.level
+        for ppm, counts in self.classes.items():
+            before = earlier.classes.get(ppm, {})
+            added = {name: n - before.get(name, 0) for name, n in counts.items()}
+            out._put(ppm, added)
+        return out
+
     @property
     def n(self) -> int:
         """Number of events counted, unweighted."""

@@ -69,6 +69,35 @@ class NumberSummary:
             self._put(ppm, histogram.n, histogram.sum, buckets)
         self._extend(other._range.downscaled(steps) if steps else other._range)
 
+    def difference(self, earlier: NumberSummary) -> NumberSummary | None:
+        """Return what was counted since a state of this summary; None if a grid has become coarser since.
+
+        >>> number = NumberSummary()
+        >>> number.add(1_000_000, 1, 20, {33: 1})
+        >>> earlier = NumberSummary.from_state(number.state())
+        >>> number.add(1_000_000, 2, 40, {33: 1, 34: 1})
+        >>> number.difference(earlier).state()
+        [0, [[1000000, 2, 40, [33, 1], [1, 1]]]]
+        """
+        if self.level != earlier.level or self.scale != earlier.scale:
+            return None
+        out = NumberSummary()
+        out.level, out.scale = self.level, self.scale
+        for ppm, histogram in self.classes.items():
+            before = earlier.classes.get(ppm)
+            if before is None:
+                out._put(ppm, histogram.n, histogram.sum, histogram.buckets)
+            elif histogram.n != before.n:
+                counts = {
+                    code: added
+                    for code, count in histogram.buckets.items()
+                    if (added := count - before.buckets.get(code, 0))
+                }
+                out._put(ppm, histogram.n - before.n, histogram.sum - before.sum, counts)
+        for histogram in out.classes.values():
+            out._range = out._range.union(BucketRange.from_codes(histogram.buckets))
+        return out
+
     @property
     def error(self) -> float:
         """Largest error of a quantile, as a share of it: 1.1 % at scale 5, 2.2 % at 4, 4.4 % at 3.

@@ -11,8 +11,8 @@ from monitor.windows.pane import Pane, merge_panes
 from monitor.windows.producer_counters import ProducerTotals, ProducerTracker
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
 from monitor.windows.segment_series import DAY, DAY_US, HOUR, HOUR_US, SegmentSeries
+from monitor.windows.series_cache import FeatureCache
 from monitor.windows.series_weights import SeriesWeights
-from monitor.windows.text_blocks import BLOCK_US
 
 MAX_SEGMENTS = 200
 """Segments of a feature that were active in the last 24 hours."""
@@ -42,11 +42,8 @@ class FeatureState:
             are no reference of that rule on that segment (``monitor.references.gaps``).
         accepted_since: rule and segment -> since when the changed state counts as normal.
         weights: the heaviest weights of its events.
-        reference_cache: results of ``monitor.references.finder``, computed from panes that start before
-            ``references_until_us``.
+        cache: what references and rules keep of the panes.
         revision: how often panes that rules read have changed since this process knows the feature.
-        block_cache: segment (None: the whole feature) and number of a block of five minutes -> its panes and
-            the same merged (``monitor.references.blocks``).
         quiet_readings: rule and segment -> a reading that is the same for some edges
             (``monitor.rules.quiet_reading``).
     """
@@ -74,10 +71,8 @@ class FeatureState:
         self.reference_gaps: dict[str, list[list[int]]] = {}
         self.accepted_since: dict[str, int] = {}
         self.weights = SeriesWeights()
-        self.reference_cache: dict[Any, Any] = {}
-        self.references_until_us = 0
+        self.cache = FeatureCache()
         self.revision = 0
-        self.block_cache: dict[Any, Any] = {}
         self.quiet_readings: dict[str, Any] = {}
         self._merged_panes: dict[int, Pane] = {}
 
@@ -147,18 +142,22 @@ class FeatureState:
 
     def invalidate_pane(self, segment: SegmentSeries, start_us: int) -> None:
         """Drop what was computed from a pane that has changed: its merged form, readings and references."""
-        block = start_us // BLOCK_US
-        self.block_cache.pop((segment.key, block), None)
-        self.block_cache.pop((None, block), None)
+        self._note_change(segment, start_us)
+        self.cache.drop(segment.key, start_us)
+
+    def expect_counts(self, segment: SegmentSeries, start_us: int) -> None:
+        """Prepare for events that will be counted into a fine pane, which may not exist yet."""
+        self._note_change(segment, start_us)
+        self.cache.expect_counts(segment.key, start_us, segment.panes.get(start_us))
+
+    def add_late_counts(self) -> None:
+        """Correct cached sums by what was counted since ``expect_counts``."""
+        self.cache.add_late_counts(self.segments)
+
+    def _note_change(self, segment: SegmentSeries, start_us: int) -> None:
         segment.revision += 1
         self.revision += 1
         self._merged_panes.pop(start_us, None)
-        if start_us < self.references_until_us:
-            self.clear_references()
-
-    def clear_references(self) -> None:
-        """Drop all cached references, because panes or texts that they came from have changed."""
-        self.reference_cache, self.references_until_us = {}, 0
 
     def window(self, start_us: int, end_us: int) -> Iterator[Pane]:
         """Yield the panes of all segments that overlap [start, end); fine panes are merged by start."""
@@ -184,10 +183,12 @@ class FeatureState:
 
         It is cached, since rules read it at each edge, and leaves the panes packed.
         """
-        key = ("hours", segment_key, metric, start_us, end_us)
-        rate: Rate | None = self.reference_cache.get(key)
-        if rate is None:
-            self.references_until_us = max(self.references_until_us, end_us)
+        cache, key = self.cache.of(segment_key).results, ("hours", metric, start_us, end_us)
+        rate: Rate
+        if key in cache:
+            _, rate = cache[key]
+        else:
+            self.cache.extend(end_us)
             segments = self.segments.values() if segment_key is None else (self.segments[segment_key],)
             panes = [
                 pane.unpacked()
@@ -195,8 +196,9 @@ class FeatureState:
                 for pane_us, pane in segment.panes_by_resolution[HOUR].items()
                 if start_us <= pane_us < end_us
             ]
-            rate = self.reference_cache[key] = Rate()
+            rate = Rate()
             rate.merge_all([pane.rates[metric] for pane in panes if metric in pane.rates])
+            cache[key] = end_us, rate
         return rate
 
     def least_active(self) -> SegmentSeries:

@@ -85,7 +85,12 @@ class Pane:
         # Python calls this for a slot that is not set: once for a packed pane, never for each event.
         if name not in _UNPACKED:
             raise AttributeError(name)
-        *_, rates, numbers, categories, at_close = _decode(self._packed)
+        self._unpack(self._packed)
+        del self._packed
+        return getattr(self, name)
+
+    def _unpack(self, packed: bytes) -> None:
+        *_, rates, numbers, categories, at_close = _decode(packed)
         self.rates = {metric_name(stored): Rate.from_state(state) for stored, state in rates}
         self.numbers = {metric_name(stored): NumberSummary.from_state(state) for stored, state in numbers}
         self.categories = {
@@ -96,8 +101,6 @@ class Pane:
             if at_close is None
             else {metric_name(stored): Rate.from_state(state) for stored, state in at_close}
         )
-        del self._packed
-        return getattr(self, name)
 
     def rate(self, name: str) -> Rate:
         """Return the rate with this name; create it if it does not exist."""
@@ -120,6 +123,15 @@ class Pane:
             category = self.categories[name] = CategoryCounts()
         return category
 
+    @property
+    def is_packed(self) -> bool:
+        """Whether the counts were not read since ``pack`` or ``from_state``."""
+        try:
+            object.__getattribute__(self, "_packed")
+        except AttributeError:
+            return False
+        return True
+
     def open_for_counting(self) -> None:
         """Prepare for further counts. A closed pane copies its rates first, for ``new_rates``."""
         if self.revision and not self.stale:
@@ -131,7 +143,7 @@ class Pane:
         if self.rates_at_close is None:
             return self.rates if self.stale else {}
         return {
-            name: _difference(rate, self.rates_at_close[name]) if name in self.rates_at_close else rate
+            name: rate_difference(rate, self.rates_at_close[name]) if name in self.rates_at_close else rate
             for name, rate in self.rates.items()
         }
 
@@ -147,8 +159,10 @@ class Pane:
             packed = object.__getattribute__(self, "_packed")
         except AttributeError:
             return self
-        copy = Pane.from_state(self.start_us, packed)
-        copy.events, copy.samples = self.events, self.samples
+        copy = Pane.__new__(Pane)
+        copy._unpack(packed)
+        copy.start_us, copy.events, copy.samples = self.start_us, self.events, self.samples
+        copy.revision, copy.late, copy.stale = self.revision, self.late, self.stale
         return copy
 
     def pack(self, state: bytes) -> None:
@@ -156,9 +170,9 @@ class Pane:
 
         Reading or counting unpacks them again.
         """
-        for name in _UNPACKED:
-            getattr(self, name)  # either all are set, or none
-            delattr(self, name)
+        if not self.is_packed:
+            for name in _UNPACKED:
+                delattr(self, name)
         self._packed = state
 
     def merge(self, other: Pane) -> None:
@@ -173,8 +187,10 @@ class Pane:
     def state(self) -> bytes:
         """Return the pane as MessagePack; equal counts give equal bytes.
 
-        ``monitor.windows.format_versions`` defines the layout.
+        ``monitor.windows.format_versions`` defines the layout. A packed pane stays packed.
         """
+        if self.is_packed:
+            return self.unpacked().state()
         at_close = None if self.rates_at_close is None else _states(self.rates_at_close)
         rates, numbers, categories = _states(self.rates), _states(self.numbers), _states(self.categories)
         return _encode(
@@ -235,7 +251,7 @@ def _states(statistics: Mapping[str, Rate | NumberSummary | CategoryCounts]) -> 
     return [[metric_id(name), statistics[name].state()] for name in sorted(statistics)]
 
 
-def _difference(rate: Rate, earlier: Rate) -> Rate:
+def rate_difference(rate: Rate, earlier: Rate) -> Rate:
     """Return what a rate has counted since it was ``earlier``."""
     out, subtracted = Rate.from_state(rate.state()), Rate()
     subtracted.level = rate.level

@@ -53,7 +53,7 @@ def test_an_incident_of_yesterday_is_not_a_cycle() -> None:
             1_000_000, 6000, 3000
         )
     assert ReferenceFinder().cycle(feature, None, EDGE_US).tolerance("error_rate") > 1.5
-    feature.clear_references()
+    feature.cache.clear()
     gaps = ((EDGE_US - 14 * HOUR_US, EDGE_US - 10 * HOUR_US),)
     assert ReferenceFinder().cycle(feature, None, EDGE_US, gaps).tolerance("error_rate") == 1
 

@@ -1,0 +1,144 @@
+"""What references and rules keep of the panes of a feature's series, and what a late event changes in it.
+
+A result that spans panes that have changed is dropped, of the series of the pane and of the whole feature
+only. What only adds panes up (``Sum``) is corrected instead, by the difference that was counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from monitor.windows.pane import Pane
+from monitor.windows.pane_difference import pane_difference
+from monitor.windows.segment_keys import SegmentKey
+from monitor.windows.segment_series import SegmentSeries
+from monitor.windows.text_blocks import BLOCK_US
+
+
+class Sum(Protocol):
+    """The panes of a series that start before ``until_us``, added up."""
+
+    until_us: int
+
+    def add_late(self, counts: Pane) -> None:
+        """Add counts of the pane from ``counts.start_us`` on, which is before ``until_us``."""
+
+
+class SeriesCache:
+    """Results of one series: a segment, or the whole feature. Initially empty.
+
+    Attributes:
+        results: key -> the time before which all panes start that the value depends on, and the value.
+        texts: the same for text blocks.
+        sums: key -> a sum of panes.
+        blocks: number of a block of five minutes -> its panes merged, packed.
+    """
+
+    __slots__ = ("blocks", "results", "sums", "texts")
+
+    def __init__(self) -> None:
+        self.results: dict[Any, tuple[int, Any]] = {}
+        self.texts: dict[Any, tuple[int, Any]] = {}
+        self.sums: dict[Any, Sum] = {}
+        self.blocks: dict[int, Pane] = {}
+
+    def drop(self, start_us: int) -> None:
+        """Drop what depends on the pane from ``start_us`` on."""
+        self.blocks.pop(start_us // BLOCK_US, None)
+        self.results = _before(self.results, start_us)
+        self.texts = _before(self.texts, start_us)
+        self.sums = {key: total for key, total in self.sums.items() if total.until_us <= start_us}
+
+    def add_late(self, counts: Pane) -> None:
+        """Correct the sums and the block by counts of one pane."""
+        for total in self.sums.values():
+            if counts.start_us < total.until_us:
+                total.add_late(counts)
+        if (block := self.blocks.get(counts.start_us // BLOCK_US)) is not None:
+            block.start_us = min(block.start_us, counts.start_us)
+            block.merge(counts)
+            block.pack(block.state())
+
+
+def _before(results: dict[Any, tuple[int, Any]], start_us: int) -> dict[Any, tuple[int, Any]]:
+    if all(until_us <= start_us for until_us, _ in results.values()):
+        return results
+    return {key: result for key, result in results.items() if result[0] <= start_us}
+
+
+class FeatureCache:
+    """The caches of all series of a feature. Nothing in them is state: they follow from the panes.
+
+    Attributes:
+        until_us: no pane that starts then or later is part of any cached result.
+    """
+
+    def __init__(self) -> None:
+        self.until_us = 0
+        self._series: dict[SegmentKey | None, SeriesCache] = {}
+        self._earlier: dict[tuple[SegmentKey, int], bytes | None] = {}
+
+    def of(self, segment_key: SegmentKey | None) -> SeriesCache:
+        """Return the cache of a series; ``segment_key`` None: of the whole feature."""
+        cache = self._series.get(segment_key)
+        if cache is None:
+            cache = self._series[segment_key] = SeriesCache()
+        return cache
+
+    def extend(self, until_us: int) -> None:
+        """Note that panes before ``until_us`` will be part of a result."""
+        self.until_us = max(self.until_us, until_us)
+
+    def drop(self, segment_key: SegmentKey, start_us: int) -> None:
+        """Drop what depends on a pane that has changed."""
+        if start_us < self.until_us:
+            for key in (segment_key, None):
+                if (cache := self._series.get(key)) is not None:
+                    cache.drop(start_us)
+
+    def drop_texts(self, segment_key: SegmentKey, start_us: int) -> None:
+        """Drop what depends on a text block that has changed."""
+        if start_us < self.until_us:
+            for key in (segment_key, None):
+                if (cache := self._series.get(key)) is not None:
+                    cache.texts = _before(cache.texts, start_us)
+
+    def drop_segment(self, segment_key: SegmentKey) -> None:
+        """Drop the cache of a segment that is dropped."""
+        self._series.pop(segment_key, None)
+
+    def clear(self) -> None:
+        """Drop all results."""
+        self._series.clear()
+        self._earlier.clear()
+        self.until_us = 0
+
+    def expect_counts(self, segment_key: SegmentKey, start_us: int, pane: Pane | None) -> None:
+        """Prepare for counts of a pane that is part of results.
+
+        ``pane``: as it is before them, None if it does not exist. Results that are no sums are dropped.
+        """
+        if start_us >= self.until_us or (segment_key, start_us) in self._earlier:
+            return
+        self._earlier[segment_key, start_us] = None if pane is None else pane.state()
+        for key in (segment_key, None):
+            if (cache := self._series.get(key)) is not None:
+                cache.results = _before(cache.results, start_us)
+
+    def add_late_counts(self, segments: Mapping[SegmentKey, SegmentSeries]) -> None:
+        """Correct the sums by what was counted since ``expect_counts``. To be called before any is read."""
+        if not self._earlier:
+            return
+        earlier, self._earlier = self._earlier, {}
+        for (segment_key, start_us), state in earlier.items():
+            segment = segments.get(segment_key)
+            if segment is None or (pane := segment.panes.get(start_us)) is None:
+                continue  # it was merged into `other`, or rolled up: this dropped the sums
+            counts = pane if state is None else pane_difference(pane, Pane.from_state(start_us, state))
+            if counts is None:
+                self.drop(segment_key, start_us)
+                continue
+            for key in (segment_key, None):
+                if (cache := self._series.get(key)) is not None:
+                    cache.add_late(counts)
