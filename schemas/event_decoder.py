@@ -138,15 +138,6 @@ def _decode_other(value: bytes) -> tuple[Any, Sequence[LeftOut]]:
     return read_exactly(value)
 
 
-def decode_exactly(value: bytes) -> Event:
-    """Decode one event with pydantic, which decides what is valid.
-
-    Raises:
-        InvalidEvent: as in ``decode``.
-    """
-    return read_exactly(value)[0]
-
-
 def read_exactly(value: bytes) -> tuple[Event, Sequence[LeftOut]]:
     """Decode one event with pydantic, odd optional fields left out.
 

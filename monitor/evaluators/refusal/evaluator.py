@@ -34,7 +34,35 @@ _PATTERNS = {
 }
 
 
-class RefusalEvaluator(Evaluator):
+class _AnalysedText(Evaluator):
+    """Reads how an answer refuses; ``_failure`` says what is a failure."""
+
+    labels = ("error_type", "finish_reason")
+    reads_text = True
+    patterns: Mapping[str, str] = _PATTERNS  # type: ignore[misc]
+    non_ascii_patterns = NON_ASCII_PATTERNS
+
+    def depends_only_on_labels(self, event: Any) -> bool:
+        """Return True: a text in which no pattern occurs does not refuse."""
+        return True
+
+    def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
+        """Fail with the kind of refusal as reason; the reason does not quote the text."""
+        if event.error_type:
+            return SKIPPED_ERROR
+        if not event.output:
+            return SKIPPED_NO_TEXT
+        if not hits:
+            return PASSED
+        failure = self._failure(_analysis(event, hits))
+        return PASSED if failure is None or _is_rewording_task(event.input) else failure
+
+    def _failure(self, analysis: Analysis) -> Verdict | None:
+        """Return the verdict on an answer that fails, else None."""
+        raise NotImplementedError
+
+
+class RefusalEvaluator(_AnalysedText):
     """Fails when the answer refuses, or only says why there is no answer ("This is subjective and depends on
     the individual"), or when the provider's finish reason is `refusal`.
 
@@ -66,39 +94,25 @@ class RefusalEvaluator(Evaluator):
     """
 
     name = "refusal"
-    labels = ("error_type", "finish_reason")
     version = "2"
-    reads_text = True
     failure_text = "answers refused"
     failing_example = {"output": "I'm sorry, but I can't help with that."}
     next_step = (
         "Read the refusals; compare prompt versions, roll back a new one; else ask whether the "
         "provider's policy changed."
     )
-    patterns: Mapping[str, str] = _PATTERNS  # type: ignore[misc]
-    non_ascii_patterns = NON_ASCII_PATTERNS
-
-    def depends_only_on_labels(self, event: Any) -> bool:
-        """Return True: a text in which no pattern occurs does not refuse."""
-        return True
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
         """Fail with the kind of refusal as reason; the reason does not quote the text."""
-        if event.error_type:
-            return SKIPPED_ERROR
-        if finish_of(event.finish_reason) is Finish.REFUSAL:
+        if not event.error_type and finish_of(event.finish_reason) is Finish.REFUSAL:
             return _REFUSAL_REASON
-        if not event.output:
-            return SKIPPED_NO_TEXT
-        if not hits:
-            return PASSED
-        analysis = _analysis(event, hits)
-        if analysis.kind is None or analysis.answers or _is_rewording_task(event.input):
-            return PASSED
-        return _FAILED[analysis.kind]
+        return super().__call__(event, hits)
+
+    def _failure(self, analysis: Analysis) -> Verdict | None:
+        return None if analysis.kind is None or analysis.answers else _FAILED[analysis.kind]
 
 
-class PartialRefusalEvaluator(Evaluator):
+class PartialRefusalEvaluator(_AnalysedText):
     """Fails when an answer refuses outright, and then answers all the same, or a part of it. Informative.
 
     Such an answer passes `refusal`. A missing opinion or knowledge before an answer ("I don't have opinions,
@@ -107,32 +121,14 @@ class PartialRefusalEvaluator(Evaluator):
 
     name = "refusal.partial"
     gating = False
-    labels = ("error_type", "finish_reason")
-    reads_text = True
     failure_text = "answers refused in part"
     failing_example = {
         "output": "I can't help with the contract itself, but such contracts usually end with three months' notice."
     }
     next_step = "Read them: a part of the request is refused. Compare prompt versions, roll back a new one."
-    patterns: Mapping[str, str] = _PATTERNS  # type: ignore[misc]
-    non_ascii_patterns = NON_ASCII_PATTERNS
 
-    def depends_only_on_labels(self, event: Any) -> bool:
-        """Return True: a text in which no pattern occurs does not refuse."""
-        return True
-
-    def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
-        """Fail with the kind of refusal as reason; the reason does not quote the text."""
-        if event.error_type:
-            return SKIPPED_ERROR
-        if not event.output:
-            return SKIPPED_NO_TEXT
-        if not hits:
-            return PASSED
-        analysis = _analysis(event, hits)
-        if not analysis.answers or not analysis.is_direct or _is_rewording_task(event.input):
-            return PASSED
-        return _PARTLY[analysis.kind or ""]
+    def _failure(self, analysis: Analysis) -> Verdict | None:
+        return _PARTLY[analysis.kind or ""] if analysis.answers and analysis.is_direct else None
 
 
 def refusal(text: str, prompt: str | None = None) -> str | None:

@@ -45,7 +45,7 @@ class Reader:
     """Records in memory, read like ``BlockingTopicReader`` does: a hundred of one partition at a time."""
 
     def __init__(self, records, begins=None):
-        self.log, self.first, self.most_read_ahead = defaultdict(list), begins or {}, 0
+        self.log, self.first = defaultdict(list), begins or {}
         for record in records:
             self.log[TopicPartition(record.topic, record.partition)].append(record)
         self.positions = {}

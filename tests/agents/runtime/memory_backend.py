@@ -126,7 +126,6 @@ class MemoryKafka:
         self.may_write.set()
         self.largest: dict[str, int] = {}
         self.early_ends: list[int] = []
-        self.commits = 0
         self.time_ms = 1_000_000
         self._waiters: list[asyncio.Future[None]] = []
 
@@ -182,7 +181,6 @@ class MemoryKafka:
         transaction.is_open, transaction.is_committed = False, commit
         for topic, partition in dict.fromkeys(targets):
             self.topics[topic][partition].append(None, transaction)
-        self.commits += commit
         self._notify()
 
     def add(self, transactional_id: str, target: Target, row: Row) -> int:
@@ -351,16 +349,14 @@ class MemoryTransport:
     ) -> None:
         self._kafka, self._ledger, self._deliver = kafka, ledger, deliver
         self._disturb, self.most = disturb, most
-        self.rewinds = 0
 
     async def earliest(self, tp: TP) -> int:
         """Return the first offset that the log still has."""
         return self._kafka.log(*tp).begin
 
     async def rewind(self, why: str) -> None:
-        """Note that records are fetched again; every round begins at the applied positions."""
+        """Do nothing: every round begins at the applied positions."""
         del why
-        self.rewinds += 1
 
     async def run_round(self) -> bool:
         """Fetch all partitions from their positions to the end once; return whether there was anything."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from monitor.references.blocks import whole_block
 from monitor.references.finder import WEEK_US, YOUNG_LAG_US, ReferenceFinder
 from monitor.references.gaps import (
     EVERY_SERIES,
@@ -20,6 +21,7 @@ from monitor.windows.feature_series import FeatureState
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import UNLABELLED, FeatureKey, SegmentKey
 from monitor.windows.segment_series import DAY_US, FINE, FINE_RETENTION_US, HOUR, HOUR_US, SegmentSeries
+from monitor.windows.text_blocks import BLOCK_US
 
 MINUTE_US = 60_000_000
 LAG = YOUNG_LAG_US // MINUTE_US
@@ -237,3 +239,27 @@ def test_the_number_of_gaps_is_bounded() -> None:
     for nth in range(MAX_SERIES + 5):
         open_gap(feature, f"{nth}", T)
     assert len(feature.reference_gaps) == MAX_SERIES
+
+
+def test_a_merged_block_is_used_again_for_the_same_panes_only() -> None:
+    feature = state({FINE: {T + minute * MINUTE_US: 10 * (minute + 1) for minute in range(5)}})
+    panes = list(feature.segments[M].panes.values())
+    number = T // BLOCK_US
+    first = whole_block(feature, M, number, panes[:4])  # an incident left the last minute out
+    assert first.events == 10 + 20 + 30 + 40
+    assert whole_block(feature, M, number, panes[:4]) is first
+    other = whole_block(feature, M, number, panes[1:])  # as many, for another rule
+    assert other.events == 20 + 30 + 40 + 50
+
+
+def test_references_of_rules_with_incidents_at_other_times_have_their_own_panes() -> None:
+    """Both incidents take one minute out of the same block, so both leave as many panes."""
+    feature = state({FINE: {T - minute * MINUTE_US: minute for minute in range(1, 61)}})
+    whole = find(feature, "trailing 24h")
+    totals = []
+    for minute in (58, 57):
+        feature.reference_gaps = {RULE: [[T - minute * MINUTE_US, T - (minute - 1) * MINUTE_US]]}
+        reference = find(feature, "trailing 24h")
+        totals.append(reference.pane.events)
+    assert whole is not None
+    assert totals == [whole.pane.events - 58, whole.pane.events - 57]
