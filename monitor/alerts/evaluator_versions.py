@@ -1,5 +1,6 @@
-"""The edge from which the present version of each evaluator of a feature counts. A changed evaluator is
-another statistic, and its change is no fall of quality.
+"""The edge from which the present version of each evaluator, and of the detection of languages, counts.
+
+A changed evaluator is another statistic, and its change is no fall of quality.
 """
 
 from __future__ import annotations
@@ -7,15 +8,20 @@ from __future__ import annotations
 import hashlib
 
 from monitor.evaluators.suite import Suite
+from monitor.ingest import language_detection
 from monitor.state.outcome_reports import ABSENT_IS_OK, OutcomeReports
 from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import FeatureState
-from monitor.windows.metric_definitions import evaluator_of_metric
+from monitor.windows.metric_definitions import LANGUAGES, evaluator_of_metric
 from monitor.windows.segment_keys import FeatureKey
 from schemas.config.monitor_config import Config
 from schemas.config.rules import Rule
 
 PASSES = "pass_rate"  # beside the evaluators in their record of state: all gating ones together
+_LANGUAGES = {category.name: f"language@{language_detection.VERSION}" for category in LANGUAGES}
+"""Beside the evaluators in the same record."""
+_FIRST_LANGUAGES = ("language@1", 0)
+"""What a record states that does not name them."""
 
 
 class EvaluatorVersions:
@@ -47,7 +53,9 @@ class EvaluatorVersions:
         )
         # An evaluator that is not on record has counted nothing, or it counted the state of layout 1.
         current = dict(previous)  # one that was taken out may come back as another
-        for name, identity in self._identities_of(feature.key).items():
+        if PASSES in previous:
+            current = dict.fromkeys(_LANGUAGES, _FIRST_LANGUAGES) | current
+        for name, identity in (self._identities_of(feature.key) | _LANGUAGES).items():
             if current.setdefault(name, (identity, 0))[0].removesuffix(ABSENT_IS_OK) != identity:
                 current[name] = identity, last_us + self._partition_state.pane_us
         if current != previous:
@@ -76,8 +84,8 @@ class EvaluatorVersions:
         return gating
 
     def changed(self, key: FeatureKey) -> dict[str, int]:
-        """Map each evaluator (and ``pass_rate``) to the edge from which its present version counts; 0:
-        always.
+        """Map each evaluator, ``pass_rate`` and statistic of languages to the edge from which its present
+        version counts; 0: always.
         """
         return {
             name: since_us for name, (_, since_us) in self._partition_state.evaluators.get(key, {}).items()

@@ -1,11 +1,16 @@
 """Detect the language of a text, if it is certain.
 
-A language that flickers costs false tickets, so short or uncertain text and code have none. Of 10,000 answers
-of LLMDrift and 660 pieces of Python none had a wrong language; of 44,000 messages of vim in 21 languages at
-most 0.3 % of each language.
+A language that flickers costs false tickets, so short or uncertain text and code have none.
 
-Source: Lui, Baldwin, langid.py, Proc. ACL 2012 System Demonstrations, 25. py3langid is the same with a newer
-model.
+CLD2 is asked first, because it takes a tenth of the time. Its own word that it is sure is not enough: of 55,000
+messages of programs in 28 languages of Latin script 6 % got another language. So its answer counts only with
+a score of 1,000, for 97 % of the text, and for no language that has a close relative. Of these messages 0.06 %
+then got another language, and 0.2 % another one than by py3langid alone (0.14 % of short ones, 0.03 % of
+others). It decides 96 % of 9,500 answers and questions of LLMDrift, all rightly, and 25 to 35 % of the
+messages. py3langid decides the rest.
+
+Source: CLD2, https://github.com/CLD2Owners/cld2; Lui, Baldwin, langid.py, Proc. ACL 2012 System Demonstrations,
+25. py3langid is the same with a newer model.
 """
 
 from __future__ import annotations
@@ -22,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pycld2
 
 from monitor.ingest.text_script import SCRIPT_LANGUAGES, main_script
 
@@ -35,6 +41,12 @@ MIN_SCRIPT_LETTERS = 7
 MIN_PROBABILITY = 0.8
 MIN_SCRIPT_PROBABILITY = 0.5
 """The same among the few languages of one script."""
+VERSION = 2
+"""Raised when texts get other languages. References of languages that another version counted end."""
+_MIN_CLD2_SCORE = 1000
+_MIN_CLD2_PERCENT = 97
+_CLOSE = frozenset({"af", "az", "cs", "da", "hr", "id", "nl", "no", "sk", "sl", "sr"})
+"""Languages that CLD2 takes for one another, or for one that is not in ``LANGUAGES`` (Galician, Malay)."""
 _PRIOR = {"ru": 5.0}
 """How much more frequent a language is than others of its script: decides on texts of two or three words."""
 LANGUAGES = (
@@ -49,6 +61,7 @@ Malay is not distinguished from Indonesian, nor Galician from Portuguese: their 
 language would flicker.
 """
 
+_CERTAIN = frozenset(LANGUAGES) - _CLOSE
 _NO_LANGUAGE = "zxx"
 _CODE = re.compile(
     r"```.*?(?:```|\Z)|`[^`\n]*`|https?://\S+|<[^<>\n]{1,80}>"
@@ -56,6 +69,9 @@ _CODE = re.compile(
     r"|(?<![!-~])[!-~]*[0-9_{}=\\/|%@][!-~]*",
     re.DOTALL,
 )
+
+_CODE_CHARACTER = re.compile(r"[0-9_{}=\\/|%@`<]")
+"""A text without any of these has nothing that ``_CODE`` matches; searching for one is ten times as fast."""
 
 
 def detect_language(text: str) -> str | None:
@@ -70,14 +86,31 @@ def detect_language(text: str) -> str | None:
     >>> detect_language("Votre commande arrivera vendredi matin."), detect_language("(C). Somewhat worried")
     ('fr', None)
     """
-    prose = " ".join(_CODE.sub(" ", unicodedata.normalize("NFC", text[:MAX_CHARS])).split())
+    prose = unicodedata.normalize("NFC", text[:MAX_CHARS])
+    if _CODE_CHARACTER.search(prose) is not None:
+        prose = _CODE.sub(" ", prose)
+    prose = " ".join(prose.split())
     script, letters = main_script(prose)
     if script:
         return _of_script(prose, SCRIPT_LANGUAGES[script]) if letters >= MIN_SCRIPT_LETTERS else None
     if letters < MIN_LETTERS or prose.count(" ") + 1 < MIN_WORDS:
         return None
+    if (certain := _by_cld2(prose)) is not None:
+        return certain
     language, probability = _model().classify(prose)
     return None if probability < MIN_PROBABILITY or language == _NO_LANGUAGE else str(language)
+
+
+def _by_cld2(prose: str) -> str | None:
+    """Return the language of a text in Latin letters if CLD2 is certain beyond doubt."""
+    try:
+        is_reliable, _, ((_, language, percent, score), *_) = pycld2.detect(
+            prose.encode(errors="ignore"), isPlainText=True
+        )
+    except pycld2.error:  # control characters
+        return None
+    is_certain = is_reliable and percent >= _MIN_CLD2_PERCENT and score >= _MIN_CLD2_SCORE
+    return str(language) if is_certain and language in _CERTAIN else None
 
 
 def _of_script(prose: str, languages: Sequence[str]) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 
 WIDE_LETTER_WEIGHT = 3
 """Letters that a letter counts for in scripts where it is a syllable or a word."""
@@ -33,6 +34,7 @@ _WIDE = frozenset({"thai", "hangul", "kana", "han"})
 _NAMES = tuple(_RANGES)
 _RUN = re.compile("|".join(f"([{letters}]+)" for letters in _RANGES.values()))
 _LETTER = re.compile(r"[^\W\d_]")
+_ASCII_LETTERS = string.ascii_letters.encode()
 
 SCRIPT_LANGUAGES = {
     **{"greek": ("el",), "armenian": ("hy",), "hebrew": ("he",), "bengali": ("bn",), "gurmukhi": ("pa",)},
@@ -53,9 +55,9 @@ def main_script(text: str) -> tuple[str, int]:
     >>> main_script("Ваш заказ iPhone"), main_script("Your order"), main_script("ご注文は")
     (('cyrillic', 8), ('', 9), ('kana', 12))
     """
-    letters = len(_LETTER.findall(text))
     if text.isascii():
-        return "", letters
+        return "", len(text) - len(text.encode().translate(None, _ASCII_LETTERS))
+    letters = len(_LETTER.findall(text))
     counts: dict[str, int] = {}
     for run in _RUN.finditer(text):
         name = _NAMES[(run.lastindex or 1) - 1]

@@ -68,7 +68,7 @@ def answer_of(text: str) -> str:
     """
     if text.startswith("analysis") and (match := _PLAIN_CHANNELS.match(text)):
         return text[match.end() :].lstrip()
-    if _TAG.search(text) is None:
+    if not ("<" in text or "[" in text or "◁" in text) or _TAG.search(text) is None:
         return text
     kept, begin, is_thought, found = [], 0, False, False
     code = _CodeSpans(text)

@@ -101,6 +101,8 @@ def _category(scope: Scope, name: str, absent: str | None, view: View) -> Iterat
     before = view.reference.pane
     if not scope.is_on(name) or (name not in before.categories and name not in view.window.categories):
         return
+    if scope.changed.get(name, 0) > view.reference.start_us:
+        return  # languages that another version detected
     then, m = view.reference.cached(("shares", name), lambda: shares(name, absent, before))
     pane = view.window.part("error_rate", name)
     now, n = shares(name, absent, pane)

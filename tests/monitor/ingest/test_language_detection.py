@@ -201,6 +201,15 @@ def test_scores_are_summed_in_64_bits():
     assert model._raw_score(ENGLISH[0].encode()).dtype == "float64"
 
 
+def test_close_relatives_and_uncertain_texts_are_left_to_the_model():
+    """CLD2 is sure that these Danish and Dutch sentences are Norwegian and Afrikaans."""
+    by_cld2 = language_detection._by_cld2
+    assert by_cld2("You can return the parcel within thirty days of the delivery, free of charge.") == "en"
+    assert by_cld2(SENTENCES["no"][0]) is None
+    assert by_cld2("Your order, Ihre Bestellung, votre commande") is None
+    assert by_cld2("control \x00 characters \ud800 in a text that goes on for long enough") in (None, "en")
+
+
 def test_every_listed_language_is_supported_by_the_model():
     assert set(language_detection._model().labels) == {*LANGUAGES, "zxx"}
     assert list(LANGUAGES) == sorted(set(LANGUAGES))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 
 from monitor.config_check import load_checked_config
+from monitor.protocol.messages import FileRecord
+from monitor.watch import Watch
 from monitor.wording.finding_text import measure
 from schemas.config.monitor_config import Config
 from schemas.evidence_record import Evidence
@@ -198,3 +201,33 @@ def test_a_conversation_of_a_few_texts_at_low_traffic_is_not_a_finding(texts: in
         return {"output": (GERMAN if 600 <= nth < 600 + texts else ENGLISH)[nth % 2]}
 
     assert firing_transitions(240, fields, ON_LANGUAGES, a_minute=4) == []
+
+
+@pytest.mark.parametrize("recorded", [("language@1", 0), None], ids=["another version", "no version"])
+def test_languages_that_another_version_detected_are_no_reference(recorded: tuple[str, int] | None) -> None:
+    """``None``: the state of a release that did not record the version."""
+
+    def transitions_after_restart(versions: Callable[[dict[str, tuple[str, int]]], None]) -> list[Any]:
+        values = [event(nth * 3, output=(ENGLISH if nth < 1400 else FRENCH)[nth % 2]) for nth in range(1600)]
+        records = [FileRecord(value, offset) for offset, value in enumerate(values)]
+        watch = Watch(ON_LANGUAGES)
+        watch.apply(records[:1400])
+        (key,) = watch.partition_state.features
+        versions(watch.partition_state.evaluators[key])
+        watch.partition_state.mark_feature(key)
+        after = restarted_watch.restarted(watch, ON_LANGUAGES)
+        alerts = [
+            json.loads(message.value)
+            for topic, message in after.apply(records[1400:]).order
+            if topic == "alerts"
+        ]
+        return restarted_watch.firing_transitions(alerts)
+
+    def replace(versions: dict[str, tuple[str, int]]) -> None:
+        for name in ("input_language", "output_language"):
+            del versions[name]
+            if recorded is not None:
+                versions[name] = recorded
+
+    assert transitions_after_restart(lambda versions: None)
+    assert transitions_after_restart(replace) == []
