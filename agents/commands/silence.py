@@ -6,14 +6,18 @@ import argparse
 import asyncio
 import json
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, get_args
 
+from aiokafka.errors import KafkaError
+
 from agents.commands.command_line import add_config, connected, duration, exit_code
-from agents.kafka import silence_records
+from agents.kafka import known_features, silence_records
 from agents.process import exits
 from agents.process.exits import Refused
+from monitor.delivery.silence_targets import Feature, warning_of
 from monitor.delivery.silences import ScheduledSilence
 from schemas.config.monitor_config import Config
 from schemas.fields import Severity
@@ -42,7 +46,22 @@ def _add(config: Config, options: argparse.Namespace) -> int:
         f"silence {silence.silence_id} until {_clock(silence.ends_at)}: {sanitize(silence.match)}; to end it:"
         f" python -m agents silence end {silence.silence_id}"
     )
+    if warning := asyncio.run(_warning(config, silence, now)):
+        print(f"warning: {warning}", file=sys.stderr)
     return exits.OK
+
+
+async def _warning(config: Config, silence: Silence, now: datetime) -> str:
+    """Return what to say if it matches no known feature. It is added all the same: a feature may begin."""
+
+    def matches(feature: Feature) -> bool:
+        return not warning_of(silence.match, silence.environments, [feature])
+
+    try:
+        known = await known_features.read_known_features(config.kafka, now, matches)
+    except (Refused, OSError, KafkaError) as error:
+        return f"whether it matches a feature is not known: {type(error).__name__}"
+    return warning_of(silence.match, silence.environments, known)
 
 
 def _end(config: Config, options: argparse.Namespace) -> int:

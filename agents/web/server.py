@@ -55,13 +55,21 @@ class _Status:
         self._status: dict[str, Any] = {}
 
     async def answer(self, match: str) -> bytes:
+        shown_status = await self._fresh()
+        return await asyncio.to_thread(lambda: json.dumps(narrow(shown_status, match)).encode())
+
+    async def features(self) -> set[tuple[str, str, str]]:
+        """Return service, feature and environment of all features."""
+        rows = (await self._fresh())["features"]
+        return {(row["service"], row["feature"], row["environment"]) for row in rows}
+
+    async def _fresh(self) -> dict[str, Any]:
         async with self._building:
             if time.monotonic() - self._built_at >= FRESH_S:
                 status = await overview(self._worker, datetime.now(UTC), time.monotonic(), self._reader)
                 self._status = await asyncio.to_thread(shown, {**status, "may_silence": self._may_silence})
                 self._built_at = time.monotonic()
-            shown_status = self._status
-        return await asyncio.to_thread(lambda: json.dumps(narrow(shown_status, match)).encode())
+            return self._status
 
 
 _WORKER = web.AppKey("worker", LiveWorker)
@@ -185,7 +193,7 @@ def application(
     }
     app.add_routes([web.get(path, page) for path, page in pages.items()])
     if kafka is not None:
-        app.add_routes(SilencesEndpoint(kafka).routes())
+        app.add_routes(SilencesEndpoint(kafka, app[_STATUS].features).routes())
     app.on_response_prepare.append(_with_headers)
     return app
 

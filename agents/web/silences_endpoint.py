@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from agents.kafka import silence_records
 from agents.process import exits
 from agents.process.exits import Refused
+from monitor.delivery.silence_targets import Feature, warning_of
 from monitor.delivery.silences import ScheduledSilence
 from schemas.config.connections import Kafka
 from schemas.fields import Duration, Severity
@@ -44,10 +46,15 @@ class _SilenceRequest(BaseModel):
 
 
 class SilencesEndpoint:
-    """The routes that add and end silences."""
+    """The routes that add and end silences.
 
-    def __init__(self, kafka: Kafka) -> None:
-        self._kafka = kafka
+    Args:
+        kafka: where they are written.
+        features: gives the features that are known.
+    """
+
+    def __init__(self, kafka: Kafka, features: Callable[[], Awaitable[Collection[Feature]]]) -> None:
+        self._kafka, self._features = kafka, features
         self._write_lock = asyncio.Lock()
 
     def routes(self) -> list[web.RouteDef]:
@@ -92,7 +99,8 @@ class SilencesEndpoint:
             await silence_records.require_space(self._kafka, now)
             return silence
 
-        return await self._write(add, 201)
+        warning = warning_of(silence.match, silence.environments, await self._features())
+        return await self._write(add, 201, **({"warning": warning} if warning else {}))
 
     async def _end(self, request: web.Request) -> web.Response:
         if (refusal := self._refusal(request)) is not None:
@@ -104,7 +112,7 @@ class SilencesEndpoint:
             200,
         )
 
-    async def _write(self, make: Any, status: int) -> web.Response:
+    async def _write(self, make: Any, status: int, **beside: str) -> web.Response:
         try:
             async with self._write_lock, asyncio.timeout(PATIENCE_S):
                 silence = await make()
@@ -119,7 +127,8 @@ class SilencesEndpoint:
                     " list"
                 ),
             )
-        return _answer(status, **ScheduledSilence.from_record(silence).status(microseconds(silence.ends_at)))
+        shown = ScheduledSilence.from_record(silence).status(microseconds(silence.ends_at))
+        return _answer(status, **shown, **beside)
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         if request.method == "POST" and request.content_type != "application/json":

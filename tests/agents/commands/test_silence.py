@@ -11,7 +11,7 @@ import pytest
 
 from agents.commands import command_line
 from agents.commands.silence import main
-from agents.kafka import silence_records
+from agents.kafka import known_features, silence_records
 from agents.kafka.silence_records import new_silence
 from monitor.delivery.alert_records import read_alert_record
 from schemas.records import Silence
@@ -38,8 +38,41 @@ def topic(monkeypatch: pytest.MonkeyPatch) -> dict[str, Silence]:
 
     monkeypatch.setattr(command_line, "await_broker", reachable)
     monkeypatch.setattr(silence_records, "read_silences", read_silences)
+
+    async def known(_: Any, __: Any, enough: Any) -> set[Any]:
+        features = {("bot", "answer", "production"), ("shop-bot", "agent", "production")}
+        return next(({feature} for feature in features if enough(feature)), features)
+
     monkeypatch.setattr(silence_records, "write_silence", write)
+    monkeypatch.setattr(known_features, "read_known_features", known)
     return silences
+
+
+@pytest.mark.parametrize(
+    ("match", "warning"),
+    [
+        (
+            "shop-bot/agnt",
+            "warning: match: no feature that sends events is shop-bot/agnt; the nearest is shop-bot/agent",
+        ),
+        ("shpo-bot/*", "warning: match: no feature that sends events is shpo-bot/*"),
+        ("shop-bot/*", ""),
+        ("*", ""),
+        ("softfail/*", ""),
+    ],
+)
+def test_a_silence_of_no_known_feature_is_added_with_a_warning_that_names_the_nearest(
+    topic, capsys, match, warning
+):
+    assert main(["add", "--match", match, "--for", "2h", "--reason", "deploy"]) == 0
+    assert [silence.match for silence in topic.values()] == [match]
+    err = capsys.readouterr().err
+    assert (warning in err) if warning else (err == "")
+
+
+def test_a_silence_of_another_environment_than_the_features_have_says_which_they_have(topic, capsys):
+    assert main([*ADD, "--environment", "prdo"]) == 0
+    assert "sends events in prdo; they do in production" in capsys.readouterr().err
 
 
 def test_add_writes_a_silence_that_starts_now_and_prints_how_to_end_it(topic, capsys, monkeypatch):

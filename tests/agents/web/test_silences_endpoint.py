@@ -61,6 +61,22 @@ def that(answer):
     return f"/api/silences/{answer[0][1]['silence_id']}"
 
 
+def test_a_silence_of_no_known_feature_is_added_with_a_warning_that_names_the_nearest(
+    fake_worker, fake_core, part, written_silences
+):
+    row = {"service": "shop-bot", "feature": "agent", "environment": "production"}
+    core = fake_core(status={"watermark": None, "features": [row], "episodes": [], "recent": []})
+    typo, right = ask(
+        fake_worker([part(core)]),
+        ("POST", "/api/silences", ASK | {"match": "shop-bot/agnt"}, {}),
+        ("POST", "/api/silences", ASK | {"match": "shop-bot/*"}, {}),
+    )
+    assert typo[0] == right[0] == 201
+    assert "the nearest is shop-bot/agent" in typo[1]["warning"]
+    assert "warning" not in right[1]
+    assert len(written_silences) == 2
+
+
 def test_a_silence_is_added_and_ended(fake_worker, written_silences):
     first, second, third = ask(
         fake_worker(),

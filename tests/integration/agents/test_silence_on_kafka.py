@@ -102,3 +102,22 @@ def test_a_silence_survives_a_kill_and_firing_episodes_are_sent_when_it_ends(
     until(lambda: "console: trigger softfail/a/high (opened) delivered" in workers.log())
     assert "b/*" in command("list")
     assert name not in command("list")
+
+
+def test_a_silence_of_a_feature_that_published_no_window_warns_with_the_nearest(make_topics, tmp_path):
+    from kafka import KafkaProducer
+
+    topics, path = make_topics(2), tmp_path / "softfail.yaml"
+    kafka = {"brokers": topics.address, "prefix": topics.prefix, "partitions": 2}
+    path.write_text(json.dumps({"kafka": kafka}))
+    window = {"record": "window", "level": "feature", "service": "shop-bot", "environment": "production"}
+    producer = KafkaProducer(bootstrap_servers=topics.address)
+    for partition, feature in enumerate(("agent", "answer")):
+        value = json.dumps(window | {"feature": feature}).encode()
+        producer.send(f"{topics.prefix}.windows", value, feature.encode(), partition=partition).get(10)
+    producer.close()
+    for match, warning in (("shop-bot/agnt", "the nearest is shop-bot/agent"), ("shop-bot/answer", "")):
+        added = ["--match", match, "--for", "1h", "--reason", "deploy", "--config", str(path)]
+        ran = run_command("silence", "add", *added)
+        assert ran.returncode == 0
+        assert (warning in ran.stderr) if warning else ("warning" not in ran.stderr)
