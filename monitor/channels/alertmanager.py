@@ -25,6 +25,7 @@ from monitor.channels.links import links_of
 from monitor.protocol.service import SERVICE
 from monitor.wording import episode_text
 from monitor.wording.example_text import example_details, example_line
+from monitor.wording.last_change import last_change
 from schemas.config.monitor_config import Config
 from schemas.times import microseconds, rfc3339
 from softfail.sanitize import sanitize, sanitize_json
@@ -186,5 +187,5 @@ def alert_annotations(step: Step) -> dict[str, str]:
         "why_now": step.reason,
         "episode_severity": episode.severity,
         "findings": str(len(all_findings) + step.left_out),
-        "last_change": f"{episode.state}: {sanitize(episode.reason, TEXT_CHARS)}, {rfc3339(episode.time)}",
+        "last_change": last_change(episode),
     }

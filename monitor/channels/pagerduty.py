@@ -24,6 +24,7 @@ from monitor.channels.interface import (
 from monitor.channels.links import links_of, trace_url
 from monitor.diagnosis.recent_rollouts import ANSWERING
 from monitor.wording import episode_text
+from monitor.wording.last_change import last_change
 from schemas.config.monitor_config import Config, Links
 from schemas.records import Change, EpisodeIncident
 from schemas.times import rfc3339
@@ -192,7 +193,7 @@ def details(step: Step, links: Links) -> dict[str, Any]:
         "episode_id": episode.episode_id,
         "environment": episode.environment,
         "started_at": rfc3339(episode.started_at),
-        "last_change": f"{episode.state}: {sanitize(episode.reason, 500)}, {rfc3339(episode.time)}",
+        "last_change": last_change(episode),
         "incidents": [
             ({"feature": f"{incident.service}/{incident.feature}"} if episode.members else {})
             | _incident(incident)

@@ -37,7 +37,7 @@ GOLDEN = [
             "why_now": "opened",
             "episode_severity": "critical",
             "findings": "1",
-            "last_change": "opened: refusals fired, 2026-03-02T09:02:00Z",
+            "last_change": "2 Mar 09:02 UTC: refusals fired",
             "status_url": "https://status.example/?f=answer",
             "runbook_url": "https://wiki.example/support-bot",
         },

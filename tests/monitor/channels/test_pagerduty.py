@@ -49,7 +49,7 @@ GOLDEN = {
             "episode_id": "e1",
             "environment": "production",
             "started_at": "2026-03-02T09:00:00Z",
-            "last_change": "opened: refusals fired, 2026-03-02T09:02:00Z",
+            "last_change": "2 Mar 09:02 UTC: refusals fired",
             "incidents": [
                 {
                     "rule": "refusals",

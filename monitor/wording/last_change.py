@@ -1,0 +1,95 @@
+"""Say what the newest record of an episode changed, in sentences.
+
+The reason of a record names rules and states, as ``pass-rate-fell: breached for 1 m; ...``: programs read it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from monitor.wording.episode_text import by_importance, clock, present_evidence
+from monitor.wording.finding_text import failure_text, measure
+from schemas.evidence_record import Evidence
+from schemas.records import Episode, EpisodeIncident
+from softfail.sanitize import sanitize
+
+MOST = 3  # changes that are told; the others are counted
+CHARS = 300  # of a change
+_REASON = re.compile(r"(?P<place>[^:;]+/[^:;]+: )?(?P<rule>[^:;]+): (?P<why>.+)")
+_FURTHER = "also "
+_VERBS = (
+    (re.compile(r"breached|found|also "), "new: {}"),
+    (re.compile(r"is worse"), "worse: {}"),
+    (re.compile(r"partitions changed|figures of now|.* by a factor of two"), "now: {}"),
+    (re.compile(r"fails again"), "again: {}"),
+    (re.compile(r"a value that was never seen"), "seen for the first time: {}"),
+    (re.compile(r"well"), "over: {}"),
+    (re.compile(r"did not last"), "it did not last: {}"),
+    (re.compile(r"became_normal"), "it has been so for a day and counts as normal from now on: {}"),
+    (re.compile(r"segment_gone"), "over, because these calls have stopped: {}"),
+    (re.compile(r"rule_changed"), "over, because the rule was changed or removed: {}"),
+    (re.compile(r"what paged beside it is over"), "it goes on as a ticket of its own: {}"),
+    (re.compile(r"its episode is gone|state_"), "begun or ended anew, because the state was changed: {}"),
+)
+_FIGURE = re.compile(r"^(?:only )?[\d.,]+ % of | is [\d.,].*| \(.*")
+_WHOLE = {
+    "state_reset": "over, because the state was reset",
+    "state_dropped": "over, because its state was dropped",
+    "state_rebuilt": "over, because the state was rebuilt",
+    "nothing that pages fires any more": "what paged is over",
+    "what only warns goes on as a ticket of its own": "what only warns goes on as a ticket of its own",
+}
+
+
+def last_change(episode: Episode) -> str:
+    """Write when the newest record was written, and what it changed.
+
+    A part of a reason that names no rule is written as it is.
+    """
+    incidents = {incident.rule: incident for incident in reversed(by_importance(episode))}
+    changes: dict[str, None] = {}
+    told: set[tuple[str, str]] = set()
+    parts = [(part, _REASON.fullmatch(part)) for part in map(str.strip, episode.reason.split(";")) if part]
+    found = [(part, match, incidents.get(match["rule"]) if match else None) for part, match in parts]
+    # that fewer answers pass is said only if what fails is not
+    for part, match, incident in sorted(found, key=_is_of_all_answers):
+        if match is None or incident is None:
+            changes[sanitize(_WHOLE.get(part, part), CHARS)] = None
+            continue
+        why, kind = match["why"], incident.kind or incident.evidence.metric
+        verb = next((verb for pattern, verb in _VERBS if pattern.match(why)), f"{{}} ({why})")
+        # two rules on one failure say the same
+        if (verb, kind) not in told:
+            changes[sanitize((match["place"] or "") + verb.format(_subject(incident, why)), CHARS)] = None
+        told.add((verb, kind))
+    more = len(changes) - MOST
+    shown = [*list(changes)[:MOST], *([f"and {more} more"] if more > 0 else [])]
+    return f"{clock(episode.time)}: {'; '.join(shown)}" if shown else clock(episode.time)
+
+
+def _is_of_all_answers(found: tuple[str, re.Match[str] | None, EpisodeIncident | None]) -> bool:
+    return found[2] is not None and found[2].evidence.metric == "pass_rate"
+
+
+def _subject(incident: EpisodeIncident, why: str) -> str:
+    if incident.state == "resolved":
+        return failure_text(incident.kind) or incident.text or _without_figure(incident.evidence)
+    if incident.text:
+        return incident.text
+    evidence = present_evidence(incident)
+    if why.startswith(_FURTHER):
+        moved = why.removeprefix(_FURTHER).split(", ")
+        further = [finding for finding in incident.evidence.findings[1:] if finding.metric in moved]
+        evidence = Evidence.model_construct(**further[0].model_dump()) if further else evidence
+    return measure(evidence, interval=False)
+
+
+def _without_figure(evidence: Evidence) -> str:
+    """Return the subject of a finding that is over: its figure is that of then.
+
+    >>> _without_figure(Evidence(metric="duration_s.p90", value=4.2, low=4, high=5, n=9, above=1, window_s=300))
+    'p90 of duration'
+    """
+    if evidence.metric in ("events", "pass_rate"):
+        return "no events" if evidence.metric == "events" else "too few answers passed"
+    return _FIGURE.sub("", measure(evidence, interval=False))
