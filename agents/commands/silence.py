@@ -17,8 +17,7 @@ from agents.commands.command_line import add_config, connected, duration, exit_c
 from agents.kafka import known_features, silence_records
 from agents.process import exits
 from agents.process.exits import Refused
-from monitor.delivery.silence_targets import Feature, warning_of
-from monitor.delivery.silences import ScheduledSilence
+from monitor.delivery.silences import Feature, ScheduledSilence, warning_of
 from schemas.config.monitor_config import Config
 from schemas.fields import Severity
 from schemas.records import Silence

@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 import msgspec
 
 from agents.kafka.topic_reader import TopicReader
-from monitor.delivery.silence_targets import Feature
 from schemas.config.connections import Kafka
 from schemas.times import microseconds
 
 SINCE = timedelta(minutes=65)
 PATIENCE_S = 10.0
+Feature = tuple[str, str, str]
+"""Service, feature and environment."""
 
 
 class _Labels(msgspec.Struct):

@@ -21,8 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from agents.kafka import silence_records
 from agents.process import exits
 from agents.process.exits import Refused
-from monitor.delivery.silence_targets import Feature, warning_of
-from monitor.delivery.silences import ScheduledSilence
+from monitor.delivery.silences import Feature, ScheduledSilence, warning_of
 from schemas.config.connections import Kafka
 from schemas.fields import Duration, Severity
 from schemas.records import Silence

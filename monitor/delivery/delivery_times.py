@@ -7,7 +7,7 @@ REPEAT_US = 360 * MINUTE_US
 """After this time an open trigger is sent again, in case somebody closed the page by hand."""
 REPEAT_AT_US = {"alertmanager": 5 * MINUTE_US}
 """The same by channel, for receivers that forget their alerts at a restart."""
-UPDATE_US = 5 * MINUTE_US
+UPDATE_US = MINUTE_US
 """Least time between two updates of an open episode."""
 JOINED_US = MINUTE_US // 2
 """The same if another feature joined its group, because nothing was sent about that feature yet."""

@@ -59,13 +59,16 @@ class Dispatcher:
             was_page = delivery.urgency == "high"
             at_us = microseconds(episode.decided_at)
             silenced_until_us = self.silences.silenced_until(silence_subject(episode), at_us)
+            earlier_us = self._rings_before(key, delivery) if episode.urgency == "high" else []
             if delivery.own_latest is None:
-                delivery.update(state, silenced_until_us)
+                delivery.update(state, silenced_until_us, earlier_us=earlier_us)
                 delivery.drop_unsent(now_us)
             elif delivery.own_latest.episode.state != "resolved":
                 delivery.own_latest = state
             rings = delivery.urgency == "high" and not was_page
-            if was_page and delivery.ring_again(episode, is_silenced=silenced_until_us is not None):
+            if was_page and delivery.ring_again(
+                episode, is_silenced=silenced_until_us is not None, earlier_us=earlier_us
+            ):
                 self._rang(channel, delivery, now_us)
                 rings = delivery.own_latest is None  # the page of a group keeps its list
             self.log.touch(key)
@@ -86,6 +89,16 @@ class Dispatcher:
             if (episode.service, episode.feature) != (SERVICE, subject_of(channel))
         ]
 
+    def _rings_before(self, key: Key, delivery: EpisodeDelivery) -> list[int]:
+        """Return the wall clock of the rings of earlier episodes of the same feature."""
+        return [
+            ring_us
+            for name in self.log
+            if name[0] == key[0] and name != key
+            if (other := self.log.get(name)) is not None and other.feature == delivery.feature
+            for ring_us in other.rung_us
+        ]
+
     def _opened(self, state: Snapshot) -> EpisodeDelivery:
         episode, catch_up_until_us = state.episode, None
         if EpisodeDelivery.was_decided_late(episode):
@@ -93,6 +106,7 @@ class Dispatcher:
         return EpisodeDelivery(
             order=self.log.next_order(),
             dedup_key=episode.dedup_key,
+            feature=f"{episode.service}/{episode.feature}/{episode.environment}",
             latest=state,
             catch_up_until_us=catch_up_until_us,
         )
@@ -110,7 +124,8 @@ class Dispatcher:
     def _group(self, channel: str, delivery: EpisodeDelivery, now_us: int, *, rings: bool) -> None:
         """Put a delivery into a group if there is one, and bring the group's page up to date."""
         deliveries = self.log.open_at(channel)
-        if rings:
+        may_join = delivery.waits_to_ring and not delivery.group_leader and delivery.own_latest is None
+        if rings or may_join:
             self._touch(channel, assign_group(delivery, deliveries, now_us, self.silences.is_silenced))
         self._leave_group(channel, without_group(deliveries, now_us, self.silences.is_silenced))
         leader: EpisodeDelivery | None = delivery

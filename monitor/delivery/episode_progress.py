@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import Field
 
 from monitor.channels.interface import Action
 from monitor.delivery.delivery_times import KEPT_US, LATE_US, RECENT_US
-from monitor.delivery.page_keys import PageKeys
+from monitor.delivery.page_keys import KeyState, PageKeys
+from monitor.delivery.rings import next_ring_us
 from monitor.delivery.snapshot import Snapshot, finding_keys, member_keys
 from schemas.records import Episode
 from schemas.times import microseconds
@@ -54,9 +57,15 @@ class EpisodeProgress(PageKeys):
 
     # incoming records
 
-    def update(self, snapshot: Snapshot, silence_end_us: int | None = None) -> None:
-        """Take a newer state. After a resolve there is none. ``silence_end_us``: when the silence ends under
-        which it was decided.
+    def update(
+        self, snapshot: Snapshot, silence_end_us: int | None = None, *, earlier_us: Sequence[int] = ()
+    ) -> None:
+        """Take a newer state. After a resolve there is none.
+
+        Args:
+            snapshot: the state.
+            silence_end_us: when the silence ends under which it was decided.
+            earlier_us: wall clock of the rings of earlier episodes of its feature.
         """
         if self.latest is None or self.latest.episode.state == "resolved":
             return
@@ -72,13 +81,17 @@ class EpisodeProgress(PageKeys):
             self.release_silenced()  # a notifier that crashed may have tried it since, and not saved that
         if episode.state != "resolved" and not episode.muted:
             self.last_firing = snapshot
+            state: KeyState = "wanted" if silence_end_us is None else "held"
             if episode.urgency == "high" and "high" not in self.keys:
-                self.note_ring(episode, microseconds(episode.decided_at))
-            self.keys.setdefault(episode.urgency, "wanted" if silence_end_us is None else "held")
+                self.begin_page(episode, state, next_ring_us(earlier_us))
+            elif episode.urgency == "low":
+                self.keys.setdefault("low", state)
             if silence_end_us is None:
                 self.release_silenced()
             elif self.is_silenced:
                 self.silence_end_us = silence_end_us
+        else:
+            self.end_wait(episode)
 
     def _restore_said(self) -> None:
         """Take what an older release sent as said, so that an upgrade rings nothing."""
@@ -105,16 +118,22 @@ class EpisodeProgress(PageKeys):
         assert leader.latest is not None
         self.group_leader = leader.latest.episode.episode_id
         has_sent = any(state in ("wanted", "open") for key, state in self.keys.items() if key != self.key)
+        if not may_have_been_sent and has_sent and self.keys[self.key] == "wanted":
+            self.keys[self.key] = "dropped"  # the page of the group says it
         self.sends_itself, self.group_wait_until_us = may_have_been_sent or has_sent, None
 
     def leave_group(self) -> None:
         """Send steps of its own from now on."""
+        if self.group_leader and self.keys[self.key] == "dropped" and not self.has_ended:
+            self.keys[self.key] = "wanted"
         self.group_leader, self.sends_itself, self.group_wait_until_us = "", True, None
 
     def release_silenced(self) -> None:
         """The silence ended: send what it held back, except a ticket that has since become a page."""
         if self.is_silenced:
             self.keys[self.key] = "wanted"
+            if self.urgency == "high" and self.silence_end_us is not None:
+                self.rings_us = [*self.rings_us[:-1], max(self.silence_end_us, *self.rings_us[-1:], 0)]
 
     def drop_unsent(self, now_us: int) -> None:
         """If it ended while it waited for the worker to catch up, drop it: nothing has to be resolved.

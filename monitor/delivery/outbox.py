@@ -29,11 +29,11 @@ from monitor.protocol.metrics import Measure
 from schemas.config.monitor_config import Config
 from schemas.records import Change, Episode, Silence
 
-LAYOUT = 5
+LAYOUT = 6
 """Version of the state records of ``notify``: JSON, and a name that a release does not know is refused.
 
 2: findings of self-health beside deliveries. 3: silences, and when they end. 4: pages over several features,
-changes. 5: rings of a page, groups of one kind of failure.
+changes. 5: rings of a page, groups of one kind of failure. 6: the feature of a delivery.
 """
 
 _BREAKER_STATES = {"closed": 0.0, "half-open": 0.5, "open": 1.0}

@@ -61,11 +61,11 @@ def group_keys(episode: Episode) -> list[str]:
 def assign_group(
     new: EpisodeDelivery, others: Sequence[EpisodeDelivery], now_us: int, is_silenced: IsSilenced
 ) -> list[EpisodeDelivery]:
-    """Decide which page an episode gets that begins to page: its own, its own after a while, or that of a
+    """Decide which page an episode gets that rings, or waits to: its own, its own after a while, or that of a
     group; return the other deliveries that changed.
 
     Args:
-        new: its delivery, with the first state that pages.
+        new: its delivery, with the state for which it rings or waits.
         others: the open deliveries of the same channel, in order of arrival.
         now_us: wall clock, microseconds since 1970.
         is_silenced: of the silences.
@@ -74,7 +74,7 @@ def assign_group(
     if new.latest is None or new.is_silenced or new.latest.episode.muted:
         return []
     episode, at_us = new.latest.episode, microseconds(new.latest.episode.decided_at)
-    for group_key in group_keys(episode):
+    for group_key in _keys_to_ring(new, episode):
         near = [
             other
             for other in others
@@ -85,19 +85,39 @@ def assign_group(
         ]
         leader = next((other for other in near if other.group_key), None)
         if leader is None and len(near) + 1 >= LEAST:
-            leader = near[0]
-            leader.lead_group(group_key)
+            leader = next((other for other in (*near, new) if not other.waits_to_ring), None)
+            if leader is not None:
+                leader.lead_group(group_key)
         if leader is not None:
-            new.join_group(leader, may_have_been_sent=False)
-            for other in near:
+            for other in (new, *near):
                 if not other.group_key:
-                    waits_until_us = other.group_wait_until_us
-                    may_have_been_sent = waits_until_us is None or now_us >= waits_until_us - LATE_US
-                    other.join_group(leader, may_have_been_sent=may_have_been_sent)
+                    _join(other, leader, now_us, is_new=other is new)
             return near
-    if at_us + WAIT_US > now_us and _has_partner(new, others, is_silenced):
+    if at_us + WAIT_US > now_us and not new.waits_to_ring and _has_partner(new, others, is_silenced):
         new.group_wait_until_us, new.sends_itself = at_us + WAIT_US, False
     return []
+
+
+def _keys_to_ring(delivery: EpisodeDelivery, episode: Episode) -> list[str]:
+    """Return the causes that an episode can share with others: of a page that waits to ring again, only for
+    the kind of failure for which it does.
+    """
+    keys = group_keys(episode)
+    if not delivery.waits_to_ring or "high" not in delivery.keys:
+        return keys
+    return [group_key for group_key in keys if group_key.rpartition("#")[2] == delivery.ring_kind]
+
+
+def _join(delivery: EpisodeDelivery, leader: EpisodeDelivery, now_us: int, *, is_new: bool) -> None:
+    """Let the page of a group list a delivery. ``is_new``: whether it has just begun to ring or to wait."""
+    assert delivery.latest is not None
+    if delivery.waits_to_ring:
+        delivery.list_ring(delivery.latest.episode, now_us)
+        delivery.join_group(leader, may_have_been_sent=False)
+        return
+    waits_until_us = delivery.group_wait_until_us
+    may_have_been_sent = not is_new and (waits_until_us is None or now_us >= waits_until_us - LATE_US)
+    delivery.join_group(leader, may_have_been_sent=may_have_been_sent)
 
 
 def without_group(
@@ -217,12 +237,14 @@ def _may_share(
         or delivery.group_leader
         or delivery.is_silenced
         or delivery.has_ended
-        or delivery.urgency != "high"
-        or at_us > (delivery.rings_us or [0])[-1] + WITHIN_US
     ):
         return False
+    has_rung = delivery.urgency == "high" and at_us <= (delivery.rings_us or [0])[-1] + WITHIN_US
+    if not has_rung and (delivery.group_key or not delivery.waits_to_ring):
+        return False
     other = delivery.latest.episode
-    has_key = group_key == delivery.group_key if delivery.group_key else group_key in group_keys(other)
+    keys = [delivery.group_key] if delivery.group_key else _keys_to_ring(delivery, other)
+    has_key = group_key in keys
     if not has_key or other.muted or (not delivery.group_key and is_silenced(other, at_us)):
         return False
     kind = group_key.rpartition("#")[2]
@@ -240,7 +262,11 @@ def _has_partner(
     if delivery.latest is None or delivery.has_ended:
         return False
     episode, at_us = delivery.latest.episode, microseconds(delivery.latest.episode.decided_at)
-    others = [other for other in deliveries if other is not delivery and other.group_wait_until_us is None]
+    others = [
+        other
+        for other in deliveries
+        if other is not delivery and other.group_wait_until_us is None and not other.waits_to_ring
+    ]
     return any(
         _may_share(other, episode, group_key, at_us, is_silenced)
         for group_key in group_keys(episode)

@@ -7,7 +7,7 @@ See docs/decisions/0043.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from pydantic import BaseModel
@@ -31,7 +31,7 @@ from schemas.times import microseconds
 SETTLE_US = 2 * MINUTE_US
 """What begins, or grows, within this time after a ring belongs to what rang."""
 APART_US = 15 * MINUTE_US
-"""Least time between two rings of a page."""
+"""Least time between two rings of a feature."""
 HOUR_US, MOST_AN_HOUR = 60 * MINUTE_US, 4
 PASS_RATE = "pass_rate"
 _MORE = 1.25  # times the figure of the last ring: from here on a higher severity is worse
@@ -175,17 +175,18 @@ def _has_grown(failure: Failure, before: tuple[float, float] | None) -> bool:
     return failure.value >= _MORE * before[0] and is_beyond_chance
 
 
-def next_ring_us(rings_us: list[int]) -> int:
-    """Return the wall clock from which a page may ring again.
+def next_ring_us(rings_us: Iterable[int]) -> int:
+    """Return the wall clock from which a feature may ring again. ``rings_us``: of each of its rings.
 
     >>> next_ring_us([0]) // MINUTE_US, next_ring_us([0, 15 * MINUTE_US, 30 * MINUTE_US, 45 * MINUTE_US]) // MINUTE_US
     (15, 60)
     """
-    if not rings_us:
+    rung_us = sorted(rings_us)
+    if not rung_us:
         return 0
-    earliest_us = rings_us[-1] + APART_US
-    if len(rings_us) >= MOST_AN_HOUR:
-        earliest_us = max(earliest_us, rings_us[-MOST_AN_HOUR] + HOUR_US)
+    earliest_us = rung_us[-1] + APART_US
+    if len(rung_us) >= MOST_AN_HOUR:
+        earliest_us = max(earliest_us, rung_us[-MOST_AN_HOUR] + HOUR_US)
     return earliest_us
 
 

@@ -43,6 +43,8 @@ CHARS = 240
 MORE = 1.2  # times the reference: a rise that has a name
 BEFORE_US = 5 * 60 * 1_000_000  # a breach begins to go wrong before its edge
 SILENCE_US = 5 * 60 * 1_000_000  # without a meter: a producer is gone
+RECENTLY_US = 5 * 60 * 1_000_000  # errors of this time say why calls fail now,
+ENOUGH_ERRORS = 20  # if they are so many
 MOSTLY = 0.6  # of all errors: one error type is the cause
 
 _LONGER = (
@@ -222,14 +224,13 @@ def _took_over(finding: Evidence | Finding) -> bool:
 
 
 def _errors(feature: FeatureState, started_us: int, edge_us: int) -> Iterator[str]:
-    """Name the error type of most failed calls, and the models that fail, if not all do."""
-    counts: dict[str, int] = {}
-    panes_by_model: dict[str, list[Pane]] = {}
-    for key, segment in sorted(feature.segments.items()):
-        for pane in panes_of([segment], started_us - BEFORE_US, min(edge_us, started_us + HOUR_US)):
-            panes_by_model.setdefault(key.model, []).append(pane)
-            for name, n in names_in(pane, "error_type").items():
-                counts[name] = counts.get(name, 0) + n
+    """Name the error type of most failed calls, and the models that fail, if not all do: of the last five
+    minutes, or since the episode began if they have too few errors.
+    """
+    from_us = started_us - BEFORE_US
+    counts, panes_by_model = _errors_between(feature, max(from_us, edge_us - RECENTLY_US), edge_us)
+    if sum(counts.values()) < ENOUGH_ERRORS:
+        counts, panes_by_model = _errors_between(feature, from_us, min(edge_us, started_us + HOUR_US))
     if not counts:
         return
     name = max(sorted(counts), key=lambda name: counts[name])
@@ -240,6 +241,20 @@ def _errors(feature: FeatureState, started_us: int, edge_us: int) -> Iterator[st
         (words for pattern, words in _PROVIDER if pattern.search(name)), "most failed calls say the same"
     )
     yield f"{meaning}: {share(part)} of the errors are {sanitize(redact(name), 60)}{_failing_models(panes_by_model)}"
+
+
+def _errors_between(
+    feature: FeatureState, start_us: int, end_us: int
+) -> tuple[dict[str, int], dict[str, list[Pane]]]:
+    """Count the errors in [start, end) by type; return them and the panes by model."""
+    counts: dict[str, int] = {}
+    panes_by_model: dict[str, list[Pane]] = {}
+    for key, segment in sorted(feature.segments.items()):
+        for pane in panes_of([segment], start_us, end_us):
+            panes_by_model.setdefault(key.model, []).append(pane)
+            for name, n in names_in(pane, "error_type").items():
+                counts[name] = counts.get(name, 0) + n
+    return counts, panes_by_model
 
 
 def _failing_models(panes_by_model: Mapping[str, list[Pane]]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from monitor.protocol.severity import PAGING, severity_rank
-from monitor.windows.failure_kind import kind_of
+from monitor.windows.failure_kind import SILENCE, kind_of
 from monitor.windows.figure_comparison import LEAST_POINTS, is_share, is_wrong_now
 from monitor.wording.finding_text import amount, failure_text, measure
 from monitor.wording.incident_grouping import group_incidents, statistic
@@ -221,8 +221,9 @@ def _line(first: EpisodeIncident, *others: EpisodeIncident) -> str:
 
 
 def by_importance(episode: Episode) -> list[EpisodeIncident]:
-    """Sort the incidents, most important first: firing, paging, wrong now, the kind for which the page rings,
-    what failed before that answers do not pass, by severity, whole feature, earliest.
+    """Sort the incidents, most important first: firing, paging, wrong now, silence (all other figures of a
+    silent feature are old), the kind for which the page rings, what failed before that answers do not pass, by
+    severity, whole feature, earliest.
     """
 
     def sort_key(incident: EpisodeIncident) -> tuple[object, ...]:
@@ -230,6 +231,7 @@ def by_importance(episode: Episode) -> list[EpisodeIncident]:
             incident.state != "firing",
             incident.severity not in PAGING,
             not is_wrong_now(incident),
+            incident.kind != SILENCE,
             incident.kind != episode.lead,
             incident.evidence.metric == "pass_rate",
             -severity_rank(incident.severity),

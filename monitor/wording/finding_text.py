@@ -146,12 +146,8 @@ def _rate(evidence: Evidence, share_of: str) -> str:
     'only 20 % of answers that people judged were accepted'
     """
     metric, before = evidence.metric, evidence.reference
-    only = (
-        "only "
-        if evidence.below is not None
-        or (before is not None and evidence.value is not None and evidence.value < before)
-        else ""
-    )
+    limits = [limit for limit in (evidence.below, before) if limit is not None]
+    only = "only " if evidence.value is not None and limits and evidence.value < min(limits) else ""
     if metric == "pass_rate":
         return f"{only}{share_of} of answers pass"
     if metric == "error_rate":

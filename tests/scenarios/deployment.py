@@ -53,10 +53,15 @@ class Ring:
     over: float | None = None
     updates: list[str] = field(default_factory=list)
     lines: set[str] = field(default_factory=set)
+    history: list[tuple[float, str, list[str]]] = field(default_factory=list)
+    """Minute, text and list of each trigger."""
 
-    def take(self, details: dict[str, Any]) -> None:
-        """Take the list below the text: features or findings."""
-        self.lines |= set(details.get("features") or details["findings"])
+    def take(self, minute: float, payload: dict[str, Any]) -> None:
+        """Take a trigger: its text, and the list below it of features or findings."""
+        details = payload["custom_details"]
+        lines = list(details.get("features") or details["findings"])
+        self.lines |= set(lines)
+        self.history.append((minute, payload["summary"], lines))
 
     @property
     def pages(self) -> bool:
@@ -84,10 +89,10 @@ class PagerDutyModel:
         payload = event["payload"]
         if key in self.open:
             self.open[key].updates.append(payload["summary"])
-            self.open[key].take(payload["custom_details"])
+            self.open[key].take(minute, payload)
             return
         ring = Ring(key, minute, payload["summary"])
-        ring.take(payload["custom_details"])
+        ring.take(minute, payload)
         self.open[key] = ring
         self.incidents.append(ring)
 
@@ -103,12 +108,10 @@ class PagerDutyModel:
 
 
 class Deployment:
-    """A worker of one partition and a notifier. ``restarts``: minutes at which both start anew from their
-    durable state.
-    """
+    """A worker of one partition and a notifier."""
 
-    def __init__(self, settings: dict[str, Any] | None = None) -> None:
-        self.config = Config.model_validate(SETTINGS | (settings or {}))
+    def __init__(self) -> None:
+        self.config = Config.model_validate(SETTINGS)
         self.channel = PagerDuty(self.config)
         self.watch, self.notifier = Watch(self.config), Notifier(self.config, partition=1)
         self.state: dict[bytes, bytes] = {}
@@ -128,15 +131,17 @@ class Deployment:
         """Wall clock, microseconds since 1970."""
         return START_US + round(self.second * 1e6)
 
-    def run(self, calls: Sequence[tuple[float, bytes]], until: float, restarts: Iterable[float] = ()) -> None:
-        """Run until a minute after the warm-up. ``calls``: (second, event) in order."""
+    def run(
+        self, calls: Sequence[tuple[datetime, bytes]], until: float, restarts: Iterable[float] = ()
+    ) -> None:
+        """Run until a minute after the warm-up. ``calls``: (time, record) in order."""
         coming, restarting = list(calls)[::-1], sorted(restarts)
         while self.minute < until:
             self.second += TICK_S
             records = []
-            while coming and coming[-1][0] < self.second:
-                second, value = coming.pop()
-                records.append(FileRecord(value, self.offset, START_US // 1000 + round(second * 1000)))
+            while coming and coming[-1][0].timestamp() * 1e6 < self.now_us:
+                at, value = coming.pop()
+                records.append(FileRecord(value, self.offset, round(at.timestamp() * 1000)))
                 self.offset += 1
             self._write(self.watch.apply(records, self.now_us))
             lateness_us = round(self.config.time.lateness * 1e6)
@@ -177,14 +182,20 @@ def _keep(state: dict[bytes, bytes], changed: Iterable[tuple[bytes, bytes | None
 
 
 def calls_of(
-    features: Sequence[str], begin: float, end: float, plan: Sequence[Planned] = ()
-) -> list[tuple[float, bytes]]:
-    """Return the calls of features between two minutes after the warm-up, with the planned faults."""
+    features: Sequence[str],
+    begin: float,
+    end: float,
+    plan: Sequence[Planned] = (),
+    *,
+    a_minute: int = A_MINUTE,
+    start: datetime = START + timedelta(minutes=WARM),
+) -> list[tuple[datetime, bytes]]:
+    """Return the calls of features between two minutes, with the planned faults. ``start``: of minute 0."""
     calls = []
     for nth, feature in enumerate(features):
         draw = random.Random(f"{feature} {begin}")
-        for index in range(round((end - begin) * A_MINUTE)):
-            minute = begin + (index + nth / len(features)) / A_MINUTE
+        for index in range(round((end - begin) * a_minute)):
+            minute = begin + (index + nth / len(features)) / a_minute
             call: Call | None = healthy(feature, minute, draw)
             for planned in plan:
                 if planned.feature == feature and planned.begin <= minute < planned.end and call is not None:
@@ -193,33 +204,43 @@ def calls_of(
                 calls.append((minute, feature, index, call))
     out = []
     for minute, feature, index, call in sorted(calls, key=lambda item: item[:3]):
-        second = (minute + WARM) * 60
-        time = (START + timedelta(seconds=second)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        at = start + timedelta(minutes=minute)
+        time = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         fields = {"event_id": f"{feature}-{begin}-{index}", "time": time} | call
         value = json.dumps({name: field for name, field in fields.items() if field is not None})
-        out.append((second, value.encode()))
+        out.append((at, value.encode()))
     return out
 
 
 @cache
-def _warm(features: tuple[str, ...]) -> tuple[dict[bytes, bytes], dict[bytes, bytes], int, int]:
+def _warm(
+    features: tuple[str, ...], a_minute: int
+) -> tuple[dict[bytes, bytes], dict[bytes, bytes], int, int]:
     """Return the durable state of a deployment after a healthy warm-up."""
     deployment = Deployment()
-    deployment.run(calls_of(features, -WARM, 0), 0)
+    deployment.run(calls_of(features, -WARM, 0, a_minute=a_minute), 0)
     assert deployment.pagerduty.incidents == []
     deployment.restart()
     return deployment.state, deployment.deliveries, deployment.offset, deployment.alerts
 
 
 def run_plan(
-    features: Sequence[str], plan: Sequence[Planned], until: float, restarts: Iterable[float] = ()
+    features: Sequence[str],
+    plan: Sequence[Planned],
+    until: float,
+    restarts: Iterable[float] = (),
+    *,
+    a_minute: int = A_MINUTE,
 ) -> Deployment:
-    """Run planned faults over warm features; return the deployment as it is at the end."""
-    state, deliveries, offset, alerts = _warm(tuple(features))
+    """Run planned faults over warm features; return the deployment as it is at the end.
+
+    ``restarts``: minutes at which worker and notifier start anew from their durable state.
+    """
+    state, deliveries, offset, alerts = _warm(tuple(features), a_minute)
     deployment = Deployment()
     deployment.state, deployment.deliveries = dict(state), dict(deliveries)
     deployment.watch.restore(state.items())
     deployment.notifier.restore(deliveries.items())
     deployment.offset, deployment.alerts, deployment.second = offset, alerts, WARM * 60.0
-    deployment.run(calls_of(features, 0, until, plan), until, restarts)
+    deployment.run(calls_of(features, 0, until, plan, a_minute=a_minute), until, restarts)
     return deployment

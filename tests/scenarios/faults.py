@@ -76,6 +76,7 @@ FAULTS = {
     for fault in (
         Fault("errors", _failed(0.3, "http_500"), r"calls failed"),
         Fault("timeouts", _failed(1.0, "timeout"), r"calls failed"),
+        Fault("few_percent", _failed(0.03, "http_500"), r"calls fail", within=12),
         Fault("few_errors", _failed(0.12, "http_500"), r"calls failed", within=12),
         Fault("refusals", _refused(0.45), r"answers refused"),
         Fault("all_refused", _refused(1.0), r"answers refused"),
@@ -87,7 +88,7 @@ FAULTS = {
         Fault("filtered", _sometimes(0.5, finish_reason="content_filter"), r"filter"),
         Fault("silent", lambda call, draw: None, r"no events", within=7),
         Fault("slow", _slower, r"duration|budget", pages=False, within=7),
-        Fault("longer", _longer, r"output length", pages=False, within=7),
+        Fault("longer", _longer, r"output length is [\d.,]+ tokens", pages=False, within=7),
         Fault("german", _german, r"German|language", pages=False, within=8),
         Fault(
             "other_model",

@@ -124,6 +124,74 @@ def test_at_most_four_rings_in_an_hour(outbox, make_page, nine_us):
     assert max(sum(one <= other < one + 60 for other in rings) for one in rings) <= 4
 
 
+def test_a_second_episode_of_a_feature_is_a_ticket_until_15_minutes_after_its_last_ring(
+    outbox, make_page, nine_us
+):
+    def page(name, minute, state):
+        kinds = {} if state == "resolved" else {"errors": (minute, 0.5)}
+        return make_page(kinds, minute, name=name, feature="answer", state=state)
+
+    def steps(minute, *episodes):
+        put(outbox, nine_us + minute * MINUTE, *episodes)
+        return send_due(outbox, nine_us + minute * MINUTE)
+
+    assert steps(0, page("e1", 0, "opened")) == [("trigger", "e1/high", "opened")]
+    assert steps(4, page("e1", 4, "resolved")) == [("resolve", "e1/high", "resolved")]
+    assert steps(6, page("e2", 6, "opened")) == [("trigger", "e2/low", "opened")]
+    assert steps(14) == []
+    assert steps(15) == [("trigger", "e2/high", "escalated"), ("resolve", "e2/low", "is a page now")]
+    assert steps(16, page("e2", 16, "resolved")) == [("resolve", "e2/high", "resolved")]
+    # what is over before the time has come is a ticket only
+    assert steps(20, page("e3", 20, "opened")) == [("trigger", "e3/low", "opened")]
+    assert steps(24, page("e3", 24, "resolved")) == [("resolve", "e3/low", "resolved")]
+    assert steps(40) == []
+    # another feature waits for nothing
+    assert ("trigger", "e4/high", "opened") in steps(24, make_page({"errors": (24, 0.5)}, 24, name="e4"))
+
+
+def test_a_feature_rings_at_most_four_times_in_an_hour_over_all_its_episodes(outbox, make_page, nine_us):
+    rings = []
+    for minute in range(120):
+        turn, state = minute // 6, {0: "opened", 5: "resolved"}.get(minute % 6)
+        kinds = {} if state == "resolved" else {f"kind{turn}": (turn * 6, 0.5)}
+        page = make_page(kinds, minute, name=f"e{turn}", feature="answer", state=state)
+        put(outbox, nine_us + minute * MINUTE, page)
+        steps = send_due(outbox, nine_us + minute * MINUTE)
+        rings += [minute for action, key, _ in steps if action == "trigger" and "/high" in key]
+    assert len(rings) >= 4
+    assert all(later - sooner >= 15 for sooner, later in itertools.pairwise(rings))
+    assert max(sum(one <= other < one + 60 for other in rings) for one in rings) <= 4
+
+
+def test_features_whose_pages_are_open_share_the_page_of_a_new_cause(outbox, make_page, nine_us):
+    """Two features failed, each in its own way; then their provider fails for them and a third."""
+
+    def page(feature, kinds, minute, state=None):
+        return make_page(kinds, minute, name=feature, feature=feature, provider="acme", state=state)
+
+    put(outbox, nine_us, page("a", {"refusal": (0, 0.5)}, 0, "opened"))
+    put(outbox, nine_us + MINUTE, page("b", {"empty": (1, 0.5)}, 1, "opened"))
+    assert [step[1] for step in send_due(outbox, nine_us + MINUTE)] == ["a/high", "b/high"]
+    outage = {"errors": (7, 1.0)}
+    put(outbox, nine_us + 8 * MINUTE, page("a", {"refusal": (0, 0.0)} | outage, 8))
+    assert [step for step in send_due(outbox, nine_us + 8 * MINUTE) if step[2] != "updated"] == []
+    put(
+        outbox,
+        nine_us + 8 * MINUTE,
+        page("b", {"empty": (1, 0.0)} | outage, 8),
+        page("c", outage, 8, "opened"),
+    )
+    steps = send_due(outbox, nine_us + 8 * MINUTE)
+    assert [step for step in steps if step[2] != "updated"] == [
+        ("trigger", "c/high", "opened"),
+        ("resolve", "a/high", "another failure"),
+        ("resolve", "b/high", "another failure"),
+    ]
+    ends = [page(feature, {}, 20, "resolved") for feature in "abc"]
+    put(outbox, nine_us + 20 * MINUTE, *ends)
+    assert send_due(outbox, nine_us + 20 * MINUTE) == [("resolve", "c/high", "resolved")]
+
+
 def test_an_upgrade_under_an_open_page_rings_nothing(outbox, make_page, episode_of, nine_us):
     """Records and state of the release before have no figures and no account of what was said."""
     put(outbox, nine_us, episode_of())

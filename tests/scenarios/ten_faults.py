@@ -1,0 +1,170 @@
+"""Ten faults of one service in 40 minutes: four features, one provider, the default configuration.
+
+The bench runs them in event time (``plans``), ``tests/durability/ten_faults`` on a real Kafka in real time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tests.scenarios.deployment import PagerDutyModel, Planned, Ring
+from tests.scenarios.faults import FAULTS, JSON_FEATURE
+
+ANSWER, AGENT, SEARCH = "shop-bot/answer", "shop-bot/agent", "shop-bot/search"
+EXTRACT = f"shop-bot/{JSON_FEATURE}"
+FEATURES = (ANSWER, AGENT, SEARCH, EXTRACT)
+CALLS_A_MINUTE = 240  # of each feature
+WARM = 90  # minutes of healthy traffic before the run on Kafka
+MINUTES = 45.0  # the length of a run
+
+KILLED, OUTAGE = (26.5, 33.5), (36.2, 41.0)
+UNREADABLE = (12.2, 14.0, 100)
+"""Minutes between which unreadable records arrive, and how many: beside 1,750 calls."""
+SOON = 3.0  # minutes from a fault to its page or ticket
+SILENCE = 5.0  # minutes without events before they are missed (``no_data.window``)
+PROVIDER = r"the provider does not answer"
+GONE = r"sends nothing|its producers are gone"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a person should get of one of the ten faults.
+
+    ``planned``: its features. ``pages``: whether it rings, else it is a ticket or an update of one. ``causes``:
+    a regular expression of the likely causes that its text may name. ``within``: minutes.
+    """
+
+    name: str
+    planned: tuple[Planned, ...]
+    pages: bool = True
+    causes: str = ""
+    within: float = SOON
+
+
+TEN = (
+    # chance alone can hide 3 % for some minutes; until it is sure enough for a page it is a ticket
+    Expected(
+        "3 % of the calls fail", (Planned("few_percent", SEARCH, 2.5, 20.6),), causes=PROVIDER, within=6.0
+    ),
+    Expected(
+        "the same, as a ticket", (Planned("few_percent", SEARCH, 2.5, 20.6),), pages=False, causes=PROVIDER
+    ),
+    Expected("answers refused", (Planned("refusals", ANSWER, 3.2, 9.2),)),
+    Expected("broken JSON", (Planned("broken_json", EXTRACT, 3.7, 9.4),)),
+    Expected("a third feature is slower", (Planned("slow", AGENT, 4.3, 16.0),), pages=False),
+    Expected("every answer empty, in that feature", (Planned("empty", AGENT, 9.1, 14.0),)),
+    Expected("six times the tokens", (Planned("longer", EXTRACT, 11.3, 21.0),), pages=False),
+    Expected("+2.5 s under that ticket", (Planned("slow", EXTRACT, 15.2, 21.0),), pages=False),
+    Expected("30 % HTTP 500", (Planned("errors", ANSWER, 20.2, 24.5),), causes=PROVIDER),
+    Expected("3 % become 100 %", (Planned("timeouts", SEARCH, 20.6, 24.5),), causes=PROVIDER),
+    Expected(
+        "the whole service is killed",
+        tuple(Planned("silent", feature, *KILLED) for feature in FEATURES),
+        causes=GONE,
+        within=SILENCE + SOON,
+    ),
+    Expected(
+        "the provider fails for all four",
+        tuple(Planned("timeouts", feature, *OUTAGE) for feature in FEATURES),
+        causes=PROVIDER,
+    ),
+)
+PLAN = tuple(planned for expected in TEN for planned in expected.planned)
+
+
+LASTING = 20.0
+"""Minutes before the end of a run: what was over by then is resolved at its end."""
+
+
+@dataclass(frozen=True)
+class Got:
+    """What a person got of a fault: the ring or ticket, when, its text, and its likely causes."""
+
+    ring: Ring
+    minute: float
+    text: str
+
+    @property
+    def causes(self) -> str:
+        """The likely causes that the text names."""
+        return "".join(re.findall(r"likely: ([^;]*)", self.text))
+
+
+def got(expected: Expected, pagerduty: PagerDutyModel) -> Got | None:
+    """Return what a person got first of a fault; None if nothing."""
+    begin = expected.planned[0].begin
+    for ring in pagerduty.rings if expected.pages else pagerduty.incidents:
+        # a ring is heard when its key opens; a ticket is read
+        for minute, text, lines in ring.history[:1] if expected.pages else ring.history:
+            told = [planned for planned in expected.planned if _tells(planned, text, lines)]
+            if minute >= begin and told:
+                return Got(ring, minute, text if expected.pages else _line(told[0], text, lines))
+    return None
+
+
+def broken(pagerduty: PagerDutyModel) -> Iterator[str]:
+    """Yield each law that is broken, in words."""
+    rung: dict[str, str] = {}
+    for expected in TEN:
+        found = got(expected, pagerduty)
+        begin, end = expected.planned[0].begin, expected.planned[0].end
+        if found is None or found.minute > begin + expected.within:
+            when = "never" if found is None else f"{found.minute - begin:.1f} min after it began"
+            yield f"{expected.name}: heard of {when}"
+        if found is None:
+            continue
+        causes = found.causes
+        if expected.pages and causes and not (expected.causes and re.search(expected.causes, causes)):
+            yield f"{expected.name}: its text names a cause that is none: {causes}"
+        if not expected.pages:
+            continue
+        if (other := rung.setdefault(found.ring.key, expected.name)) != expected.name:
+            yield f"{expected.name}: told by the ring of {other}"
+        lines = found.ring.lines
+        missing = [item.feature for item in expected.planned if not _tells(item, found.text, list(lines))]
+        if missing:
+            yield f"{expected.name}: its page does not list {', '.join(missing)}"
+        if found.ring.over is None and end < MINUTES - LASTING:
+            yield f"{expected.name}: its page is not over"
+    for ring in pagerduty.rings:
+        if ring.key not in rung:
+            yield f"minute {ring.minute:.1f}: a ring too many: {ring.text}"
+    keys = [ring.key for ring in pagerduty.incidents]
+    yield from (f"{key}: opened {keys.count(key)} times" for key in sorted(set(keys)) if keys.count(key) > 1)
+
+
+def table(pagerduty: PagerDutyModel) -> Iterator[str]:
+    """Yield the table of what a person got, as Markdown."""
+    yield "| fault | heard | title | likely cause | over |"
+    yield "|---|---|---|---|---|"
+    for expected in TEN:
+        found, planned = got(expected, pagerduty), expected.planned[0]
+        if found is None:
+            yield f"| {expected.name} | never | | | |"
+            continue
+        how = "rang" if expected.pages else "ticket"
+        over = (
+            "open" if found.ring.over is None else f"{found.ring.over - planned.end:.1f} min after the fault"
+        )
+        title = found.text.partition("; likely:")[0]
+        heard = f"{how} after {found.minute - planned.begin:.1f} min"
+        yield f"| {expected.name} | {heard} | {title} | {found.causes or 'none'} | {over} |"
+
+
+def _tells(planned: Planned, text: str, lines: list[str]) -> bool:
+    """Whether a text or a line of its list is about this fault of this feature."""
+    words, own = FAULTS[planned.fault].words, f"{planned.feature}:"
+    if planned.feature not in text and not any(line.startswith(own) for line in lines):
+        return False
+    is_group = " features " in text
+    if not is_group and re.search(words, text):
+        return True
+    return any(re.search(words, line) and (line.startswith(own) or not is_group) for line in lines)
+
+
+def _line(planned: Planned, text: str, lines: list[str]) -> str:
+    """Return the sentence of a ticket that is about this fault."""
+    words = FAULTS[planned.fault].words
+    return text if re.search(words, text) else next(line for line in lines if re.search(words, line))
