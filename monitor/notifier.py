@@ -54,9 +54,9 @@ class Notifier:
                 outputs.extend(self.outbox.reject(record, error))
         return outputs
 
-    def set_aside(self, record: Record, reason: AsideReason, error: str) -> Outputs:
-        """Count a record that must not be applied; return its dead letter."""
-        del reason  # all dead letters of the alerts topic are counted as one
+    def set_aside(self, record: Record, reason: AsideReason, error: str, records: int = 1) -> Outputs:
+        """Count a record or a batch that must not be applied; return its dead letter."""
+        del reason, records  # all dead letters of the alerts topic are counted as one
         return self.outbox.reject(record, ValueError(error))
 
     def check_health(self, now_us: int) -> Outputs:

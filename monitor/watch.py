@@ -113,11 +113,12 @@ class Watch:
         self.partition_state.watermark_us = mark.time_us
         self._records = before + len(records)
 
-    def set_aside(self, record: Record, reason: AsideReason, error: str) -> Outputs:
-        """Count a record that must not be applied; return its dead letter."""
+    def set_aside(self, record: Record, reason: AsideReason, error: str, records: int = 1) -> Outputs:
+        """Count records that must not be applied; return the dead letter of the last one."""
         out = Outputs()
         self._ingestor.reject(record, RejectedRecord(reason, error), out)
-        self._records += 1
+        self.partition_state.dead_letters[reason] += records - 1
+        self._records += records
         return out
 
     def advance(self, watermark_us: int, now_us: int | None = None) -> Outputs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from agents.kafka import decompression as decompression
 from agents.process import exits
 from schemas.config.connections import Kafka
 from softfail.security import InvalidSecurity, Security

@@ -24,6 +24,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from agents.kafka.decompression import UnreadableBatch
 from agents.process import exits
 
 
@@ -65,7 +66,7 @@ def fetch_bytes(partitions: int) -> int:
 
 class Bundle(list[Any]):
     """Records of one partition from one fetch, at most 5,000 and about 4 MB, and the range of positions they
-    stand for.
+    stand for. The record of an unreadable batch is the last of its bundle.
 
     The range is aiokafka's position before and after it hands out the records. A hole inside is therefore
     explained (transaction marker, aborted records, compaction); a hole between two bundles is a loss. Record
@@ -107,7 +108,7 @@ class FetchResult(fetcher.FetchResult):  # type: ignore[misc]
             for record in self._partition_records:
                 bundle.append(record)
                 left -= record.serialized_value_size  # -1 for none
-                if left <= 0 or len(bundle) == max_records:
+                if left <= 0 or len(bundle) == max_records or type(record.value) is UnreadableBatch:
                     self._update_position()
                     break
             else:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from faust.types import TP
 
+from agents.kafka.decompression import UnreadableBatch
 from agents.process import exits, pulse
 from agents.runtime.backend import StateLog, WriteResult
 from agents.runtime.careful_replay import NO_ATTEMPT, Attempt, CarefulReplay
@@ -22,8 +23,8 @@ from agents.runtime.checkpoint_queue import CheckpointQueue
 from agents.runtime.clock import wall_clock_us
 from agents.runtime.counters import Counters, PartitionStatus
 from agents.runtime.faust_transport import Bundle
-from monitor.protocol.limits import POISON
-from monitor.protocol.messages import Core, Outputs
+from monitor.protocol.limits import POISON, TOO_LARGE
+from monitor.protocol.messages import Core, FileRecord, Outputs
 
 log = logging.getLogger("softfail.partition")
 
@@ -199,6 +200,16 @@ class Partition:
         self.add(outputs, 1)
         return True
 
+    def _pass_batch(self, record: Any) -> Outputs:
+        """Pass a batch that cannot be decompressed, as one dead letter at its last offset."""
+        batch: UnreadableBatch = record.value
+        log.error("UNREADABLE %s/%d: %s", *self.tp, batch.why)
+        lost = batch.last - max(batch.first, self.position) + 1
+        letter = FileRecord(
+            None, record.offset, record.timestamp, topic=self.tp.topic, partition=self.tp.partition
+        )
+        return self.core.set_aside(letter, TOO_LARGE, f"{TOO_LARGE}: {batch.why}; send smaller batches", lost)
+
     async def _checkpoint_now(self) -> None:
         if not self._closed:
             self._mark += 1
@@ -232,10 +243,15 @@ class Partition:
             stop = records[-1].offset + 1
         began = time.monotonic()
         outputs, now_us = Outputs(), wall_clock_us()
+        unreadable = records[-1] if records and type(records[-1].value) is UnreadableBatch else None
+        if unreadable is not None:
+            records = records[:-1]
         if (steps := getattr(self.core, "steps", None)) is not None:
             yield from steps(records, now_us, outputs)
         elif records:
             outputs = self.core.apply(records, now_us)
+        if unreadable is not None:
+            outputs.extend(self._pass_batch(unreadable))
         self.counters.apply_times.observe(time.monotonic() - began)
         self.position, self.refetched_from = stop, None
         self.counters.records += len(records)

@@ -119,12 +119,13 @@ class Core(Protocol):
         ``now_us``: the wall clock, microseconds since 1970; for ``decided_at`` only.
         """
 
-    def set_aside(self, record: Record, reason: AsideReason, error: str) -> Outputs:
-        """Count a record that must not be applied; return its dead letter.
+    def set_aside(self, record: Record, reason: AsideReason, error: str, records: int = 1) -> Outputs:
+        """Count records that must not be applied; return the dead letter of the last one.
 
         Args:
             reason: the label under which it is counted.
             error: why, and the remedy.
+            records: how many are passed.
         """
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:

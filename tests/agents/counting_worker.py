@@ -48,9 +48,9 @@ class Counts:
                 outputs.add("windows", Message(key.encode(), json.dumps(window).encode()))
         return outputs
 
-    def set_aside(self, record, reason, error):
+    def set_aside(self, record, reason, error, records=1):
         outputs = Outputs()
-        letter = {"offset": record.offset, "error": error}
+        letter = {"offset": record.offset, "error": error, "records": records}
         outputs.add("deadletter", Message(record.key, json.dumps(letter).encode()))
         return outputs
 

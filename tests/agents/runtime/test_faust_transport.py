@@ -41,7 +41,7 @@ class Records:
             self.next_fetch_offset = max(self.next_fetch_offset, self._after or 0)
             raise StopIteration
         self.next_fetch_offset += 1
-        return SimpleNamespace(offset=self.next_fetch_offset - 1, serialized_value_size=self.size)
+        return SimpleNamespace(value=b"", offset=self.next_fetch_offset - 1, serialized_value_size=self.size)
 
 
 def assigned(*tps: TopicPartition, position: int) -> Any:

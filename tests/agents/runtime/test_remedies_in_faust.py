@@ -267,7 +267,7 @@ class Interrupted:
         if self.next_fetch_offset + 1 == self._end:
             self._meanwhile()
         self.next_fetch_offset += 1
-        return SimpleNamespace(offset=self.next_fetch_offset - 1, serialized_value_size=1)
+        return SimpleNamespace(value=b"", offset=self.next_fetch_offset - 1, serialized_value_size=1)
 
 
 def test_a_seek_in_the_consumer_thread_is_never_overwritten_by_a_pending_read(worker, monkeypatch):
