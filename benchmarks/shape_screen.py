@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.baseline_bank import BaselineBank, Floats
 from benchmarks.window_screen import HOUR, Bools, Counts, may_breach
+from monitor.references import weekly_cycle
 from monitor.references.daily_cycle import MAX_TOLERANCE, MIN_HOUR_EVENTS, MIN_HOURS, PEAK_DEVIATIONS
 from monitor.rules import no_data
 from monitor.windows.feature_series import FeatureState
@@ -22,7 +23,7 @@ from monitor.windows.segment_series import FINE_RETENTION_US
 from schemas.config.rules import NoData
 
 MINUTE_US = 60_000_000
-FINE = FINE_RETENTION_US // MINUTE_US
+FINE, WEEK = FINE_RETENTION_US // MINUTE_US, weekly_cycle.KNOWN_AFTER_DAYS * 24 * HOUR
 ERROR_LIMIT, FLOOR = 0.02, 0.5  # the default thresholds on failures
 
 
@@ -69,8 +70,29 @@ def cycle_tolerance(events: Floats, failed: Floats) -> Floats:
     return np.where(varies, tolerance, 1.0)
 
 
-def largest_statistics(series: Sequence[Series]) -> tuple[Floats, BaselineBank]:
-    """Return the largest statistic of each series in its life, and the bank."""
+def week_rates(events: Floats, failed: Floats, hour: int) -> Floats:
+    """Return ``monitor.references.weekly_cycle.WeeklyCycle.failure_rate`` of many series.
+
+    Args:
+        events: by hour from the beginning and series; ``failed``: how many of them failed.
+        hour: of last week, at least 0.
+    """
+    span, rates = weekly_cycle.SPAN_HOURS, np.zeros(events.shape[1])
+    for first in (hour - span + 1, hour - span // 2, hour):
+        hours = slice(max(0, first), first + span)
+        n = events[hours].sum(0)
+        rate = failed[hours].sum(0) / np.maximum(1, n)
+        rates = np.maximum(rates, np.where(n >= weekly_cycle.MIN_EVENTS, rate, 0.0))
+    return rates
+
+
+def largest_statistics(
+    series: Sequence[Series], learns: int = 0, *, has_week: bool = False
+) -> tuple[Floats, BaselineBank]:
+    """Return the largest statistic of each series after its first ``learns`` minutes, and the bank.
+
+    ``has_week``: the tolerance is that of the same hours of last week, without that of the day.
+    """
     events, failed = (
         np.stack([getattr(item, name) for item in series], 1).astype(np.int32)
         for name in ("events", "failed")
@@ -80,11 +102,17 @@ def largest_statistics(series: Sequence[Series]) -> tuple[Floats, BaselineBank]:
     bank, largest = BaselineBank(len(series), [1.0]), np.zeros(len(series))
     for minute in range(len(events)):
         end = (minute + 1 - FINE) // HOUR
-        if (minute + 1) % HOUR == 0 and end >= MIN_HOURS:
+        week = (minute - WEEK) // HOUR
+        if has_week and minute % HOUR == 0 and week >= 0:
+            usual = (bank.failures + 1) / np.maximum(bank.n + 1, bank.failures + 1.5)
+            tolerance = week_rates(hourly[0], hourly[1], week) / usual
+            bank.set_tolerance(np.clip(tolerance, 1.0, weekly_cycle.MAX_TOLERANCE))
+        if not has_week and (minute + 1) % HOUR == 0 and end >= MIN_HOURS:
             begin = max(0, end - 24)
             bank.set_tolerance(cycle_tolerance(hourly[0][begin:end], hourly[1][begin:end]))
         rows, statistic = bank.feed(minute + 1, events[minute, :, None], failed[minute, :, None])
-        largest[rows] = np.maximum(largest[rows], statistic)
+        if minute >= learns:
+            largest[rows] = np.maximum(largest[rows], statistic)
     return largest, bank
 
 
@@ -126,13 +154,21 @@ def silent_pages(calls: Counts, start_us: int, settings: NoData) -> list[int]:
 
 
 def marked_lives(
-    lives: Sequence[tuple[Counts, Counts]], start_us: int, settings: NoData, learns: int = 0
+    lives: Sequence[tuple[Counts, Counts]],
+    start_us: int,
+    settings: NoData,
+    learns: int = 0,
+    *,
+    has_week: bool = False,
 ) -> Bools:
-    """Return which lives, each calls and failures, might page. In the first ``learns`` minutes silence may."""
+    """Return which lives, each calls and failures, might page after their first ``learns`` minutes.
+
+    ``has_week``: their rates differ between the days of the week.
+    """
     marked = np.zeros(len(lives), bool)
     series = [item for nth, (calls, failures) in enumerate(lives) for item in series_of(nth, calls, failures)]
     failing = [item for item in series if item.failed.any()]
-    largest, bank = largest_statistics(failing)
+    largest, bank = largest_statistics(failing, learns, has_week=has_week)
     for item, statistic in zip(failing, largest, strict=True):
         marked[item.life] |= statistic >= bank.bound / 2
         if item.name != "evaluator" and not marked[item.life]:

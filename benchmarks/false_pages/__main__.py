@@ -74,9 +74,8 @@ def plan(options: argparse.Namespace, done: dict[str, Any]) -> list[Batch]:
         ahead[name] = ahead.get(name, 0) + 1
         days += ALL[name].days - ALL[name].learns
     batches = []
-    for name, tasks in by_shape.items():
-        # in the first week of a weekly cycle the rate does rise, so only the core knows what follows
-        is_screened = not options.all and not options.tickets and ALL[name].weekend == 1
+    for tasks in by_shape.values():
+        is_screened = not options.all and not options.tickets
         size = BATCH if is_screened else 1
         batches += [(tasks[first : first + size], is_screened) for first in range(0, len(tasks), size)]
     return batches

@@ -33,7 +33,8 @@ def run_batch(batch: Batch) -> list[dict[str, Any]]:
     if is_screened:
         lives = [draw_life(shape, make_rng(task), shape.days) for task in tasks]
         counts = [(life.calls, life.failures) for life in lives]
-        marked = marked_lives(counts, START_US, Config().no_data, shape.learns * MINUTES)
+        learns, has_week = shape.learns * MINUTES, shape.weekend != 1
+        marked = marked_lives(counts, START_US, Config().no_data, learns, has_week=has_week)
     screen_s = (time.process_time() - begun) / len(tasks)
     return [
         (run_life(task) if is_marked else {"shape": task[0], "number": task[1], "found": [], "cpu_s": 0.0})
@@ -66,11 +67,10 @@ def run_life(task: Task) -> dict[str, Any]:
             [item[minute_index % MINUTES] for item in day_numbers] if day_numbers else None,
         )
         for episode in feature.close(start_us + MINUTE_US):
-            is_new = (episode["episode_id"], episode["urgency"]) not in known and (
-                tickets or episode["urgency"] == "high"
-            )
+            seen = (episode["episode_id"], episode["urgency"])
+            is_new = seen not in known and (tickets or episode["urgency"] == "high")
+            known.add(seen)  # an episode of the days that do not count is not new later
             if is_new and episode["state"] != "resolved" and minute_index >= shape.learns * MINUTES:
-                known.add((episode["episode_id"], episode["urgency"]))
                 episodes.append(
                     {
                         "shape": name,

@@ -126,7 +126,7 @@ class ReferenceFinder:
     def last_week(
         self, feature: FeatureState, segment_key: SegmentKey | None, edge_us: int, gaps: Gaps = ()
     ) -> WeeklyCycle | None:
-        """Return the same hours of last week; None in the first eight days."""
+        """Return the same hours of last week; None in the first seven days."""
         if edge_us - feature.first_us < KNOWN_AFTER_DAYS * DAY_US:
             return None
         hour = (edge_us - WEEK_US - 1) // HOUR_US

@@ -11,8 +11,8 @@ from monitor.references.daily_cycle import no_interval
 from monitor.stats.rate import Rate
 from monitor.windows.pane import Pane
 
-KNOWN_AFTER_DAYS = 8
-"""Days after which a feature's weekly cycle is known."""
+KNOWN_AFTER_DAYS = 7
+"""Age in days from which a feature has the same hours of last week."""
 SPAN_HOURS = 12
 """Hours that are read together: the hour and those before, after or around it."""
 MIN_EVENTS = 100.0

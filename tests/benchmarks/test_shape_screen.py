@@ -8,9 +8,18 @@ import pytest
 from benchmarks.false_pages.lives import run_batch
 from benchmarks.false_pages.simulated_feature import Feature
 from benchmarks.false_pages.traffic import ALL, MINUTE_US, SHAPES, START_US, Life, draw_life
-from benchmarks.shape_screen import cycle_tolerance, largest_statistics, marked_lives, series_of, silent_pages
+from benchmarks.shape_screen import (
+    cycle_tolerance,
+    largest_statistics,
+    marked_lives,
+    series_of,
+    silent_pages,
+    week_rates,
+)
 from monitor.references import daily_cycle
+from monitor.references.weekly_cycle import WeeklyCycle
 from monitor.stats.rate import Rate
+from monitor.windows.pane import Pane
 from schemas.config.monitor_config import Config
 
 
@@ -19,6 +28,12 @@ def rate_of(n: int, failures: int) -> Rate:
     if n:
         rate.add(1_000_000, n, failures)
     return rate
+
+
+def pane_of(n: int, failures: int) -> Pane:
+    pane = Pane(0)
+    pane.rate("pass_rate").add(1_000_000, n, failures)
+    return pane
 
 
 @pytest.mark.parametrize("swing", [0.0, 0.2, 0.8])
@@ -110,3 +125,25 @@ def test_the_shapes_of_a_week_have_their_weekends(name: str) -> None:
         assert hours[:10].all()
     else:
         assert np.median(np.sort(rates)[-4:]) == pytest.approx(3 * np.median(np.sort(rates)[:10]), rel=0.2)
+
+
+@pytest.mark.parametrize("hour", [0, 3, 20, 40])
+def test_the_rates_of_last_week_of_many_series_are_those_of_each(hour: int) -> None:
+    rng = np.random.default_rng(4)
+    events = rng.poisson((40, 6, 0.2), (60, 3))
+    failed = rng.binomial(events, 0.1)
+    one_by_one = []
+    for n, f in zip(events.T, failed.T, strict=True):
+        hours = {index: [pane_of(int(n[index]), int(f[index]))] for index in range(len(n))}
+        one_by_one.append(WeeklyCycle(hour, hours).failure_rate("pass_rate"))
+    assert week_rates(events, failed, hour) == pytest.approx(one_by_one)
+
+
+def test_a_weekend_like_the_last_one_is_no_mark_and_a_worse_one_is() -> None:
+    shape = SHAPES["failures × 3 at weekends"]._replace(a_minute=(30, 30))
+    life = draw_life(shape, np.random.default_rng(1), 11)
+    worse = life.failures.copy()
+    worse[-600:, 2] += (life.calls - life.failures.sum(1))[-600:] // 2
+    lives = [(life.calls, life.failures), (life.calls, worse)]
+    marked = marked_lives(lives, START_US, Config().no_data, 8 * 1440, has_week=True)
+    assert marked.tolist() == [False, True]

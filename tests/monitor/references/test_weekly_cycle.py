@@ -47,8 +47,17 @@ def test_a_weekend_has_the_rate_of_the_previous_weekend_up_to_its_edges(hour: in
     assert week.tolerance(METRIC, 0.01) == pytest.approx(rate / 0.01)
 
 
-def test_the_first_eight_days_have_no_weekly_cycle() -> None:
-    assert ReferenceFinder().last_week(feature_of(WEEKENDS), None, MONDAY_US + 8 * DAY_US - 1) is None
+def test_the_first_seven_days_have_no_weekly_cycle() -> None:
+    assert ReferenceFinder().last_week(feature_of(WEEKENDS), None, MONDAY_US + 7 * DAY_US - 1) is None
+
+
+@pytest.mark.parametrize("hour", [0.5, 6, 30, 47.5])
+def test_a_weekend_on_which_a_feature_began_is_known_at_the_next(hour: float) -> None:
+    rates = {day * 24 + hour: (100, 4 if day % 7 < 2 else 1) for day in range(7) for hour in range(24)}
+    edge_us = MONDAY_US + int((7 * 24 + hour) * HOUR_US)
+    week = ReferenceFinder().last_week(feature_of(rates), SEGMENT, edge_us)
+    assert week is not None
+    assert week.failure_rate(METRIC) == pytest.approx(0.04)
 
 
 def test_a_short_outage_is_left_out_and_a_long_rise_is_not() -> None:
