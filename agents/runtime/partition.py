@@ -243,7 +243,7 @@ class Partition:
             stop = records[-1].offset + 1
         began = time.monotonic()
         outputs, now_us = Outputs(), wall_clock_us()
-        unreadable = records[-1] if records and type(records[-1].value) is UnreadableBatch else None
+        unreadable = records[-1] if len(records) and type(records[-1].value) is UnreadableBatch else None
         if unreadable is not None:
             records = records[:-1]
         if (steps := getattr(self.core, "steps", None)) is not None:
