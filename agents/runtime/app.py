@@ -46,6 +46,7 @@ from faust.types import TP
 
 from agents.kafka import topics
 from agents.kafka.connection import credentials
+from agents.kafka.topic_ids import TopicObserver
 from agents.process import descriptors, exits, log_setup
 from agents.runtime import faust_transport
 from agents.runtime.bundle_intake import BundleIntake
@@ -53,6 +54,7 @@ from agents.runtime.counters import Counters, PartitionStatus
 from agents.runtime.owned_partitions import OwnedPartitions
 from agents.runtime.partition import Agent
 from agents.runtime.process_counters import ProcessCounters
+from agents.runtime.source_topics import SourceTopics
 from agents.runtime.watchdog import Watchdog
 from schemas.config.monitor_config import Config
 
@@ -66,7 +68,7 @@ class Worker:
     def __init__(self, config: Config, agents: Sequence[Agent]) -> None:
         self.config = config
         self.counters = Counters(restarts=exits.total_restarts())
-        self.store = OwnedPartitions(config.kafka, agents, self.counters)
+        self.store = OwnedPartitions(config.kafka, agents, self.counters, facts={"pane_s": config.time.pane})
         self.faust = build_app(config, self)
         self.watchdog = Watchdog(config.kafka, self.store, self.group_assignment, self.rewind)
         self.intake = BundleIntake(self.store, self.watchdog.earliest, self.rewind)
@@ -81,7 +83,13 @@ class Worker:
     @property
     def ready(self) -> bool:
         """Whether the process has joined the group and restored what it owns."""
-        return self._connected and self.store.assigned and not self.store.restoring and not self.stopping
+        is_assigned = self._connected and self.store.assigned and not self.store.restoring
+        return is_assigned and not self.stopping and not self.missing_topics
+
+    @property
+    def missing_topics(self) -> Sequence[str]:
+        """Source topics that were deleted while the worker runs."""
+        return () if self.store.sources is None else self.store.sources.missing
 
     @property
     def healthy(self) -> bool:
@@ -102,6 +110,10 @@ class Worker:
         self.store.cluster = await topics.await_cluster(
             self.config.kafka, [(agent.name, agent.source) for agent in self.store.agents.values()]
         )
+        if not self.config.kafka.embedded:
+            observer = TopicObserver(self.config.kafka, self.store.agents)
+            self.store.sources = SourceTopics(await observer.look())
+            self.watchdog.observer = observer
         await self.watchdog.start()
         await self.faust.start()
         self._connected = True

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -22,7 +22,7 @@ from agents.process import exits
 from agents.runtime.backend import Backend, LogReader, Recovery, Row, Target, WriteResult
 from agents.runtime.careful_replay import Attempt, decode_attempt
 from agents.runtime.kafka_backend import KafkaBackend
-from agents.runtime.state_header import expected_header, read_header
+from agents.runtime.state_header import FACTS, expected_header, read_header
 from monitor.protocol.messages import Message, Outputs
 from schemas.config.connections import Kafka
 
@@ -46,6 +46,7 @@ class Changelog:
         cluster: id of the Kafka cluster, which stands in the header of the state.
         readers: bounds how many states are read at the same time.
         backend: where topics are; None: the Kafka of the configuration.
+        facts: those of ``state_header.FACTS`` that are known; others stay as they are in the header.
     """
 
     def __init__(
@@ -56,8 +57,10 @@ class Changelog:
         cluster: str,
         readers: asyncio.Semaphore | None = None,
         backend: Backend | None = None,
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
         self._kafka, self._agent, self._source, self._cluster = kafka, agent, source, cluster
+        self._facts = dict(facts or {})
         self._readers = readers or asyncio.Semaphore(1)
         self.state_topic = f"{kafka.prefix}.{agent}.state"
         self.restored = 0  # records of state read so far
@@ -251,7 +254,7 @@ class Changelog:
         return latest
 
     def _header(self, partitions: int) -> dict[str, Any]:
-        return expected_header(self._agent, self._cluster, self._source.topic, partitions)
+        return expected_header(self._agent, self._cluster, self._source.topic, partitions, self._facts)
 
     def _check_header(self, value: bytes | None, partitions: int, has_records: bool) -> None:
         where = f"{self.state_topic}/{self._source.partition}"
@@ -267,7 +270,8 @@ class Changelog:
         self._began = began if isinstance(began, int) else None
         # An older format is read record by record. The new header goes into the first transaction, so that no
         # older worker reads newer records.
-        self._has_header = header["layout"] == expected["layout"]
+        self._has_header = header["layout"] == expected["layout"] and self._facts.keys() <= header.keys()
+        self._facts = {name: header[name] for name in FACTS if name in header} | self._facts
 
     async def _begin_at(self, reader: LogReader, recorded: int | None) -> tuple[int, int]:
         """Return the position to begin at, and how many offsets before it are lost."""

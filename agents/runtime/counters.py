@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from agents.runtime.backend import WriteResult
 from monitor.protocol.messages import Core
 from monitor.protocol.metrics import (
     APPLY_BOUNDS_S,
@@ -13,6 +15,11 @@ from monitor.protocol.metrics import (
     SIZE_BOUNDS_BYTES,
     FixedBucketHistogram,
 )
+
+# bytes; a single step that changes more is written nevertheless, counted and logged
+MOST_CHECKPOINT = 16 << 20
+
+log = logging.getLogger("softfail.partition")
 
 
 @dataclass
@@ -40,6 +47,24 @@ class Counters:
     records: int = 0  # applied
     oversized: int = 0  # outputs above 256 KB, dropped
     large_records: int = 0  # of state, above 256 KB
+
+    def count_checkpoint(self, tp: tuple[str, int], written: WriteResult, took_s: float) -> None:
+        """Count a checkpoint of a partition of a source."""
+        self.checkpoints += 1
+        self.checkpoint_seconds += took_s
+        self.checkpoint_times.observe(took_s)
+        self.checkpoint_sizes.observe(written.size)
+        self.oversized += written.oversized
+        self.large_records += written.large
+        if written.size > MOST_CHECKPOINT:
+            self.large_checkpoints += 1
+            log.warning(
+                "a checkpoint of %s/%d wrote %d bytes in %.2f s, above %d",
+                *tp,
+                written.size,
+                took_s,
+                MOST_CHECKPOINT,
+            )
 
 
 @dataclass(frozen=True)

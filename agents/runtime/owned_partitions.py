@@ -7,7 +7,8 @@ import contextlib
 import gc
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from faust.types import TP
 
@@ -16,6 +17,7 @@ from agents.runtime.backend import Backend
 from agents.runtime.changelog import Changelog
 from agents.runtime.counters import Counters, PartitionStatus
 from agents.runtime.partition import Agent, Partition
+from agents.runtime.source_topics import SourceTopics
 from schemas.config.connections import Kafka
 
 log = logging.getLogger("softfail.store")
@@ -30,14 +32,22 @@ class OwnedPartitions:
 
     Args:
         backend: where state is; None: the Kafka of the configuration.
+        facts: what all workers of a prefix must agree on, as in ``state_header.FACTS``.
     """
 
     def __init__(
-        self, kafka: Kafka, agents: Sequence[Agent], counters: Counters, backend: Backend | None = None
+        self,
+        kafka: Kafka,
+        agents: Sequence[Agent],
+        counters: Counters,
+        backend: Backend | None = None,
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
+        self._facts = dict(facts or {})
         self.kafka, self.counters, self._backend = kafka, counters, backend
         self.agents = {f"{kafka.prefix}.{agent.source}": agent for agent in agents}
         self.cluster = ""
+        self.sources: SourceTopics | None = None  # None: the broker keeps no identities
         self.owned: dict[TP, Partition] = {}
         self.restoring: dict[TP, tuple[Partition, asyncio.Task[None]]] = {}
         self._readers = asyncio.Semaphore(READERS)
@@ -68,12 +78,22 @@ class OwnedPartitions:
 
     async def assign(self, tps: set[TP]) -> None:
         """Restore new partitions; return when all of them are owned."""
+        if self.sources is not None and (fault := self.sources.assignment_fault(tps)) is not None:
+            exits.leave(exits.CONFIGURATION, fault)
         for tp in sorted(tps - self.owned.keys() - self.restoring.keys()):
             agent = self.agents[tp.topic]
             partition = Partition(
                 agent,
                 TP(*tp),
-                Changelog(self.kafka, agent.name, TP(*tp), self.cluster, self._readers, self._backend),
+                Changelog(
+                    self.kafka,
+                    agent.name,
+                    TP(*tp),
+                    self.cluster,
+                    self._readers,
+                    self._backend,
+                    self._facts | ({} if self.sources is None else self.sources.facts(tp.topic)),
+                ),
                 self.kafka.checkpoint,
                 self.counters,
                 self._turn,

@@ -15,21 +15,18 @@ from typing import Any, Protocol
 
 from faust.types import TP
 
-from agents.kafka.decompression import UnreadableBatch
 from agents.process import exits, pulse
-from agents.runtime.backend import StateLog, WriteResult
+from agents.runtime.backend import StateLog
 from agents.runtime.careful_replay import NO_ATTEMPT, Attempt, CarefulReplay
 from agents.runtime.checkpoint_queue import CheckpointQueue
 from agents.runtime.clock import wall_clock_us
 from agents.runtime.counters import Counters, PartitionStatus
 from agents.runtime.faust_transport import Bundle
-from monitor.protocol.limits import POISON, TOO_LARGE
-from monitor.protocol.messages import Core, FileRecord, Outputs
+from agents.runtime.set_aside import is_unreadable, pass_batch, pass_poison
+from monitor.protocol.messages import Core, Outputs
 
 log = logging.getLogger("softfail.partition")
 
-# bytes; a single step that changes more is written nevertheless, counted and logged
-MOST_CHECKPOINT = 16 << 20
 PATIENCE_S = 60.0  # for one checkpoint, broker restarts included
 SLICE_S = 0.1  # how long a bundle is applied before other tasks run
 FRESH_S = 3.0  # how long a known end offset counts as the end
@@ -184,31 +181,11 @@ class Partition:
         record = next((record for record in bundle if record.offset == attempt.start), None)
         if record is None:
             return False
-        log.critical(
-            "POISON %s/%d [%d]: the process ended %d times while this record was applied; it becomes a dead"
-            " letter, and is not measured",
-            *self.tp,
-            record.offset,
-            attempt.deaths,
-        )
-        error = (
-            f"{POISON}, because the worker ended {attempt.deaths} times while it applied this record alone"
-        )
-        outputs = self.core.set_aside(record, POISON, error)
+        outputs = pass_poison(self.core, record, attempt.deaths)
         self.position, self.refetched_from = record.offset + 1, None
         self.counters.records += 1
         self.add(outputs, 1)
         return True
-
-    def _pass_batch(self, record: Any) -> Outputs:
-        """Pass a batch that cannot be decompressed, as one dead letter at its last offset."""
-        batch: UnreadableBatch = record.value
-        log.error("UNREADABLE %s/%d: %s", *self.tp, batch.why)
-        lost = batch.last - max(batch.first, self.position) + 1
-        letter = FileRecord(
-            None, record.offset, record.timestamp, topic=self.tp.topic, partition=self.tp.partition
-        )
-        return self.core.set_aside(letter, TOO_LARGE, f"{TOO_LARGE}: {batch.why}; send smaller batches", lost)
 
     async def _checkpoint_now(self) -> None:
         if not self._closed:
@@ -243,15 +220,15 @@ class Partition:
             stop = records[-1].offset + 1
         began = time.monotonic()
         outputs, now_us = Outputs(), wall_clock_us()
-        unreadable = records[-1] if len(records) and type(records[-1].value) is UnreadableBatch else None
-        if unreadable is not None:
-            records = records[:-1]
+        unreadable: Any = None
+        if is_unreadable(records):
+            *records, unreadable = records
         if (steps := getattr(self.core, "steps", None)) is not None:
             yield from steps(records, now_us, outputs)
         elif records:
             outputs = self.core.apply(records, now_us)
         if unreadable is not None:
-            outputs.extend(self._pass_batch(unreadable))
+            outputs.extend(pass_batch(self.core, unreadable, self.tp, self.position))
         self.counters.apply_times.observe(time.monotonic() - began)
         self.position, self.refetched_from = stop, None
         self.counters.records += len(records)
@@ -349,25 +326,7 @@ class Partition:
         exits.reset_restarts()
         self.durable, self._saved, self.last_checkpoint = position, mark, time.monotonic()
         self.queue.adapt(written.size, applied)
-        self._count(written, self.last_checkpoint - began)
-
-    def _count(self, written: WriteResult, took_s: float) -> None:
-        counters = self.counters
-        counters.checkpoints += 1
-        counters.checkpoint_seconds += took_s
-        counters.checkpoint_times.observe(took_s)
-        counters.checkpoint_sizes.observe(written.size)
-        counters.oversized += written.oversized
-        counters.large_records += written.large
-        if written.size > MOST_CHECKPOINT:
-            counters.large_checkpoints += 1
-            log.warning(
-                "a checkpoint of %s/%d wrote %d bytes in %.2f s, above %d",
-                *self.tp,
-                written.size,
-                took_s,
-                MOST_CHECKPOINT,
-            )
+        self.counters.count_checkpoint(self.tp, written, self.last_checkpoint - began)
 
 
 async def _or_exit(step: Coroutine[Any, Any, None], tp: TP) -> None:

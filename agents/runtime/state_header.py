@@ -14,14 +14,25 @@ LAYOUTS = {"watch": format_versions.LAYOUT, "notify": outbox.LAYOUT}
 """Agent to the newest format version among its state records. An older worker refuses the partition."""
 
 
-def expected_header(agent: str, cluster: str, source: str, partitions: int) -> dict[str, Any]:
+FACTS = {
+    "topic_id": "the id of {source}: was the topic deleted and created again?",
+    "pane_s": "time.pane in seconds: all workers of a prefix need the same",
+}
+"""Fields that headers of earlier releases lack, with what they mean. A worker adds those that it knows."""
+
+
+def expected_header(
+    agent: str, cluster: str, source: str, partitions: int, facts: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the header that state of this deployment has.
 
     Args:
         source: name of the source topic.
         partitions: how many the source has.
+        facts: those of ``FACTS`` that are known.
     """
     return {
+        **(facts or {}),
         "layout": LAYOUTS.get(agent, 1),
         "agent": agent,
         "cluster": cluster,
@@ -53,8 +64,10 @@ def read_header(value: bytes, expected: Mapping[str, Any], where: str, remedy: s
     if layout < 1:
         raise exits.Misconfigured(f"{where}: no softfail has written layout {layout}; {remedy}")
     for name, ours in expected.items():
-        if header.get(name) != ours and name != "layout":
-            raise exits.Misconfigured(
-                f"{where}: its {name} is {header.get(name)!r}, here it is {ours!r}; {remedy}"
-            )
+        if name == "layout" or header.get(name) == ours or (name in FACTS and name not in header):
+            continue
+        meaning = f" ({FACTS[name].format(source=expected['source'])})" if name in FACTS else ""
+        raise exits.Misconfigured(
+            f"{where}: its {name} is {header.get(name)!r}, here it is {ours!r}{meaning}; {remedy}"
+        )
     return {**header, "layout": layout}

@@ -18,6 +18,7 @@ from faust.types import TP
 
 from agents.kafka.connection import clients
 from agents.kafka.consumer_group import unowned
+from agents.kafka.topic_ids import TopicObserver
 from agents.process import exits
 from agents.runtime.owned_partitions import OwnedPartitions
 from schemas.config.connections import Kafka
@@ -82,6 +83,7 @@ class Watchdog:
         self._asked_group_at = time.monotonic()  # joining takes the first seconds
         self._probe: AIOKafkaConsumer
         self._observing: asyncio.Task[None] | None = None
+        self.observer: TopicObserver | None = None  # None: the broker keeps no identities of topics
 
     @property
     def is_stuck(self) -> bool:
@@ -171,11 +173,27 @@ class Watchdog:
                 f" re-created? {self._store.owned[tp].changelog.remedy}",
             )
 
+    async def _look_at_topics(self) -> None:
+        if self.observer is None or self._store.sources is None:
+            return
+        try:
+            identities = await asyncio.wait_for(self.observer.look(), 15)
+        except Exception as error:  # noqa: BLE001 - without an answer there is no judgement
+            log.debug("the topics cannot be described: %r", error)
+            return
+        before = self._store.sources.missing
+        fault = self._store.sources.observe(identities)
+        if fault is not None:
+            exits.leave(exits.CONFIGURATION, fault)
+        if missing := set(self._store.sources.missing) - set(before):
+            log.error("topic %s was deleted; run: python -m agents topics", ", ".join(sorted(missing)))
+
     async def _look_at_group(self) -> None:
         now = time.monotonic()
         if self._kafka.embedded or now - self._asked_group_at < GROUP_S:
             return
         self._asked_group_at = now
+        await self._look_at_topics()
         try:
             missing = await asyncio.wait_for(unowned(self._kafka, list(self._store.agents)), 10)
         except Exception as error:  # noqa: BLE001 - without an answer there is no judgement

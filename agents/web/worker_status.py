@@ -45,6 +45,10 @@ class LiveWorker(Protocol):
         """Whether it has joined the group and restored what it owns."""
 
     @property
+    def missing_topics(self) -> Sequence[str]:
+        """Source topics that were deleted while it runs."""
+
+    @property
     def healthy(self) -> bool:
         """Whether the watchdog finds no fault."""
 
@@ -64,6 +68,8 @@ def unready(worker: LiveWorker) -> list[str]:
     """Return why the worker cannot work yet; empty when it can."""
     if worker.ready:
         return []
+    if worker.missing_topics:
+        return [f"topic {', '.join(worker.missing_topics)} was deleted; run: python -m agents topics"]
     restoring = [
         f"{part.agent} partition {part.partition}: its state is being read, {part.restored_share:.0%} of it"
         " so far"

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.process import exits
-from agents.runtime import checkpoint_queue
+from agents.runtime import checkpoint_queue, counters
 from agents.runtime import partition as shell
 from monitor.protocol.messages import FileRecord, Message, Outputs
 from tests.polling import idle, until
@@ -193,7 +193,7 @@ def test_large_checkpoints_shorten_the_interval_and_small_ones_lengthen_it(
 def test_a_checkpoint_above_its_limit_is_written_counted_and_logged(
     make_partition, bundle, monkeypatch, caplog
 ):
-    monkeypatch.setattr(shell, "MOST_CHECKPOINT", 0)
+    monkeypatch.setattr(counters, "MOST_CHECKPOINT", 0)
 
     async def scene() -> None:
         partition = await make_partition()

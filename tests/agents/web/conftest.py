@@ -26,8 +26,9 @@ class FakeCore:
 
 
 class FakeWorker:
-    def __init__(self, parts=(), *, ready=True, healthy=True, assigned=True):
+    def __init__(self, parts=(), *, ready=True, healthy=True, assigned=True, missing_topics=()):
         self.parts, self.ready, self.healthy = list(parts), ready, healthy
+        self.missing_topics = missing_topics
         self.running = ProcessCounters()
         self.counters = Counters(checkpoints=12, checkpoint_seconds=0.5, records=1000)
         self.store = SimpleNamespace(

@@ -264,3 +264,28 @@ def test_a_record_that_hangs_the_interpreter_becomes_a_dead_letter_and_all_other
     assert letter["error"].startswith("poison")
     assert workers.retire(0) == 0
     assert not workers.exits  # the supervisor has lived through all of it
+
+
+def test_a_topic_that_was_created_again_and_is_longer_than_the_position_is_refused(
+    make_topics, make_workers, counting_command
+):
+    from kafka import KafkaAdminClient
+
+    from agents.kafka.topics import create
+
+    topics = make_topics(2)
+    workers = make_workers(counting_command(topics))
+    workers.start(0)
+    send(topics, 0, 6)
+    topics.await_positions(topics.read("events")[1], 60)
+    assert workers.retire(0) == 0
+    admin = KafkaAdminClient(bootstrap_servers=topics.address)
+    admin.delete_topics([f"{topics.prefix}.events"])
+    wait_until(lambda: f"{topics.prefix}.events" not in admin.list_topics(), 30, every_s=0.2)
+    admin.close()
+    asyncio.run(create(Kafka(brokers=topics.address, prefix=topics.prefix, partitions=2)))
+    send(topics, 0, 40)
+    workers.start(1)
+    wait_until(lambda: 78 in workers.exits, 60, "the worker reads the other topic", every_s=0.2)
+    assert "was the topic deleted and created again?" in workers.log()
+    assert "state reset --agent watch" in workers.log()
