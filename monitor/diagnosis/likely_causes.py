@@ -27,6 +27,7 @@ from monitor.evaluators.interface import Evaluator
 from monitor.incidents.records import ShownIncident
 from monitor.protocol.severity import PAGING
 from monitor.rules.evidence import Evidence, Finding
+from monitor.windows.failure_kind import ERRORS, kind_of
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.figure_comparison import is_wrong_now
 from monitor.windows.metric_definitions import evaluator_of_metric
@@ -74,7 +75,7 @@ def likely_causes(
     because too little is known of the time before it.
 
     Pages come before tickets. A ticket that began long before a page is no cause of it, and silence has no
-    causes but its own.
+    causes but its own. Why calls fail is said only where nothing else fails: it does not explain refusals.
 
     Args:
         feature: of the episode.
@@ -98,11 +99,8 @@ def likely_causes(
     evidence = [measured for incident in beside or firing for measured in _measured(incident.evidence)]
     causes = [_rollout_text(rollout, started_us) for rollout in rollouts]
     causes += _named(evidence, {rollout.name for rollout in rollouts if rollout.kind == ANSWERING})
-    if any(
-        _signals_provider_fault(finding.metric)
-        for incident in firing
-        for finding in _measured(incident.evidence)
-    ):
+    paging = {kind for incident in firing if incident.severity in PAGING for kind in _kinds(incident)}
+    if all(map(_is_of_calls, paging)) and any(_is_of_calls(kind) for item in firing for kind in _kinds(item)):
         causes += _errors(feature, started_us, edge_us)
     return [sanitize(cause, CHARS) for cause in causes[:MOST]]
 
@@ -126,6 +124,17 @@ def since_us(incidents: Iterable[ShownIncident]) -> int:
 def _measured(evidence: Evidence) -> list[Evidence | Finding]:
     """Return the evidence and its further findings; the first finding is the evidence itself."""
     return [evidence, *evidence.findings[1:]]
+
+
+def _kinds(incident: ShownIncident) -> set[str]:
+    """Return the kinds of failure of an incident and its further findings."""
+    return {incident.kind, *(kind_of(finding.metric) for finding in incident.evidence.findings[1:])}
+
+
+def _is_of_calls(kind: str) -> bool:
+    """Return whether the error types of failed calls may explain a kind of failure."""
+    evaluator = EVALUATORS.get(kind)
+    return kind == ERRORS or (evaluator is not None and evaluator.signals_provider_fault)
 
 
 def _rollout_text(rollout: Rollout, started_us: int) -> str:
@@ -189,13 +198,6 @@ def _evaluator_of(metric: str) -> type[Evaluator] | None:
 def _signals_loop(metric: str) -> bool:
     evaluator = _evaluator_of(metric)
     return evaluator is not None and evaluator.signals_loop
-
-
-def _signals_provider_fault(metric: str) -> bool:
-    evaluator = _evaluator_of(metric)
-    return metric.startswith(("error_rate", "error_type=")) or (
-        evaluator is not None and evaluator.signals_provider_fault
-    )
 
 
 def _statistic(metric: str) -> str:

@@ -149,6 +149,25 @@ def test_an_unrelated_change_is_not_a_likely_cause(why: str, fields_of: Any) -> 
     assert not [item for item in causes_of(scene(fields_of)) if "prompt version" in item], why
 
 
+def test_why_calls_fail_is_not_said_of_a_page_for_refusals_as_well() -> None:
+    def fields_of(m: float, rng: random.Random) -> dict[str, Any]:
+        refused = m >= 66 and rng.random() < 0.5
+        return {"output": text(refused)} | failing(m >= 62 and rng.random() < 0.3, "http_500")
+
+    records = episodes(run_watch(scene(fields_of)))
+    by_refusals = {
+        any("refusal" in finding.metric for item in record.incidents for finding in item.evidence.findings): (
+            record.causes
+        )
+        for record in records
+        if record.urgency == "high"
+    }
+    assert by_refusals == {
+        False: ["the provider does not answer, or fails: 100 % of the errors are http_500"],
+        True: [],
+    }
+
+
 def test_a_provider_outage_names_the_most_frequent_error_and_its_models() -> None:
     every = causes_of(
         scene(lambda m, rng: {"model": rng.choice("ab")} | failing(m >= 66 and rng.random() < 0.3, "timeout"))
