@@ -17,6 +17,7 @@ from monitor.protocol.metrics import Measure
 from monitor.protocol.read_progress import ReadProgress
 from monitor.self_health.partition_health import PartitionHealth, partition_counts
 from monitor.self_health.silent_evaluators import SilentEvaluators
+from monitor.self_health.unrepeated_label_finding import unrepeated_label_finding
 from monitor.state.partition_state import PartitionState
 from monitor.stats.exponential_buckets import MAX_SCALE
 from monitor.status import StatusView
@@ -153,7 +154,7 @@ class Watch:
                 progress,
                 self.watermark_us,
                 now_us,
-                silent,
+                [*silent, *unrepeated_label_finding(self.partition_state)],
             )
             if heartbeat is not None:
                 out.write("alerts", f"watch/{self.partition}".encode(), heartbeat, 0)

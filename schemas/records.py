@@ -211,7 +211,8 @@ class Finding(Written):
 
     name: str = Field(
         description=(
-            "dead-letters, evaluator-errors, evaluator-silence, producer-drops, events-missing,"
+            "dead-letters, evaluator-errors, evaluator-silence, unrepeated-label, producer-drops,"
+            " events-missing,"
             " wrong-partition, lag, lost-records, recovery"
         )
     )

@@ -213,10 +213,15 @@ def _text(version: Version) -> str:
 
 
 def _overflows(feature: FeatureState, edge_us: int) -> bool:
-    """Whether segments left within the last day, for there are too many."""
+    """Whether segments left within the last day, for there are too many.
+
+    Where labels that never repeat were the cause, those that leave from then on keep their other labels.
+    """
     other = feature.segments.get(OVERFLOW)
     # by the hour: the same before and after a restart
-    return other is not None and other.active_us >= (edge_us - DAY_US) // HOUR_US * HOUR_US
+    found = (label.since_us // HOUR_US * HOUR_US + HOUR_US for label in feature.unrepeated.labels.values())
+    first_us = max(((edge_us - DAY_US) // HOUR_US * HOUR_US, *found))
+    return other is not None and other.active_us >= first_us
 
 
 def _older(segments: Sequence[SegmentSeries]) -> Iterator[Pane]:

@@ -16,7 +16,7 @@ from monitor.windows.feature_series import FeatureState
 from monitor.windows.metric_definitions import SUCCESS_RATES
 from monitor.windows.metric_reader import MetricReader
 from monitor.windows.pane import Pane
-from monitor.windows.segment_keys import OVERFLOW, UNLABELLED
+from monitor.windows.segment_keys import OTHER, OVERFLOW, UNLABELLED
 from monitor.windows.segment_series import DAY, HOUR_US, SegmentSeries
 
 ANSWERING, SERVICE_VERSION = "answering model", "service version"
@@ -127,7 +127,7 @@ def _segments_by_version(feature: FeatureState) -> dict[tuple[str, str], list[Se
             continue
         versions = [(name.replace("_", " "), value) for name, value in key.dimensions if "version" in name]
         for kind, name in (("prompt version", key.prompt_version), *versions, ("model", key.model)):
-            if name:
+            if name and name != OTHER:
                 out.setdefault((kind, name), []).append(segment)
     return out
 

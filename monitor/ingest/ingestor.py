@@ -114,12 +114,22 @@ class Ingestor:
         if event.kind != "response" and not event.model:
             segment_key = UNLABELLED
         segment = feature.segments.get(segment_key)
+        if segment is None and feature.unrepeated.labels:
+            narrowed = feature.unrepeated.narrow(segment_key, start_us)
+            if narrowed != segment_key:
+                # The key of the event is not kept: each has its own, and all of them share one group.
+                key = _narrowed_group(key, narrowed)
+                if (opened := self.groups.get(key)) is not None:
+                    return opened
+                segment_key, segment = narrowed, feature.segments.get(narrowed)
         if segment is None:
             if feature.is_full(start_us):
                 # Count waiting events in their segments before one of these is merged into `other`.
                 self.flush(closed_us, out)
-                self.partition_state.overflow(feature)
-            segment = feature.segments[segment_key] = SegmentSeries(segment_key)
+                self.partition_state.overflow(feature, start_us)
+            segment = feature.segments.get(segment_key)
+            if segment is None:
+                segment = feature.segments[segment_key] = SegmentSeries(segment_key)
         is_late = start_us + self._pane_us + LATE_US <= closed_us + self._lateness_us
         pane = self.partition_state.pane(feature, segment, start_us, LATE if is_late else FINE)
         chunk = self._chunks.get((event.kind, id(suite)))
@@ -278,3 +288,9 @@ class Ingestor:
                 examples.append(example(record, suite.names[number]))
                 del examples[:-AN_EVALUATOR]
         return samples
+
+
+def _narrowed_group(key: Any, segment: SegmentKey) -> Any:
+    """Return the key of a group with the labels of a segment."""
+    names = (segment.model, segment.prompt_version, segment.variant)
+    return (*key[:2], *names, *key[5:10], segment.dimensions, key[11])

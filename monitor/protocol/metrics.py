@@ -50,6 +50,11 @@ METRICS: dict[str, Metric] = {
         "Optional fields of events with an odd value: left out, or a long label cut; the event was counted",
         ("field", "reason"),
     ),
+    "softfail_unrepeated_label_events_total": Metric(
+        "counter",
+        "Events whose value of a label was measured as `other`, because its values never repeat",
+        (*FEATURE, "label"),
+    ),
     "softfail_late_events_total": Metric(
         "counter",
         "Events that came after their pane had closed, and were counted in a revision",

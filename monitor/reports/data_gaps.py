@@ -106,6 +106,10 @@ def _reasons(feature: FeatureState) -> Iterator[tuple[str, int]]:
     )
     yield "numbered by their producer, and not in this log", feature.missing
     yield "segments beyond the cap: measured under `other`", feature.overflowed
+    yield from (
+        (f"a `{label}` of its own each: measured under `other`", n)
+        for label, n in feature.unrepeated.events.items()
+    )
     for evaluator, reasons in feature.skipped.items():
         yield from ((f"not judged by {evaluator}: {reason}", n) for reason, n in reasons.items())
     yield from (

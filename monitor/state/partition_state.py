@@ -16,9 +16,10 @@ from monitor.state.record_codec import (
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.format_versions import LAYOUT, record_layout
 from monitor.windows.pane import Pane, merge_rates
-from monitor.windows.segment_keys import OVERFLOW, FeatureKey, SegmentKey
+from monitor.windows.segment_keys import OTHER, OVERFLOW, FeatureKey, SegmentKey
 from monitor.windows.segment_series import FINE, LATE, SegmentSeries
 from monitor.windows.text_blocks import BLOCK_US, TextBlock
+from monitor.windows.unrepeated_labels import label_values, with_label
 
 FIRST_LAYOUT_WITH_WEIGHTS = 4
 MAX_MIGRATED = 2000
@@ -82,14 +83,26 @@ class PartitionState(PartitionContents):
             self.mark_texts(feature.key, segment.key, FINE, block_us)
         return block
 
-    def overflow(self, feature: FeatureState) -> None:
-        """Merge the least recently active segment into ``other``.
+    def overflow(self, feature: FeatureState, start_us: int) -> None:
+        """Merge the least recently active segment into ``other``; where a label never repeats, find it, and
+        merge the segments of values that did not repeat.
 
-        Windows that were written stay as they are.
+        Windows that were written stay as they are. ``start_us``: start of the pane that needs a segment.
         """
-        leaving = feature.least_active()
-        other = feature.segments.get(OVERFLOW) or feature.segments.setdefault(
-            OVERFLOW, SegmentSeries(OVERFLOW)
+        self._merge_segment(feature, feature.least_active(), OVERFLOW)
+        if not feature.unrepeated.note_merged(start_us):
+            return
+        counts = {key: segment.events for key, segment in feature.segments.items()}
+        for name in feature.unrepeated.find(counts, start_us):
+            for key, segment in sorted(feature.segments.items()):
+                value = label_values(key).get(name, "")
+                if key != OVERFLOW and not feature.unrepeated.is_repeated(name, value):
+                    self._merge_segment(feature, segment, with_label(key, name, OTHER))
+
+    def _merge_segment(self, feature: FeatureState, leaving: SegmentSeries, target_key: SegmentKey) -> None:
+        """Merge a segment into another one, and drop it."""
+        other = feature.segments.get(target_key) or feature.segments.setdefault(
+            target_key, SegmentSeries(target_key)
         )
         for resolution, panes in leaving.panes_by_resolution.items():
             for start_us, pane in panes.items():
@@ -104,19 +117,19 @@ class PartitionState(PartitionContents):
                 target.stale = target.stale or pane.stale
                 target.rates_at_close = closed if closed and target.stale else None
                 if pane.stale:
-                    self.unwritten.setdefault(start_us, set()).add((feature.key, OVERFLOW))
+                    self.unwritten.setdefault(start_us, set()).add((feature.key, target_key))
                     self.unwritten[start_us].discard((feature.key, leaving.key))
                 feature.invalidate_pane(other, start_us)
                 self.mark_pane(feature.key, leaving.key, resolution, start_us)
-                self.mark_pane(feature.key, OVERFLOW, resolution, start_us)
+                self.mark_pane(feature.key, target_key, resolution, start_us)
         for resolution, blocks in leaving.texts.items():
             for start_us, block in blocks.items():
                 other.texts[resolution].setdefault(start_us, TextBlock(start_us)).merge(block)
                 self.mark_texts(feature.key, leaving.key, resolution, start_us)
-                self.mark_texts(feature.key, OVERFLOW, resolution, start_us)
+                self.mark_texts(feature.key, target_key, resolution, start_us)
         other.active_us = max(other.active_us, leaving.active_us)
-        if feature.weights.merge_segment(leaving.key, OVERFLOW):
-            self.mark_weights(feature.key, OVERFLOW)
+        if feature.weights.merge_segment(leaving.key, target_key):
+            self.mark_weights(feature.key, target_key)
         self.drop_segment(feature, leaving.key)
         feature.overflowed += 1
         self.mark_feature(feature.key)

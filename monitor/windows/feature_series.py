@@ -13,6 +13,7 @@ from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, Segme
 from monitor.windows.segment_series import DAY, DAY_US, HOUR, HOUR_US, SegmentSeries
 from monitor.windows.series_cache import FeatureCache
 from monitor.windows.series_weights import SeriesWeights
+from monitor.windows.unrepeated_labels import UnrepeatedLabels
 
 MAX_SEGMENTS = 200
 """Segments of a feature that were active in the last 24 hours."""
@@ -41,6 +42,7 @@ class FeatureState:
         reference_gaps: rule and segment -> [start, end) of its last incidents, end 0 while they last; they
             are no reference of that rule on that segment (``monitor.references.gaps``).
         accepted_since: rule and segment -> since when the changed state counts as normal.
+        unrepeated: labels whose values never repeat.
         weights: the heaviest weights of its events.
         cache: what references and rules keep of the panes.
         revision: how often panes that rules read have changed since this process knows the feature.
@@ -70,6 +72,7 @@ class FeatureState:
         self.incident_spans: list[list[int]] = []
         self.reference_gaps: dict[str, list[list[int]]] = {}
         self.accepted_since: dict[str, int] = {}
+        self.unrepeated = UnrepeatedLabels()
         self.weights = SeriesWeights()
         self.cache = FeatureCache()
         self.revision = 0
@@ -242,6 +245,7 @@ class FeatureState:
             self.accepted_since,
             self.longest_pauses,
             self.reference_gaps,
+            self.unrepeated.state(),
         ]
 
     def restore_state(self, state: list[Any]) -> None:
@@ -266,9 +270,11 @@ class FeatureState:
             self.accepted_since,
             self.longest_pauses,
             self.reference_gaps,
+            unrepeated,
         ) = state
         self.healthy_rules = set(healthy_rules)
         self.producers = ProducerTracker.from_state(*producers)
+        self.unrepeated = UnrepeatedLabels.from_state(unrepeated)
 
 
 def add_counts(totals: dict[str, int], added: dict[str, int]) -> None:

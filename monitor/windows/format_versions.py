@@ -16,7 +16,9 @@ from typing import Any, Literal
 
 import msgspec
 
-LAYOUT = 8
+from monitor.windows.unrepeated_labels import LabelState
+
+LAYOUT = 9
 MARK = 0xC1
 
 _Counts = dict[str, int]
@@ -51,6 +53,7 @@ _FeatureRecord = tuple[
     _Counts,  # accepted_since
     dict[int, list[int]],  # longest_pauses
     dict[str, list[list[int]]],  # reference_gaps
+    tuple[int, int, dict[str, LabelState], _Counts],  # UnrepeatedLabels.state()
     dict[str, tuple[str, int]],  # evaluator -> identity, and from which pane on it counts
 ]
 _IncidentRecord = tuple[
@@ -160,6 +163,11 @@ def _migrate_incident_7(values: list[Any]) -> list[Any]:
     return [*values, [None, None], [[], [], 0]]
 
 
+def _migrate_feature_8(values: list[Any]) -> list[Any]:
+    """Add labels that never repeat, which layout 8 does not have: none."""
+    return [*values[:19], [0, 0, {}, {}], *values[19:]]
+
+
 MIGRATIONS: Mapping[int, Mapping[str, Callable[[Any], Any]]] = {
     1: {"clock": _migrate_clock_1, "feature": _migrate_feature_1, "pane": _migrate_pane_1},
     2: {},  # names of metrics became numbers; names are still read (``monitor.windows.metric_ids``)
@@ -172,6 +180,7 @@ MIGRATIONS: Mapping[int, Mapping[str, Callable[[Any], Any]]] = {
     5: {"feature": _migrate_feature_5},
     6: {"clock": _migrate_clock_6},
     7: {"incident": _migrate_incident_7},
+    8: {"feature": _migrate_feature_8},
 }
 """Layout -> kind -> function from its values to those of the next layout. Kinds without one are unchanged."""
 
@@ -193,7 +202,7 @@ def record_layout(value: bytes) -> int:
     """Return the layout that a record states, even if this release does not know it.
 
     >>> record_layout(encode_record(["b1", 0])), record_layout(bytes([0x90]))
-    (8, 1)
+    (9, 1)
     """
     if value[:2] == _PREFIX:  # in nearly all cases
         return LAYOUT

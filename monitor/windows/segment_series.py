@@ -52,6 +52,11 @@ class SegmentSeries:
         """Late events by the start of their fine pane."""
         return self.panes_by_resolution[LATE]
 
+    @property
+    def events(self) -> int:
+        """Events counted in its panes, unweighted."""
+        return sum(pane.events for panes in self.panes_by_resolution.values() for pane in panes.values())
+
     def panes_at(self, start_us: int) -> list[Pane]:
         """Return the fine pane from ``start_us`` on and that of its late events, those that exist."""
         return [panes[start_us] for panes in (self.panes, self.late_panes) if start_us in panes]

@@ -76,6 +76,10 @@ _SELF_HEALTH_NEXT_STEPS = {
         "Check that the service still sends the fields that this evaluator reads, and look at its last"
         " deployment: docs/events.md."
     ),
+    "unrepeated-label": (
+        "Send the label's value only where it names something that lasts, like a version; put an id of a request into"
+        " trace_id or session_id: docs/events.md."
+    ),
     "lag": "See whether the workers run and have CPU to spare; start more of them.",
     "lost-records": (
         "Raise the retention of the events topic, and start more workers: what Kafka deleted is gone."

@@ -401,14 +401,14 @@ def test_a_jump_of_a_week_evaluates_few_edges_and_resolves_open_incidents() -> N
 
 
 def test_segments_above_the_cap_are_counted_in_other() -> None:
-    values = [event(nth * 0.05, variant=f"v{nth}", event_id=str(nth)) for nth in range(600)]
+    values = [event(nth * 0.05, variant=f"v{nth}", event_id=str(nth)) for nth in range(390)]
     watch = Watch(QUIET)
     watch.apply(records_of(values))
     (feature,) = watch.partition_state.features.values()
     assert len(feature.segments) <= 201
-    assert "v599" in {key.variant for key in feature.segments}  # the newest is never the one that falls out
-    assert feature.overflowed >= 399
-    assert sum(pane.events for segment in feature.segments.values() for pane in segment.panes.values()) == 600
+    assert "v389" in {key.variant for key in feature.segments}  # the newest is never the one that falls out
+    assert feature.overflowed >= 189
+    assert sum(pane.events for segment in feature.segments.values() for pane in segment.panes.values()) == 390
 
 
 def test_old_panes_are_rolled_up_into_hours_with_the_same_counts() -> None:

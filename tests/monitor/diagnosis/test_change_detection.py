@@ -153,20 +153,21 @@ def test_continuously_changing_versions_are_rarely_reported_and_barely_stored() 
     assert 0 < len(feature.decided_changes) <= changes_module.DECIDED
 
 
-def test_a_feature_with_more_segments_than_the_cap_reports_no_versions() -> None:
+@pytest.mark.parametrize(
+    ("a_minute", "reported"),
+    [(9, []), (40, [("prompt version", "v8", "v7")])],
+)
+def test_a_feature_above_the_cap_reports_versions_once_the_label_with_too_many_values_is_found(
+    a_minute: float, reported: list[tuple[str, str, str]]
+) -> None:
     def fields_of(minute: float, rng: random.Random) -> dict[str, Any]:
         return {
             "prompt_version": "v7" if minute < 30 else "v8",
             "dimensions": {"user": str(rng.randrange(3 * MAX_SEGMENTS))},
         }
 
-    assert (
-        changes_of(
-            scene(fields_of, a_minute=40),
-            config=Config.model_validate(NO_RULES | {"features": [{"dimensions": ["user"]}]}),
-        )
-        == []
-    )
+    config = Config.model_validate(NO_RULES | {"features": [{"dimensions": ["user"]}]})
+    assert changes_of(scene(fields_of, a_minute=a_minute), config=config) == reported
 
 
 def test_five_events_within_a_day_are_enough() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import importlib.util
 import json
+import re
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -287,3 +288,9 @@ def test_a_release_before_format_versions_cannot_read_a_current_record():
 )
 def test_an_unknown_key_is_refused_by_name(key):
     assert_refused_by_name(key, SAMPLE[NEWEST][2][1])
+
+
+def test_the_documentation_lists_every_layout():
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+    table = page.partition("| layout of `watch` |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| (\d+) \|", table, re.M) == [str(layout) for layout in range(1, NEWEST + 1)]
