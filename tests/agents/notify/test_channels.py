@@ -19,6 +19,7 @@ from monitor.channels import configured
 from monitor.channels.interface import Delivered, Request, Retry, Step
 from monitor.channels.webhook import signature
 from schemas.config.monitor_config import Config
+from tests.monitor.channels.channel_settings import CONFIRMATIONS
 
 KEY, SECRET = "0123456789abcdef0123456789abcdef", "fedcba9876543210"
 PATHS = {
@@ -26,12 +27,6 @@ PATHS = {
     "alertmanager": "/api/v2/alerts",
     "slack": "/services/T0/B0/slackslackslack",
     "webhook": "/in?key=urlurlurlurl",
-}
-TAKEN = {
-    "pagerduty": (202, b'{"status":"success"}'),
-    "alertmanager": (200, b""),
-    "slack": (200, b"ok"),
-    "webhook": (204, b""),
 }
 HTTP = pytest.mark.parametrize("name", PATHS)
 
@@ -80,7 +75,7 @@ def run(name, steps, faults=()):
                 text="no: "
                 + " ".join([KEY, "passpasspass", PATHS["slack"], PATHS["webhook"], "headheadhead"]),
             )
-        status, body = TAKEN[name]
+        status, body = CONFIRMATIONS[name]
         return web.Response(status=status, body=body)
 
     async def play():

@@ -17,15 +17,10 @@ from monitor.delivery.retries import EPISODES
 from schemas.config.monitor_config import Config
 from softfail.backoff import Backoff
 from tests.agents.notify.memory_partition import MemoryPartition
+from tests.monitor.channels.channel_settings import CONFIRMATIONS
 from tests.polling import until
 
-TAKEN = {
-    "pagerduty": (202, b'{"status":"success"}'),
-    "alertmanager": (200, b""),
-    "slack": (200, b"ok"),
-    "webhook": (204, b""),
-}
-CHANNELS = (*TAKEN, "console")
+CHANNELS = ("pagerduty", "alertmanager", "slack", "webhook", "console")
 TIMEOUT_S = 0.4
 
 
@@ -44,7 +39,7 @@ class Receivers:
         if name in self.hanging:
             await asyncio.sleep(60)
         self.received[name].append(summary_of(name, await request.json()))
-        status, body = TAKEN[name]
+        status, body = CONFIRMATIONS[name]
         return web.Response(status=status, body=body)
 
     def write(self, body):

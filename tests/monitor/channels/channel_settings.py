@@ -26,3 +26,20 @@ SECRETS: dict[str, tuple[str, ...]] = {
     "console": (),
 }
 """Name of a channel -> texts that may stand in no output: its secrets, and the secret part of its address."""
+
+CONFIRMATIONS: dict[str, tuple[int, bytes]] = {
+    "pagerduty": (202, b'{"status":"success"}'),
+    "alertmanager": (200, b""),
+    "slack": (200, b"ok"),
+    "webhook": (204, b""),
+    "console": (200, b""),
+}
+"""Name of a channel -> status and body with which its receiver confirms a request."""
+
+REFUSALS: dict[str, bytes] = {
+    "pagerduty": b'{"status":"invalid event"}',
+    "alertmanager": b'"bad"',
+    "slack": b"invalid_payload",
+    "webhook": b"never",
+}
+"""Name of a channel with a receiver -> body of the answer 400 with which it refuses a request for good."""

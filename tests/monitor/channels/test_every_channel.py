@@ -10,7 +10,7 @@ from monitor.channels import CHANNELS, configured
 from monitor.channels.interface import Delivered, Permanent, Request, Retry, Step
 from schemas.config.monitor_config import Channels, Config
 from schemas.records import Episode
-from tests.monitor.channels.channel_settings import SECRETS, SETTINGS
+from tests.monitor.channels.channel_settings import CONFIRMATIONS, REFUSALS, SECRETS, SETTINGS
 from tests.tiers import examples
 
 EVERYTHING = Config.model_validate({"channels": SETTINGS})
@@ -24,10 +24,11 @@ def test_every_configurable_channel_exists_and_every_channel_is_configurable():
         "CHANNELS (monitor/channels/__init__.py) and the fields of Channels (schemas/config/channels.py) must"
         " have the same names in the same order"
     )
-    assert list(SETTINGS) == list(SECRETS) == list(CHANNELS), (
-        "SETTINGS and SECRETS of tests/monitor/channels/channel_settings.py must have every channel, in the"
-        " order of CHANNELS"
+    assert list(SETTINGS) == list(SECRETS) == list(CONFIRMATIONS) == list(CHANNELS), (
+        "SETTINGS, SECRETS and CONFIRMATIONS of tests/monitor/channels/channel_settings.py must have every"
+        " channel, in the order of CHANNELS"
     )
+    assert [*REFUSALS, "console"] == list(CHANNELS), "REFUSALS must have every channel with a receiver"
     assert list(configured(EVERYTHING)) == list(EVERYTHING.channels.names()) == list(CHANNELS)
 
 
@@ -106,7 +107,10 @@ def test_no_hidden_character_of_a_label_or_an_answer_is_shown(episode_of, name, 
         )
         shown = [body.decode()] if name == "console" else strings(_without_the_record(json.loads(body)))
         assert action == "resolve" or any("<b>" in text or "&lt;b&gt;" in text for text in shown)
-        assert not {char for text in shown for char in text} & set(HIDDEN)
+        hidden = [text for text in shown if set(text) & set(HIDDEN)]
+        assert not hidden, (
+            "sanitize() removes hidden characters; escaping must add none where nothing needs it"
+        )
 
 
 def _without_the_record(payload):
@@ -116,14 +120,11 @@ def _without_the_record(payload):
     return payload
 
 
-CONFIRMATIONS = {"pagerduty": (202, b'{"status":"success","message":"Event processed"}')}  # of others: 200
-
-
 @EACH
 def test_a_missing_response_is_retried_and_a_confirmation_is_a_delivery(name):
     channel = CHANNELS[name](EVERYTHING)
     assert isinstance(channel.interpret(None, {}, b"", 0), Retry)
-    status, body = CONFIRMATIONS.get(name, (200, b""))
+    status, body = CONFIRMATIONS[name]
     assert isinstance(channel.interpret(status, {}, body, 0), Delivered)
     for status in range(100, 600):
         assert isinstance(channel.interpret(status, {}, b"\xff", 0), Delivered | Retry | Permanent)

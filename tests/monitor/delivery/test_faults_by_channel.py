@@ -16,7 +16,7 @@ from monitor.channels.interface import Delivered, Permanent, Retry
 from monitor.protocol.messages import FileRecord
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
-from tests.monitor.channels.channel_settings import SETTINGS
+from tests.monitor.channels.channel_settings import CONFIRMATIONS, REFUSALS, SETTINGS
 from tests.monitor.delivery.outbox_core import OutboxCore
 from tests.tiers import by_profile
 
@@ -27,8 +27,6 @@ CONFIG = Config.model_validate({"channels": SETTINGS})
 CHANNELS = CONFIG.channels.names()
 SPEAK_HTTP = [name for name in CHANNELS if name != "console"]
 KNOW_KEYS = ("pagerduty", "alertmanager", "webhook")  # a step that comes twice changes nothing there
-TAKEN = {"pagerduty": (202, b'{"status":"success"}'), "slack": (200, b"ok"), "webhook": (204, b"")}
-PLAIN_OK = 200, b""  # of all other channels
 NO_ANSWER = None, {}, b"no answer within 10 s"
 
 
@@ -68,7 +66,7 @@ class FakePagerDuty:
 
 
 def _accepted(name):
-    status, body = TAKEN.get(name, PLAIN_OK)
+    status, body = CONFIRMATIONS[name]
     return status, {}, body
 
 
@@ -240,15 +238,12 @@ def test_a_lost_response_changes_nothing_on_channels_with_keys_and_repeats_the_m
     )
 
 
-REFUSALS = {"pagerduty": b'{"status":"invalid event"}', "alertmanager": b'"bad"', "slack": b"invalid_payload"}
-
-
 @pytest.mark.parametrize("name", SPEAK_HTTP)
 def test_a_refused_step_is_a_dead_letter_with_the_reason_and_the_rest_continues(
     day, nine_us, undisturbed, name
 ):
     notifier = Notifier(nine_us, day())
-    body = REFUSALS.get(name, b"never")
+    body = REFUSALS[name]
     notifier.receivers[name].faults = [(400, {}, body, False)]
     notifier.run(1200)
     (letter,) = notifier.letters
