@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from monitor.references.blocks import whole_block
+from monitor.references.blocks import merged_blocks
 from monitor.references.finder import WEEK_US, YOUNG_LAG_US, ReferenceFinder
 from monitor.references.gaps import (
     EVERY_SERIES,
@@ -243,13 +243,17 @@ def test_the_number_of_gaps_is_bounded() -> None:
 
 def test_a_merged_block_is_used_again_for_the_same_panes_only() -> None:
     feature = state({FINE: {T + minute * MINUTE_US: 10 * (minute + 1) for minute in range(5)}})
-    panes = list(feature.segments[M].panes.values())
-    number = T // BLOCK_US
-    first = whole_block(feature, M, number, panes[:4])  # an incident left the last minute out
-    assert first.events == 10 + 20 + 30 + 40
-    assert whole_block(feature, M, number, panes[:4]) is first
-    other = whole_block(feature, M, number, panes[1:])  # as many, for another rule
-    assert other.events == 20 + 30 + 40 + 50
+    number, end_us = T // BLOCK_US, T + 5 * MINUTE_US
+
+    def block(*gaps: tuple[int, int]) -> Pane:
+        return merged_blocks(feature, M, T, end_us, 0, gaps)[number]
+
+    whole = block()
+    assert whole.events == 10 + 20 + 30 + 40 + 50
+    assert block() is whole
+    assert block((end_us - MINUTE_US, end_us)).events == 10 + 20 + 30 + 40  # an incident in the last minute
+    assert block((T, T + MINUTE_US)).events == 20 + 30 + 40 + 50  # as many panes, for another rule
+    assert block() is whole
 
 
 def test_references_of_rules_with_incidents_at_other_times_have_their_own_panes() -> None:
