@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
-import time
 from types import SimpleNamespace
 
 import pytest
 
+from tests.agents.embedded_records import records_of
 from tests.polling import wait_until
 
 confluent_kafka = pytest.importorskip(
@@ -38,24 +39,13 @@ def publish(embedded, begin, end):
 
 
 def windows(embedded):
-    consumer = confluent_kafka.Consumer(
-        {
-            "bootstrap.servers": embedded.address,
-            "group.id": "reader",
-            "auto.offset.reset": "earliest",
-            "enable.auto.commit": False,
-            "log_level": 0,
-        }
-    )
-    topic = "embedded.windows"
-    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-    consumer.assign([confluent_kafka.TopicPartition(topic, partition, 0) for partition in partitions])
-    records = []
-    while (message := consumer.poll(2)) is not None:
-        if message.error() is None:
-            records.append(message.value())
-    consumer.close()
-    return records
+    return [value for _, value in records_of(embedded.address, "embedded.windows")]
+
+
+def saved_events(embedded):
+    """Return how many events the state in Kafka has counted."""
+    latest = dict(records_of(embedded.address, "embedded.watch.state"))
+    return sum(int(value) for key, value in latest.items() if re.fullmatch(rb"f\d \d+", key))
 
 
 def test_a_worker_counts_on_the_embedded_broker_and_continues_after_a_kill(
@@ -65,11 +55,11 @@ def test_a_worker_counts_on_the_embedded_broker_and_continues_after_a_kill(
     workers.start(1)
     publish(embedded, 0, 3000)
     wait_for_lines(workers, "owns embedded.events", 4)
-    time.sleep(3)
+    wait_until(lambda: saved_events(embedded) > 0, 40, "nothing was saved")
     workers.send(1, signal.SIGKILL)
     publish(embedded, 3000, 6000)
     wait_for_lines(workers, "owns embedded.events", 8)
-    time.sleep(4)
+    wait_until(lambda: saved_events(embedded) == 6000, 40, "not all events were saved")
     assert workers.retire(1) == 0
     workers.start(2)
     wait_for_lines(workers, "owns embedded.events", 12)

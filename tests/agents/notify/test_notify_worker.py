@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 
 import pytest
 
 from agents.demo.fake_pagerduty import FakePagerDuty, Fault
 from agents.demo.processes import EmbeddedBroker, WorkerProcess, configuration, free_port
+from monitor.delivery.episode_delivery import STATE_PREFIX
+from tests.agents.embedded_records import records_of
 from tests.polling import until
 
 pytest.importorskip("confluent_kafka")
 KEY = "0123456789abcdef0123456789abcdef"
+
+
+def saved_keys(address):
+    """Return the state of every key of the deliveries in the state."""
+    latest = dict(records_of(address, "softfail.notify.state"))
+    deliveries = [json.loads(value) for key, value in latest.items() if key.startswith(STATE_PREFIX)]
+    return [state for delivery in deliveries for state in delivery["keys"].values()]
 
 
 def test_a_worker_killed_between_trigger_and_resolve_repeats_and_loses_nothing(episode_of, nine_us, tmp_path):
@@ -40,7 +50,7 @@ def test_a_worker_killed_between_trigger_and_resolve_repeats_and_loses_nothing(e
             )
             put(episode_of("a", minute=minute), episode_of("b", minute=minute, urgency="low"))
             await until(lambda: len(receiver.incidents) == 2, 20.0, every_s=0.05)
-            await asyncio.sleep(0.5)  # the checkpoint after the last answer
+            await until(lambda: saved_keys(broker.address) == ["open", "open"], 40.0, every_s=0.2)
             worker._process.kill()
             await worker._process.wait()
             put(
