@@ -9,6 +9,8 @@ REPEAT_AT_US = {"alertmanager": 5 * MINUTE_US}
 """The same by channel, for receivers that forget their alerts at a restart."""
 UPDATE_US = MINUTE_US
 """Least time between two updates of an open episode."""
+TICKET_PANES = 7 / 6
+"""A ticket about errors waits so many panes: the rules that page on errors decide at the next edge."""
 JOINED_US = MINUTE_US // 2
 """The same if another feature joined its group, because nothing was sent about that feature yet."""
 RECENT_US = 60 * MINUTE_US

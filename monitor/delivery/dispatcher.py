@@ -9,13 +9,21 @@ from collections.abc import Iterable
 
 from monitor.delivery.covered_episodes import CoveredEpisodes
 from monitor.delivery.delivery_log import DeliveryLog, Key
-from monitor.delivery.delivery_times import CATCH_UP_US, LATE_US, OLD_US, REPEAT_AT_US, REPEAT_US
+from monitor.delivery.delivery_times import (
+    CATCH_UP_US,
+    LATE_US,
+    OLD_US,
+    REPEAT_AT_US,
+    REPEAT_US,
+    TICKET_PANES,
+)
 from monitor.delivery.episode_delivery import STATE_PREFIX, Decision, EpisodeDelivery
 from monitor.delivery.page_grouping import UNGROUPED, assign_group, merge_group, without_group
 from monitor.delivery.silences import ScheduledSilence, silence_subject
 from monitor.delivery.snapshot import Snapshot, snapshot
 from monitor.delivery.stored_silences import StoredSilences
 from monitor.protocol.service import SERVICE, subject_of
+from monitor.windows.failure_kind import ERRORS
 from schemas.config.monitor_config import Config
 from schemas.records import Episode, Silence
 from schemas.times import microseconds
@@ -100,7 +108,12 @@ class Dispatcher:
         ]
 
     def _opened(self, state: Snapshot) -> EpisodeDelivery:
-        episode, catch_up_until_us = state.episode, None
+        episode, catch_up_until_us, ticket_due_us = state.episode, None, None
+        may_page = episode.environment in self._config.page_environments
+        is_about_errors = all(incident.kind == ERRORS for incident in episode.incidents)
+        if episode.urgency == "low" and may_page and is_about_errors:
+            wait_us = round(self._config.time.pane * TICKET_PANES * 1e6)
+            ticket_due_us = microseconds(episode.decided_at) + wait_us
         if EpisodeDelivery.was_decided_late(episode):
             catch_up_until_us = microseconds(episode.decided_at) + CATCH_UP_US
         return EpisodeDelivery(
@@ -109,6 +122,7 @@ class Dispatcher:
             feature=f"{episode.service}/{episode.feature}/{episode.environment}",
             latest=state,
             catch_up_until_us=catch_up_until_us,
+            ticket_due_us=ticket_due_us,
         )
 
     # groups

@@ -65,6 +65,8 @@ class EpisodeDelivery(EpisodeProgress):
             return None
         if self.group_leader and state != "open":
             return None  # the leader's page lists it
+        if state == "wanted" and self.key == "low" and now_us < (self.ticket_due_us or 0):
+            return None
         if (reason := self._why_trigger(latest.episode, state, now_us - self.sent_us, repeat_us)) is None:
             return None
         if self.ring > 1 and self.ring_kind:
@@ -89,7 +91,8 @@ class EpisodeDelivery(EpisodeProgress):
         if state in ("held", "wanted"):
             if self.ring > 1:
                 return self.ring_reason
-            return "escalated" if self.keys.get("low", "held") != "held" and "high" in self.keys else "opened"
+            was_ticket = self.keys.get("low", "held") not in ("held", "dropped")
+            return "escalated" if was_ticket and "high" in self.keys else "opened"
         if since_us >= (repeat_us if state == "open" else REPEAT_US):
             return "still firing"
         if state != "open":

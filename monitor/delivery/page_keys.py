@@ -38,6 +38,8 @@ class PageKeys(Delivery):
     """Whether steps of its own go out. In a group: whether some may have gone out and have to be resolved."""
     feature: str = ""
     """``service/feature/environment``; empty in state of older releases."""
+    ticket_due_us: int | None = None
+    """Wall clock from which its ticket is sent, if it is no page by then; None: at once."""
     ring: int = 1
     """Which ring of the page; its key is ``high/RING`` from 2 on."""
     rings_us: list[int] = []
@@ -102,6 +104,8 @@ class PageKeys(Delivery):
         if may_have_rung or at_us >= earliest_us:
             self.note_ring(episode, at_us if due_us is None else min(at_us, due_us))
             self.keys["high"], self.ring_due_us = state, None
+            if self.keys.get("low") == "wanted" and at_us < (self.ticket_due_us or 0) - LATE_US:
+                self.keys["low"] = "dropped"  # it was not tried
             return
         self.keys.setdefault("low", state)
         is_wrong = any(failure.is_wrong for failure in failures(episode).values())
