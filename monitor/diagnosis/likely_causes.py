@@ -97,7 +97,7 @@ def likely_causes(
     ]
     rollouts = recent_rollouts(feature, firing, started_us, edge_us, rolled_us)
     evidence = [measured for incident in beside or firing for measured in _measured(incident.evidence)]
-    causes = [_rollout_text(rollout, started_us) for rollout in rollouts]
+    causes = [_rollout_text(rollout, _began_us(firing)) for rollout in rollouts]
     causes += _named(evidence, {rollout.name for rollout in rollouts if rollout.kind == ANSWERING})
     paging = {kind for incident in firing if incident.severity in PAGING for kind in _kinds(incident)}
     if all(map(_is_of_calls, paging)) and any(_is_of_calls(kind) for item in firing for kind in _kinds(item)):
@@ -121,6 +121,14 @@ def since_us(incidents: Iterable[ShownIncident]) -> int:
     return min((microseconds(datetime.fromisoformat(incident.since)) for incident in incidents), default=0)
 
 
+def _began_us(incidents: Iterable[ShownIncident]) -> int:
+    """Return when incidents began as texts show it, microseconds since 1970."""
+    return min(
+        microseconds(datetime.fromisoformat(getattr(incident.evidence, "began", "") or incident.since))
+        for incident in incidents
+    )
+
+
 def _measured(evidence: Evidence) -> list[Evidence | Finding]:
     """Return the evidence and its further findings; the first finding is the evidence itself."""
     return [evidence, *evidence.findings[1:]]
@@ -137,7 +145,7 @@ def _is_of_calls(kind: str) -> bool:
     return kind == ERRORS or (evaluator is not None and evaluator.signals_provider_fault)
 
 
-def _rollout_text(rollout: Rollout, started_us: int) -> str:
+def _rollout_text(rollout: Rollout, began_us: int) -> str:
     name = (
         _served(rollout.name)
         if rollout.kind == ANSWERING
@@ -149,9 +157,9 @@ def _rollout_text(rollout: Rollout, started_us: int) -> str:
             f"{name}: first seen between {begun:%H:%M} and {begun + timedelta(hours=1):%H:%M} UTC, about when"
             " this began"
         )
-    return (
-        f"{name}: in use since {begun:%H:%M} UTC, {_minutes(started_us - rollout.begun_us)} before this began"
-    )
+    before_us = began_us - rollout.begun_us
+    when = f"{_minutes(before_us)} before this began" if before_us > 0 else "when this began"
+    return f"{name}: in use since {begun:%H:%M} UTC, {when}"
 
 
 def _served(model: str) -> str:

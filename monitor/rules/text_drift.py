@@ -55,7 +55,7 @@ class TextReader:
         if before is None:
             return None
         result = mmd(before.sketch, current)
-        drift = DriftResult(name, "mmd", result.p_value, result.effect, window_us / 1e6, result.n, result.m)
+        drift = DriftResult(name, "mmd", result.p_value, result.effect, window_us / 1e6, result.m, result.n)
         return drift, before
 
     def variation(self, reference: TextReference) -> float:

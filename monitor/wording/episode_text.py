@@ -18,6 +18,8 @@ from softfail.sanitize import sanitize
 
 NAMED_FEATURES = 4  # features that the summary of a shared page names
 WORSE = 1.25  # times the present number: its worst is written beside it
+NORMAL = ", normal now"
+"""Behind a finding that fires until it was normal for long enough."""
 NAMED_SEGMENTS = 3  # segments that a line over several segments names
 
 
@@ -89,7 +91,7 @@ def sentence(incident: EpisodeIncident) -> str:
         return f"events arrive again; there were none from {since} on"
     again = f" and again since {clock(incident.returned)}" if incident.returned and not is_over else ""
     when = f", since {since}{again}"
-    over = ", over now" if is_over else ""
+    over = ", over now" if is_over else "" if is_wrong_now(incident) else NORMAL
     return f"{_finding(present_evidence(incident), incident, when, _at_worst(incident))}{over}"
 
 

@@ -14,6 +14,7 @@ from schemas.records import Episode, EpisodeIncident
 from softfail.sanitize import sanitize
 
 MOST = 3  # changes that are told; the others are counted
+_UNLISTED = "a finding that is not listed"  # the incidents of a page are cut to its size
 CHARS = 300  # of a change
 _REASON = re.compile(r"(?P<place>[^:;]+/[^:;]+: )?(?P<rule>[^:;]+): (?P<why>.+)")
 _FURTHER = "also "
@@ -53,14 +54,17 @@ def last_change(episode: Episode) -> str:
     found = [(part, match, incidents.get(match["rule"]) if match else None) for part, match in parts]
     # that fewer answers pass is said only if what fails is not
     for part, match, incident in sorted(found, key=_is_of_all_answers):
-        if match is None or incident is None:
+        why = match["why"] if match else ""
+        verb = next((verb for pattern, verb in _VERBS if pattern.match(why)), "")
+        if match is None or (incident is None and not verb):
             changes[sanitize(_WHOLE.get(part, part), CHARS)] = None
             continue
-        why, kind = match["why"], incident.kind or incident.evidence.metric
-        verb = next((verb for pattern, verb in _VERBS if pattern.match(why)), f"{{}} ({why})")
-        # two rules on one failure say the same
-        if (verb, kind) not in told:
-            changes[sanitize((match["place"] or "") + verb.format(_subject(incident, why)), CHARS)] = None
+        kind = "" if incident is None else incident.kind or incident.evidence.metric
+        subject = _UNLISTED if incident is None else _subject(incident, why)
+        # two rules on one failure say the same; of what is not listed only the first part says something
+        if (verb, kind) not in told and (incident is not None or not told):
+            text = verb.format(subject) if verb else f"{subject} ({why})"
+            changes[sanitize((match["place"] or "") + text, CHARS)] = None
         told.add((verb, kind))
     more = len(changes) - MOST
     shown = [*list(changes)[:MOST], *([f"and {more} more"] if more > 0 else [])]

@@ -55,6 +55,8 @@ class Ring:
     lines: set[str] = field(default_factory=set)
     history: list[tuple[float, str, list[str]]] = field(default_factory=list)
     """Minute, text and list of each trigger."""
+    sentences: list[str] = field(default_factory=list)
+    """What else a person reads of it: likely causes, next step, last change."""
 
     def take(self, minute: float, payload: dict[str, Any]) -> None:
         """Take a trigger: its text, and the list below it of features or findings."""
@@ -62,6 +64,7 @@ class Ring:
         lines = list(details.get("features") or details["findings"])
         self.lines |= set(lines)
         self.history.append((minute, payload["summary"], lines))
+        self.sentences += [*details.get("likely_cause", ()), details["next_step"], details["last_change"]]
 
     @property
     def pages(self) -> bool:

@@ -14,8 +14,12 @@ GROUP_WAIT = 1.5  # minutes that a second feature waits for a third
 SLOW = 1.5  # minutes that a ring which waited may take
 WORDS = 60  # of a page text, before its list
 JARGON = re.compile(
-    r"breach|_rate\b|_s\.p|events of|shiryaev|well again|\bNone\b|\bnan\b|incident|episode|segment"
+    r"breach|_rate\b|_s\.p|events of|shiryaev|\bwell\b|\bNone\b|\bnan\b|incident|episode|segment|drift"
+    r"|baseline|watermark|\bpane|verdict|p-value|became_|pass-rate|failures-rose|error-rate|no-data|\bfell\b"
 )
+"""What no text, line of a list, likely cause, next step or last change says: names of rules, metrics and parts
+of softfail.
+"""
 
 
 def run(scenario: Scenario) -> Deployment:
@@ -48,6 +52,17 @@ def broken(scenario: Scenario, deployment: Deployment) -> list[str]:
         *_endings(deployment),
         *_texts(scenario, deployment),
     ]
+
+
+def texts(deployment: Deployment) -> Iterator[str]:
+    """Yield each text that a person got, with the list and the other sentences below it."""
+    for ring in deployment.pagerduty.incidents:
+        yield f"{'PAGE' if ring.pages else 'ticket'} {ring.minute:.1f}: {ring.text}"
+        for minute, text, lines in ring.history:
+            if text != ring.text:
+                yield f"    update {minute:.1f}: {text}"
+            yield from (f"        - {line}" for line in lines)
+        yield from (f"    | {sentence}" for sentence in dict.fromkeys(ring.sentences))
 
 
 def _tells(ring: Ring, planned: Planned, *, with_updates: bool = False) -> bool:
@@ -132,6 +147,8 @@ def _texts(scenario: Scenario, deployment: Deployment) -> Iterator[str]:
         for text in (ring.text, *ring.updates):
             if len(text.split()) > WORDS:
                 yield f"{len(text.split())} words: {text}"
+        below = [line for _, _, lines in ring.history for line in lines]
+        for text in dict.fromkeys((ring.text, *ring.updates, *below, *ring.sentences)):
             if JARGON.search(text):
                 yield f"jargon: {text}"
     rings = deployment.pagerduty.rings

@@ -22,7 +22,7 @@ from tests.monitor.restarted_watch import run_watch
 ROOT = Path(__file__).parents[3]
 MINUTE_US = 60_000_000
 REFUSED = "I'm sorry, but I can't help with that."
-V8 = "new prompt version v8: in use since 10:02 UTC, 2 min before this began"
+V8 = "new prompt version v8: in use since 10:02 UTC, when this began"
 SERVED = "the provider serves another model than before, gpt-n (a silent change)"
 
 
@@ -89,7 +89,7 @@ def test_a_service_version_introduced_just_before_is_a_likely_cause_and_not_a_dr
             "output": text(m >= 62 and rng.random() < 0.3),
         }
     )
-    assert causes_of(values)[0] == "new service version 2.1: in use since 10:02 UTC, 2 min before this began"
+    assert causes_of(values)[0] == "new service version 2.1: in use since 10:02 UTC, when this began"
     healthy = scene(lambda m, rng: {"service_version": "2.1" if m >= 62 else "2.0", "output": text(False)})
     out = Watch(Config()).apply([FileRecord(value, nth) for nth, value in enumerate(healthy)])
     assert episodes([(topic, message.value) for topic, message in out.order]) == []
