@@ -192,6 +192,31 @@ def test_features_whose_pages_are_open_share_the_page_of_a_new_cause(outbox, mak
     assert send_due(outbox, nine_us + 20 * MINUTE) == [("resolve", "c/high", "resolved")]
 
 
+@pytest.mark.parametrize("kind", ["errors", "duration_s"])
+def test_a_ticket_about_errors_is_sent_70_s_later_if_it_is_no_page_by_then(outbox, make_page, nine_us, kind):
+    def steps(seconds, name, urgency, state):
+        kinds = {} if state == "resolved" else {kind: (0, 0.5)}
+        page = make_page(kinds, seconds / 60, name=name, feature=name, urgency=urgency, state=state)
+        put(outbox, nine_us + seconds * SECOND, page)
+        return send_due(outbox, nine_us + seconds * SECOND)
+
+    waits = kind == "errors"
+    opened = [] if waits else [("trigger", "a/low", "opened")]
+    assert steps(0, "a", "low", "opened") == opened
+    page = [("trigger", "a/high", "opened")]
+    if not waits:
+        page = [("trigger", "a/high", "escalated"), ("resolve", "a/low", "is a page now")]
+    assert steps(60, "a", "high", "escalated") == page
+    assert steps(100, "b", "low", "opened") == ([] if waits else [("trigger", "b/low", "opened")])
+    late = send_due(outbox, nine_us + 171 * SECOND)
+    assert late == ([("trigger", "b/low", "opened")] if waits else [])
+    # what is over before it was sent is a ticket all the same
+    steps(200, "c", "low", "opened")
+    ends = steps(230, "c", "low", "resolved")
+    assert ends[-1] == ("resolve", "c/low", "resolved")
+    assert (("trigger", "c/low", "opened") in ends) == waits
+
+
 def test_an_upgrade_under_an_open_page_rings_nothing(outbox, make_page, episode_of, nine_us):
     """Records and state of the release before have no figures and no account of what was said."""
     put(outbox, nine_us, episode_of())

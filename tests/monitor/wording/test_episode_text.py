@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from monitor.wording import episode_text, finding_text, number_format
 from monitor.wording.finding_text import measure
 from schemas.evidence_record import Evidence
-from schemas.records import EpisodeIncident
+from schemas.records import EpisodeIncident, Figure
 
 
 def incident(
@@ -220,3 +220,14 @@ def test_a_summary_is_a_single_line_within_its_limit_for_any_labels(episode_of, 
     assert len(line) <= most
     assert line.splitlines() == [line]
     assert line.endswith("more finding" if left_out == 0 else "more findings")
+
+
+@pytest.mark.parametrize(("present", "says"), [(0.0, True), (0.5, False)])
+def test_a_finding_that_still_fires_and_is_normal_again_says_so(episode_of, present, says):
+    (one,) = episode_of().incidents
+    figures = {
+        name: Figure(metric=one.evidence.metric, value=value, n=60, window_s=60, time=one.since)
+        for name, value in (("decided", 0.5), ("worst", 0.5), ("present", present))
+    }
+    text = episode_text.sentence(one.model_copy(update=figures))
+    assert text.endswith(", normal now") == says
