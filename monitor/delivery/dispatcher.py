@@ -64,6 +64,7 @@ class Dispatcher:
                     continue  # nothing was sent, so nothing has to be resolved
                 delivery = self._opened(state)
                 self.log.put(key, delivery)
+            delivery.feature = _feature(episode)  # in state of older releases it is empty
             was_page = delivery.urgency == "high"
             at_us = microseconds(episode.decided_at)
             silenced_until_us = self.silences.silenced_until(silence_subject(episode), at_us)
@@ -119,7 +120,7 @@ class Dispatcher:
         return EpisodeDelivery(
             order=self.log.next_order(),
             dedup_key=episode.dedup_key,
-            feature=f"{episode.service}/{episode.feature}/{episode.environment}",
+            feature=_feature(episode),
             latest=state,
             catch_up_until_us=catch_up_until_us,
             ticket_due_us=ticket_due_us,
@@ -315,3 +316,7 @@ class Dispatcher:
         for delivery in deliveries:
             if (state := delivery.own_latest or delivery.latest) is not None:
                 self.log.touch((channel, state.episode.episode_id))
+
+
+def _feature(episode: Episode) -> str:
+    return f"{episode.service}/{episode.feature}/{episode.environment}"

@@ -34,6 +34,8 @@ class FindingState:
         """When it was reported for the first time, wall clock; 0: before a restart."""
         self.may_rise = False
         """Whether a partition by itself would page."""
+        self.was_shown = False
+        """Whether its episode lists it; after a restart that follows from ``added_us``."""
         self.sent_partitions = ""
         """The partitions that the last record of its episode named."""
 

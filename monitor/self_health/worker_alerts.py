@@ -168,12 +168,15 @@ class WorkerAlerts:
             self._clear(MONITOR, _ALL, {finding.name for finding in findings}, now_us)
 
     def _is_decided(self, name: str, finding: FindingState, now_us: int) -> bool:
-        """Return whether a finding can be shown: a ticket waits while it may become a page.
+        """Return whether a finding can be shown: a ticket waits while it may become a page, but what was shown
+        stays.
 
         Where one partition has mostly unreadable records, the share of all may still rise.
         """
         may_page = name == "dead-letters" and finding.may_rise and finding.severity() == "warning"
-        return not may_page or now_us - finding.added_us >= DOUBT * self._window_us
+        waited = now_us - finding.added_us >= DOUBT * self._window_us
+        finding.was_shown = finding.was_shown or not may_page or waited
+        return finding.was_shown
 
     def _check_heartbeats(self, now_us: int, *, may_add: bool) -> None:
         """Report partitions from which no heartbeat comes."""

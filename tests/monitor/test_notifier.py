@@ -280,6 +280,16 @@ def test_unreadable_records_beside_good_ones_are_a_ticket_with_the_share_of_all_
     )
 
 
+def test_a_ticket_about_all_records_stays_when_one_partition_finds_a_large_share_too(bench):
+    bench.counts = {partition: {"records": 580, "dead-letters": 8} for partition in range(4)}
+    bench.pass_time(120)
+    assert [episode["state"] for episode in bench.episodes()] == ["opened"]
+    bench.counts[3] = {"records": 60, "dead-letters": 40}
+    bench.findings = {3: [DEAD]}
+    bench.pass_time(400)
+    assert {episode["state"] for episode in bench.episodes()} <= {"opened", "updated"}
+
+
 def test_unreadable_records_that_are_much_of_all_page(bench):
     bench.counts = {partition: {"records": 300} for partition in range(3)}
     bench.counts[3] = {"records": 500, "dead-letters": 400}
@@ -511,6 +521,7 @@ def test_open_episodes_are_on_the_status_page_and_in_the_metrics(bench):
     (episode,) = bench.notifier.status()["episodes"]
     assert episode.pop("headline").startswith("12 % of records could not be read")
     assert episode.pop("next_step").endswith("python -m agents deadletters.")
+    assert [finding["rule"] for finding in episode.pop("findings")] == ["dead-letters"]
     Episode.model_validate_json(json.dumps(episode))
     shown = {(measure.name, *measure.labels): measure.value for measure in bench.notifier.measures()}
     assert shown["softfail_incidents", "softfail", "monitor", "production", "dead-letters", "error"] == 1

@@ -157,7 +157,7 @@ def sleep_until(start_s: float, minute: float) -> None:
     time.sleep(max(0.0, start_s + minute * 60 - time.time()))
 
 
-def run(directory: Path, brokers: str, pager: Receiver) -> None:
+def run(directory: Path, brokers: str, pager: Receiver, minutes: float) -> None:
     """Run the plan: history, workers, faults."""
     configs = [configuration(directory, number, brokers, pager.url) for number in (1, 2)]
     subprocess.run(
@@ -183,11 +183,11 @@ def run(directory: Path, brokers: str, pager: Receiver) -> None:
         for number in (1, 2):
             workers.start(number)
         threading.Thread(target=publish_unreadable, args=(brokers, start_s), daemon=True).start()
-        sleep_until(start_s, plan.KILLED[0])
-        service.kill()
-        sleep_until(start_s, plan.KILLED[1])
-        service.start()
-        sleep_until(start_s, plan.MINUTES)
+        for minute, change in ((plan.KILLED[0], service.kill), (plan.KILLED[1], service.start)):
+            if minute < minutes:
+                sleep_until(start_s, minute)
+                change()
+        sleep_until(start_s, minutes)
         say(start_s, f"over; exits of the workers: {dict(workers.exits)}")
     finally:
         service.kill()
@@ -223,6 +223,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run it; return 0 if all laws hold, 1 if one is broken, 2 if this machine cannot run Kafka."""
     parser = argparse.ArgumentParser(prog="python -m tests.durability.ten_faults", description=__doc__)
     parser.add_argument("--keep", action="store_true", help="keep the logs although all laws hold")
+    parser.add_argument(
+        "--minutes", type=float, default=plan.MINUTES, metavar="M", help="end earlier: the faults until then"
+    )
     options = parser.parse_args(argv)
     if (lack := kafka_launcher.missing()) is not None:
         print(f"this machine {lack}")
@@ -232,13 +235,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     directory = Path(tempfile.mkdtemp(prefix="softfail-ten-faults-"))
     print(f"logs in {directory}", flush=True)
     with kafka_launcher.Kafka() as broker, receiver() as pager:
-        run(directory, broker.address, pager)
+        run(directory, broker.address, pager, options.minutes)
         pagerduty = pager.model
     for ring in pagerduty.incidents:
         for minute, text, lines in ring.history:
             print(f"{minute:6.1f} {ring.key}: {text}", *(f"\n           {line}" for line in lines), sep="")
     print("\n" + "\n".join(plan.table(pagerduty)))
-    faults = [*unreadable_faults(pagerduty), *plan.broken(pagerduty)]
+    faults = [*unreadable_faults(pagerduty), *plan.broken(pagerduty, options.minutes)]
     print("\n" + ("\n".join(["BROKEN", *faults]) if faults else "ALL LAWS HOLD"))
     if not faults and not options.keep:
         shutil.rmtree(directory, ignore_errors=True)

@@ -231,6 +231,20 @@ def test_an_upgrade_under_an_open_page_rings_nothing(outbox, make_page, episode_
     assert [step[2] for step in send_due(upgraded, nine_us + 30 * MINUTE)] in ([], ["updated"])
 
 
+def test_after_an_upgrade_no_feature_waits_for_the_rings_of_others(outbox, make_page, nine_us):
+    put(outbox, nine_us, make_page({"errors": (0, 0.5)}, 0, state="opened"))
+    put(outbox, nine_us + 18 * MINUTE, make_page({"errors": (18, 0.5)}, 18, name="e2", state="opened"))
+    send_due(outbox, nine_us + 18 * MINUTE)
+    state = {key: value for key, value in outbox.changed() if value is not None}
+    assert any(b'"feature":"support-bot/answer/production"' in value for value in state.values())
+    old = {key: without(value, "feature") for key, value in state.items()}
+    upgraded = OutboxCore(CONFIG)
+    upgraded.restore(old.items())
+    both = {"errors": (0, 0.5), "refusal": (18, 0.4)}
+    put(upgraded, nine_us + 20 * MINUTE, make_page(both, 20))
+    assert [step for step in send_due(upgraded, nine_us + 20 * MINUTE) if step[2] != "updated"] == ANOTHER
+
+
 def without(value: bytes, *names: str) -> bytes:
     fields = json.loads(value)
     return json.dumps({name: field for name, field in fields.items() if name not in names}).encode()
