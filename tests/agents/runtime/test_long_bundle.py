@@ -12,6 +12,7 @@ from monitor.protocol.messages import FileRecord
 from monitor.self_health.partition_health import partition_counts
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
+from tests.polling import until
 
 
 def slow(partition: Any, log: list[str]) -> None:
@@ -64,8 +65,8 @@ def test_a_cancelled_bundle_is_completed_first(make_partition, bundle, monkeypat
         partition, log = await make_partition(), []
         slow(partition, log)
         taking = asyncio.create_task(partition.take(bundle(0, 20)))
-        await asyncio.sleep(0.005)
-        assert 0 < len(log) < 20
+        await until(lambda: log, every_s=0)
+        assert len(log) < 20
         taking.cancel()
         await asyncio.gather(taking, return_exceptions=True)
         assert taking.cancelled()
