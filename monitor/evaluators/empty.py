@@ -11,11 +11,17 @@ from monitor.evaluators.verdict import PASSED, SKIPPED_CANCELLED, SKIPPED_ERROR,
 from monitor.normal_form.finish_reason import Finish, called_tools, finish_of
 from monitor.normal_form.token_counts import visible_tokens
 
-# White space and invisible characters: soft hyphen, zero width, direction marks, word joiner, BOM, Hangul
-# fillers, Braille blank.
+# White space, control and invisible characters: soft hyphen, zero width, direction marks, word joiner, BOM, Hangul
+# fillers, Braille blank, variation selectors, tags.
 _INVISIBLE = re.compile(
-    "[\\s\x00\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe0e\ufe0f\ufeff\uffa0]*"
+    "[\\s\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
+    "\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]*"
 )
+_NO_CONTENT = re.compile(  # an empty code block, a line break or an empty element of HTML
+    r"\s*(?:(?:```|~~~)[\w-]{0,12}\s*(?:```|~~~)|(?:<br\s?/?>|&nbsp;|&#160;|\s)+|<(\w{1,12})>\s*</\1>)\s*",
+    re.IGNORECASE,
+)
+_LONGEST_BLANK = 80
 _UNKNOWN = skipped("neither output text nor its size")
 _EMPTY = failed("the output is empty")
 _BLANK = failed("the output has nothing visible")
@@ -54,7 +60,7 @@ class EmptyEvaluator(Evaluator):
         if output:
             # the first character of nearly every answer is visible
             # (some fillers are letters, but no ASCII letter is invisible)
-            if (output[0].isascii() and output[0].isalnum()) or _INVISIBLE.fullmatch(output) is None:
+            if (output[0].isascii() and output[0].isalnum()) or not _is_blank(output):
                 return PASSED
             return _without_answer(event, _BLANK)
         if output is None:
@@ -73,3 +79,9 @@ def _without_answer(event: Any, verdict: Verdict) -> Verdict:
     if called_tools(event):
         return PASSED
     return SKIPPED_CANCELLED if finish_of(event.finish_reason) is Finish.CANCELLED else verdict
+
+
+def _is_blank(output: str) -> bool:
+    return _INVISIBLE.fullmatch(output) is not None or (
+        len(output) <= _LONGEST_BLANK and _NO_CONTENT.fullmatch(output) is not None
+    )

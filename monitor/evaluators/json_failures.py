@@ -25,7 +25,18 @@ _ENVELOPE = frozenset(
             "statusCode",
         ),
         *("status_code", "type", "object", "param", "path", "timestamp", "request_id", "requestId", "title"),
-        *("data", "success", "documentation_url", "traceId", "instance", "reason", "metadata"),
+        *(
+            "data",
+            "success",
+            "documentation_url",
+            "traceId",
+            "instance",
+            "reason",
+            "metadata",
+            "__type",
+            "Code",
+            "Message",
+        ),
     }
 )
 """Keys of error bodies, beside the error itself."""
@@ -71,6 +82,7 @@ _SERVER_MESSAGE = re2.compile(
 )
 _FUNCTION_NAME = re2.compile(r"[A-Za-z_][\w.:-]{0,63}")
 _LOWER_NAME = re2.compile(r"[a-z_][\w.:-]{0,63}")
+_ARGUMENT_KEYS = ("parameters", "action_input", "args", "tool_input", "tool_args")
 _HTTP_ERROR = range(400, 600)
 
 
@@ -100,8 +112,12 @@ def is_error_body(text: str) -> bool:
             and (any(name in error for name in _IDENTIFYING) or _ERROR_WORDS.search(message) is not None)
         )
     if isinstance(error, str):
-        return "error_description" in value or _ERROR_WORDS.search(error) is not None
-    message = value.get("message", value.get("detail"))
+        return (
+            "error_description" in value
+            or _ERROR_WORDS.search(error) is not None
+            or ("message" in value and _states_http_error(value))
+        )
+    message = value.get("message", value.get("detail", value.get("Message")))
     if not isinstance(message, str):
         return False
     if _states_http_error(value):
@@ -125,12 +141,15 @@ def is_tool_call_json(text: str) -> bool:
     if not isinstance(value, dict):
         return False
     inner: dict[str, Any] = value["function"] if isinstance(value.get("function"), dict) else value
-    name, keys = inner.get("name", inner.get("action")), inner.keys()
-    if not isinstance(name, str) or len(inner) > 4:
+    name = next((inner[key] for key in ("name", "action", "tool", "tool_name") if key in inner), None)
+    keys = inner.keys()
+    if not isinstance(name, str) or len(inner) > 5:
         return False
     if "arguments" in keys:
         return isinstance(inner["arguments"], dict | str) and _FUNCTION_NAME.fullmatch(name) is not None
-    given = next((inner[key] for key in ("parameters", "action_input", "args") if key in keys), None)
+    if inner.get("type") in ("tool_use", "tool_call") and isinstance(inner.get("input"), dict):  # Anthropic
+        return _FUNCTION_NAME.fullmatch(name) is not None
+    given = next((inner[key] for key in _ARGUMENT_KEYS if key in keys), None)
     return isinstance(given, dict | str) and _LOWER_NAME.fullmatch(name) is not None
 
 

@@ -16,7 +16,13 @@ from monitor.evaluators.text_scan import text_to_scan, without_code
 from monitor.evaluators.verdict import PASSED, SKIPPED_ERROR, SKIPPED_NO_TEXT, Verdict, failed
 
 _PATTERNS = {
-    "placeholder": r"(?:^|[^${}\\^\w])\{\{\s*[A-Za-z_][\w. ]{0,40}\}\}",
+    "placeholder": (
+        r"(?:^|[^${}\\^\w])\{\{\s*[A-Za-z_][\w. ]{0,40}\}\}"
+        # behind a greeting also the forms that code has elsewhere: {name}, ${user.name}, %NAME%, <%= name %>
+        r"|^\s*(?i:hello|hi|hey|dear|hallo|liebe[rs]?|guten tag|bonjour|chère?|hola|estimad[oa]|ciao|gentile|olá|hej|beste|привет|здравствуйте),?"
+        r" (?:(?i:mr|mrs|ms|herr|frau|m|mme|sr|sra)\.? )?(?:[$#]?\{\s*[A-Za-z_][\w. ]{0,40}\}|%[A-Za-z_]{2,40}%|%\([a-z_]{1,40}\)s"
+        r"|<%=[^%\n]{1,60}%>|<<\s*[A-Za-z_][\w. ]{0,40}>>|\[\[[^\[\]\n]{1,40}\]\]|__[A-Za-z_]{2,40}__)"
+    ),
     "tool_markup": (
         # by shape: <tool_call>, <minimax:tool_call>, <|tool_call_begin|>, [TOOL_CALLS], <function=, <arg_key>
         r"</?(?:[\w-]{1,20}[:_])?(?:tool_?calls?|function_?calls?|tool_?use|tool_?(?:response|result|output)s?"
@@ -25,19 +31,24 @@ _PATTERNS = {
         r"|\[/?(?:TOOL_CALLS?|TOOL_RESULTS?|TOOL_CONTENT|TOOL_REQUEST|AVAILABLE_TOOLS)\]|\bto=functions\.|^functions\.\w+:\d"
         r"|\n\s*\{\s*\"name\":\s*\"[a-z_][\w.-]{0,60}\",\s*\"(?:arguments|parameters)\":\s*[{\"]"
         r"|^Action: *[^\n]{1,80}\n+Action Input:|\A\s*\[[a-z_][\w.]{0,60}\(\w+=[^\n]*\)\]\s*\z"
-        r"|\A\s*[\[{]\s*\"(?:name|type|id|function|arguments|parameters|tool_calls|action)\""
+        r"|\A\s*(?:\[\s*)?\{\s*\"(?:name|type|id|function|arguments|parameters|tool_calls|action|tool|tool_name)\""
+        r"|\A\s*functools\[\{"
     ),
     "tool_fence": r"^```(?:tool_code|tool_calls?|tool_outputs?)\b",
     "special_token": (
         # by shape: <|im_end|>, <｜end▁of▁sentence｜>, <unused12>, [UNK], bytes and blanks of a tokenizer
-        r"<[|｜][^\s|｜<>]{1,48}[|｜]>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_(?:turn|image|audio)>|</s>\s*\z"
-        r"|\A\s*<s>[ \n\[]|<(?:bos|eos|pad|unk|cls|sep)>|<(?:extra_id_|unused|reserved_special_token_)\d+>"
+        r"<[|｜][^\s|｜<>]{1,48}[|｜]>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_(?:turn|image|audio)>|</s>\s*(?:<s>\s*)*\z"
+        r"|\[\|[a-z_]{2,30}\|\]|<(?:fim_(?:prefix|middle|suffix|pad)|file_sep|reponame|gh_stars|filename|sop|eop|end_of_utterance)>"
+        r"|\[(?:gMASK|sMASK|MASK|UNUSED_TOKEN_\d+)\]|<(?:EOS|BOS|PAD|UNK)_TOKEN>|ĊĊ|âĢ[Ļľĵĳĺĸ]"
+        r"|\A\s*<s>[ \n\[]|<(?:bos|eos|pad|unk|cls|sep)>|<(?:extra_id_|unused|reserved_|reserved_special_token_|dummy)\d+>"
         r"|<\|(?:tool_call|tool_response|channel|turn|think)>|<(?:tool_call|tool_response|channel|turn)\|>"
         r"|\[(?:PAD|CLS|SEP|UNK|EOS|BOS)\]|(?:<0x[0-9A-Fa-f]{2}>){2}|(?:[Ġ▁][A-Za-z]{1,20}){3}|\x{FFFD}{5}"
     ),
     "stack_trace": (
-        r"\A\s*Traceback \(most recent call last\)|\A\s*(?:Uncaught |Unhandled )?(?:[A-Za-z_.]+(?:Error"
-        r"|Exception)): [^\n]*\n\s+at |\A\s*Exception in thread"
+        r"\A\s*Traceback \(most recent call last\)|\A\s*(?:Uncaught |Unhandled |Caused by: |Unhandled exception\. )?(?:[A-Za-z_.]+"
+        r"(?:Error|Exception))(?:: [^\n]*)?\n\s+at |\A\s*Exception in thread"
+        r"|\A\s*panic: [^\n]*\n+(?:\[[^\n]*\n+)?goroutine \d+|\A\s*thread '[^'\n]{1,60}' panicked at "
+        r"|\A\s*(?:PHP )?Fatal error: +Uncaught |\A\s*[\w./-]{1,120}\.rb:\d+:in "
     ),
     "unfilled_value": (
         r"\A\s*(?i:undefined|nan|\[object Object\]|<nil>|\[object promise\])\s*\z|\[object Object\]"
@@ -54,12 +65,15 @@ _PATTERNS = {
         r"|the server (?:had an error|is overloaded)|internal server error\b|\d{3} (?:bad gateway|service"
         r" unavailable"
         r"|internal server error\b|too many requests|gateway time-?out)"
-        r"|<html>\s*<head>\s*<title>\d{3} |upstream (?:connect error|request timeout)|no healthy upstream)"
+        r"|<html>\s*<head>\s*<title>\d{3} |upstream (?:connect error|request timeout)|no healthy upstream"
+        r"|agent stopped due to |sorry, need more steps to process this request|invalid format: missing 'action"
+        r"|could not parse (?:llm|model) output"
+        r"|(?:an (?:internal |unexpected )?error (?:has )?occurred|something went wrong)\b[^\n]{0,160}\s*\z)"
     ),
     "prompt_leak": (
         r"(?i)\A\s*(?:system(?: prompt)?: ?)?you are (?:an? |the )?[\w ,'-]{0,60}\b(?:assistant|chat"
         r" ?bot|agent|AI"
-        r"|language model)\b|^#{2,3} (?:instruction|response|system|input):\s*$"
+        r"|language model)\b|^#{2,3} (?:instruction|response|system|input|assistant|user|human):\s*$"
         r"|\b(?:here (?:is|are)|these are) my (?:system prompt|(?:system |initial )instructions)\b|\bmy"
         r" system prompt (?:is"
         r"|says|reads)\b"
@@ -193,6 +207,10 @@ def _is_no_mention(match: Any, text: str) -> bool:
     line = before.rpartition("\n")[2]
     if line[-1:] in _QUOTES and after[:1] in _QUOTES and line and after:
         return False
+    if match[0].startswith("</s>") and "<s>" in before:  # struck text of HTML
+        return False
+    if not line and _SUBJECT_OF_A_SENTENCE.match(after):
+        return False
     in_sentence = line[-1:] == " " and (line[-2:-1].isalnum() or line[-2:-1] == ",")
     return not (in_sentence and _SENTENCE_GOES_ON.match(after))
 
@@ -205,6 +223,10 @@ _CODE_LINE = re2.compile(
 _FORMULA = re2.compile(r"\\[A-Za-z]+[{^_ ]|\$[^$\n]*\{\{")  # LaTeX doubles braces, too
 _QUOTES = "\"'`“”‘’«»„()"
 _SENTENCE_GOES_ON = re2.compile(r"[.,;:!?)](?:\s|\z)| [a-z(]")
+_SUBJECT_OF_A_SENTENCE = re2.compile(
+    r" (?:(?:and|or) \S{3,40} )?(?:is|are|was|were|means?|marks?|begins?|ends?|opens?|closes?|wraps?|denotes?|stands? for|separates?"
+    r"|tells?|signals?|indicates?) [a-z]"
+)
 _EXACT_CHECKS: dict[str, Callable[[Any, str], bool]] = {
     "placeholder": _is_prose,
     "tool_markup": lambda match, text: _is_tool_call(match, text) and _is_no_mention(match, text),

@@ -17,10 +17,13 @@ _LEAST_COUNTED = 8  # repetitions with a counter
 _NUMBER = re.compile(rb"\d+")
 _DIGITS = b"0123456789"
 _WORD = re.compile(r"[^\W\d_]+")
+_CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff]")  # scripts without spaces: two characters count as a word
+_ELEMENT = re.compile(r"</?[A-Za-z][^<>]{0,200}>")
+_LETTERED = re.compile(rb"(?m)^([\s(*]{0,4})([A-Za-z])([.)] )")
 _EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf\u2b50\u2b55\u2764]")
 _COUNTER_WORD = re.compile(
-    rb"(?:\A|[\n.!?:;,])[\s(#*\[-]*(?:(?:step|item|attempt|try|point|question|answer|no\.?|nr\.?|part|schritt|punkt"
-    rb"|paso|\xc3\xa9tape)\s)?[\s(#*\[]*\Z",
+    rb"(?:\A|[\n.!?:;,])[\s(#*\[-]*(?:(?:step|item|attempt|try|point|question|answer|no\.?|nr\.?|part|day|week|round|iteration|example|rule"
+    rb"|schritt|punkt|tag|woche|versuch|frage|jour|semaine|paso|d\xc3\xada|giorno|\xc3\xa9tape)\s)?[\s(#*\[]*\Z",
     re.IGNORECASE,
 )
 
@@ -90,9 +93,9 @@ def _is_real(text: str, begin: int, end: int, period: int) -> bool:
     unit = text[end - period : end]
     if "\n" in unit:
         lines = text[end - 2 * period : end].split("\n")[1:-1] or [unit]
-        return any(
-            len(_WORD.findall(line)) >= _LEAST_WORDS for line in lines if not line.lstrip().startswith("|")
-        )
+        return any(_is_sentence(line) for line in lines if not line.lstrip().startswith("|"))
+    if "</" in unit:
+        return _words(_ELEMENT.sub(" ", unit * 2)) >= 2 * _LEAST_WORDS - 1
     return (
         any(character.isalpha() for character in unit)
         or not unit.strip("!")
@@ -100,9 +103,22 @@ def _is_real(text: str, begin: int, end: int, period: int) -> bool:
     )
 
 
+def _is_sentence(line: str) -> bool:
+    """Return whether a line is more than a label: three words, or two with the end of a sentence."""
+    words = _words(line)
+    return words >= _LEAST_WORDS or (words == _LEAST_WORDS - 1 and line.rstrip()[-1:] in ".!?。！？")
+
+
+def _words(text: str) -> int:
+    count = len(_WORD.findall(text))
+    return count if text.isascii() else count + len(_CJK.findall(text)) // 2
+
+
 def _has_counted_loop(text: str) -> bool:
     """Return whether a text repeats a sentence or line that differs only in a counter before it."""
     data = text.encode("utf-8", "replace")
+    if b"\nc) " in data or b"\nc. " in data or b"\n(c) " in data:
+        data = _LETTERED.sub(lambda match: b"%b%d%b" % (match[1], match[2][0], match[3]), data)
     plain = data.translate(None, _DIGITS)
     if len(plain) == len(data) or len(plain) < _LEAST_CHARS // 2:
         return False
@@ -111,9 +127,9 @@ def _has_counted_loop(text: str) -> bool:
         return False
     begin, end, period = span
     unit = plain[end - period : end].decode("utf-8", "ignore")
-    words = _WORD.findall(unit)
+    letters = sum(map(len, _WORD.findall(unit))) + len(_CJK.findall(unit))
     repetitions = (end - begin) // period
-    if len(words) < _LEAST_WORDS or sum(map(len, words)) < _LEAST_LETTERS or repetitions < _LEAST_COUNTED:
+    if _words(unit) < _LEAST_WORDS or letters < _LEAST_LETTERS or repetitions < _LEAST_COUNTED:
         return False
     if unit.lstrip().startswith("|"):
         return False

@@ -14,7 +14,11 @@ _CAMEL_CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
 _PREFIXES = re.compile(r"^(?:(?:chat_|completion_)?(?:finish|stop|done|block|end|status)_?reason_|reason_)")
 _ENUM_REPR = re.compile(r"<([^<>:]*)(?::[^<>]*)?>")  # <FinishReason.STOP: 'STOP'>
-_TYPE_FIELD = re.compile(r"""["']?(?:type|reason|finish_reason|stop_reason)["']?\s*[:=]\s*["']?([\w .:-]+)""")
+_TYPE_FIELD = re.compile(
+    r"""["']?(?:type|reason|finish_reason|stop_reason|unified)["']?\s*[:=]\s*["']?([\w .:-]+)"""
+)
+_MESSAGE_FIELD = re.compile(r"""["'](?:message|error|err_type)["']\s*:\s*["']([^"']{1,200})""")
+_NEGATED = re.compile(r"(?<![a-z0-9])(?:no|non|not|without)_[a-z]+")
 _PARTS = re.compile(r"[,;|\[\](){}]+")
 _NOTHING = frozenset({"", "none", "null", "nil", "undefined", "n_a", "na"})
 
@@ -70,7 +74,7 @@ def canonical_name(reason: str) -> str:
     >>> canonical_name("FinishReason.MAX_TOKENS"), canonical_name("STOP_REASON_END_TURN"), canonical_name("toolUse")
     ('max_tokens', 'end_turn', 'tool_use')
     """
-    name = reason.strip(" \t\r\n\"'`").replace("::", ".").rpartition("=")[2].rpartition(".")[2]
+    name = reason.strip(" \t\r\n\"'`.").replace("::", ".").rpartition("=")[2].rpartition(".")[2]
     plain = _SEPARATORS.sub("_", _CAMEL_CASE.sub("_", name).lower()).strip("_")
     return plain if plain in FINISH_REASONS else _PREFIXES.sub("", plain)
 
@@ -83,7 +87,10 @@ def called_tools(event: Any) -> bool:
 def _names(reason: str) -> list[str]:
     text = _ENUM_REPR.sub(r"\1", reason)
     if "{" in text and (fields := _TYPE_FIELD.findall(text)):
-        return [canonical_name(field) for field in fields]
+        # SGLang aborts with the message of an error: only that makes it one
+        messages = map(canonical_name, _MESSAGE_FIELD.findall(text))
+        errors = [name for name in messages if name not in FINISH_REASONS and _meaning(name) is Finish.ERROR]
+        return [*map(canonical_name, fields), *errors]
     return [canonical_name(part) for part in _PARTS.split(text)]
 
 
@@ -93,5 +100,5 @@ def _meaning(name: str) -> Finish:
     known = _BY_NAME.get(name.replace("_", ""))
     if known is not None:
         return known
-    words = set(name.split("_"))
+    words = set(_NEGATED.sub("", name).split("_"))
     return next((Finish(kind) for kind, known_words in WORDS if words & known_words), Finish.UNKNOWN)

@@ -20,7 +20,19 @@ _STOP = (
     ),
     # open models: llama.cpp (stop_type), TGI, Together, AI21, Titan, Replicate
     *("eos", "eos_token", "stopped_eos", "endoftext", "end_of_text", "word", "stopped_word", "stop_word"),
-    *("stop_token", "stop_criteria_met", "success", "succeeded", "normal", "end", "ended", "ok", "stopped"),
+    *(
+        "stop_token",
+        "end_token",
+        "end_id",
+        "stop_criteria_met",
+        "success",
+        "succeeded",
+        "normal",
+        "end",
+        "ended",
+        "ok",
+        "stopped",
+    ),
     *("message_complete", "turn_complete", "generation_complete", "stop_str", "stop_string"),
 )
 _LENGTH = (
@@ -29,10 +41,12 @@ _LENGTH = (
     *("max_completion_tokens", "model_context_window_exceeded", "context_length_exceeded", "token_limit"),
     # llama.cpp, xAI, Cohere v1 (the context was full), Reka, TensorRT-LLM
     *("limit", "stopped_limit", "max_len", "max_context", "error_limit", "context", "max_new_tokens"),
-    *("truncated", "output_limit", "length_limit", "token_limit_reached"),
+    *("truncated", "output_limit", "length_limit", "token_limit_reached", "num_predict", "max_tool_calls"),
 )
 _TOOL_CALL = (
     *("tool_calls", "tool_call", "tool_use", "function_call", "function_calls", "tools", "tool_execution"),
+    # OpenAI Assistants: a run waits for the results of its calls
+    "requires_action",
     # Anthropic: the turn goes on in the next call
     *("pause_turn", "compaction", "tool_plan", "mcp_approval_request"),
 )
@@ -57,7 +71,7 @@ _ERROR = (
 _CANCELLED = (
     # Cohere v1, OpenAI Responses and Realtime, vLLM and SGLang (the client has gone), watsonx
     *("user_cancel", "cancelled", "canceled", "cancel", "abort", "aborted", "client_cancelled"),
-    *("turn_detected", "interrupted", "user_abort", "client_disconnect", "stop_requested"),
+    *("turn_detected", "interrupted", "user_abort", "user_stopped", "client_disconnect", "stop_requested"),
 )
 _UNKNOWN = (
     # reasons that say nothing: Google, Vercel AI SDK, watsonx
@@ -126,6 +140,9 @@ WORDS: tuple[tuple[str, frozenset[str]], ...] = (
                     "connection",
                     "repetition",
                     "many",
+                    "unloaded",
+                    "oom",
+                    "memory",
                 ),
             }
         ),
@@ -138,6 +155,11 @@ WORDS: tuple[tuple[str, frozenset[str]], ...] = (
                 *("prohibited", "moderation", "moderated", "guardrail", "guardrails", "sensitive", "policy"),
                 *(
                     "toxic",
+                    "toxicity",
+                    "profanity",
+                    "hate",
+                    "violence",
+                    "sexual",
                     "recitation",
                     "copyright",
                     "jailbreak",

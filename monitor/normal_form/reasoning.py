@@ -14,15 +14,17 @@ import re
 # <think> DeepSeek, Qwen, GLM, MiniMax, Hunyuan; <seed:think> Seed-OSS; <thought> EXAONE; others by prompt
 _NAMES = (
     r"(?:\w{1,12}:)?(?:think|thinking|thoughts?|reasoning|reason|reflection|scratchpad|ant_?thinking"
-    r"|inner_?monologue|chain_?of_?thought|cot|internal_?thoughts?|thought_?process|analysis)"
+    r"|inner_?monologue|chain_?of_?thought|cot|internal_?thoughts?|thought_?process|analysis|planning|deliberation|self_?reflection)"
 )
+_SPECIAL_NAMES = r"(?:think(?:ing)?|thoughts?|reasoning)"
 _PAIRS = (
     (rf"<[ ]?{_NAMES}(?:\s[^<>\n]{{0,80}})?[ ]?>", rf"</[ ]?{_NAMES}[ ]?>"),
     (r"◁think▷", r"◁/think▷"),  # Kimi
-    (r"\[THINK\]", r"\[/THINK\]"),  # Magistral
-    (r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>"),  # Sky-T1
-    (r"<\|(?:START_THINKING|think(?:ing)?_start|begin_think(?:ing)?|think(?:ing)?)\|>",
-     r"<\|(?:END_THINKING|think(?:ing)?_end|end_think(?:ing)?|/think(?:ing)?)\|>"),  # Command A
+    (r"\[(?:THINK(?:ING)?|REASONING|THOUGHTS?)\]", r"\[/(?:THINK(?:ING)?|REASONING|THOUGHTS?)\]"),  # Magistral
+    # Sky-T1, Command A and others: <|begin_of_thought|>, <|START_THINKING|>, <|reasoning_start|>
+    (rf"<[|｜](?:(?:begin|start)[_▁](?:of[_▁])?)?{_SPECIAL_NAMES}(?:[_▁](?:start|begin))?[|｜]>",
+     rf"<[|｜](?:/|end[_▁](?:of[_▁])?){_SPECIAL_NAMES}[|｜]>|<[|｜]{_SPECIAL_NAMES}[_▁]end[|｜]>"),
+    (r"<unused94>(?:thought\b)?", r"<unused95>"),  # MedGemma
     (r"<\|inner_prefix\|>", r"<\|inner_suffix\|>"),  # Apertus
     # gpt-oss: channels; what is not final is thought
     (r"(?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary)(?:[ ][^<\n]{0,60})?<\|message\|>",
@@ -44,16 +46,32 @@ _WRAPPER = re.compile(
     r"|<\|START_RESPONSE\|>(.*?)(?:<\|END_RESPONSE\|>\s*)?)\Z",
     re.DOTALL | re.IGNORECASE,
 )
-_PLAIN_CHANNELS = re.compile(
-    r"\s*analysis(?=[A-Z\W]).*?assistantfinal", re.DOTALL
-)  # gpt-oss without its tokens
+_TITLED = re.compile(
+    r"\s*(?:analysis(?=[A-Z\W]).*?assistantfinal"  # gpt-oss without its tokens
+    r"|Thinking\.\.\.[ ]*\n.*?\n\.\.\.done thinking\."  # Ollama's command line
+    r"|Here is my thought process:.*?\n\W{0,4}Here is my response:"  # Granite
+    r"|Here are my reasoning steps:.*?\[BEGIN FINAL RESPONSE\]"  # Apriel
+    r"|#{1,3} (?:Thinking|Reasoning)\s*\n.*?\n#{1,3} (?:Final (?:Response|Answer)|Response|Answer)\s*\n"  # HuatuoGPT-o1
+    r"|<details type=\"reasoning\"[^<>]*>.*?(?:</details>|\Z))",  # Open WebUI
+    re.DOTALL,
+)
+"""Thoughts under a title or in an element of their own, at the beginning of a text."""
+_TITLES = ("analysis", "Thinking...", "Here is my", "Here are my", "#", "<details")
+_END_OF_TITLED = re.compile(r"\[END FINAL RESPONSE\]\s*\Z")
 _END_OF_ANSWER = re.compile(r"(?:<\|(?:return|end)\|>)\s*\Z")
 _MAX_TAGS = 10_000
 
 
 def may_think(text: str) -> bool:
     """Return whether a text may contain thoughts; it costs a tenth of a microsecond for a text without any."""
-    return "<" in text or "◁" in text or "THINK]" in text or text.startswith("analysis")
+    return (
+        "<" in text
+        or "◁" in text
+        or ("[/" in text and _TAG.search(text) is not None)
+        or ("[THINK" in text)
+        or text.startswith(_TITLES)
+        or (text[:1].isspace() and text.lstrip().startswith(_TITLES))
+    )
 
 
 def answer_of(text: str) -> str:
@@ -66,8 +84,8 @@ def answer_of(text: str) -> str:
     >>> answer_of("In HTML there is no <think> tag.")
     'In HTML there is no <think> tag.'
     """
-    if text.startswith("analysis") and (match := _PLAIN_CHANNELS.match(text)):
-        return text[match.end() :].lstrip()
+    if text.lstrip().startswith(_TITLES) and (match := _TITLED.match(text)):
+        return _END_OF_TITLED.sub("", text[match.end() :]).strip()
     if not ("<" in text or "[" in text or "◁" in text) or _TAG.search(text) is None:
         return text
     kept, begin, is_thought, found = [], 0, False, False

@@ -24,6 +24,14 @@ OUTCOME = [
     ({"outcome": "downstream_error"}, F),
 ]
 EMPTY = [
+    ({"output": "\U000e0041\U000e007f"}, F),
+    ({"output": "\x01\x7f\ufe0e\u180b"}, F),
+    ({"output": "```json\n\n```"}, F),
+    ({"output": "<p> </p>"}, F),
+    ({"output": "&nbsp;<br/>"}, F),
+    ({"output": "```\n0\n```"}, P),
+    ({"output": "\U0001f3f4\U000e0067\U000e0062\U000e007f"}, P),
+    ({"output": "", "finish_reason": "requires_action"}, P),
     ({"output": "Paris"}, P),
     ({"output": " \n Paris"}, P),
     ({"output": "。"}, P),

@@ -93,9 +93,25 @@ DOCUMENTED = {
         "unknown": Finish.UNKNOWN,
     },
     "Titan": {"FINISH": Finish.STOP, "CONTENT_FILTERED": Finish.CONTENT_FILTER},
+    "HyperCLOVA": {"end_token": Finish.STOP, "stop_before": Finish.STOP},
+    "OpenAI Assistants": {"requires_action": Finish.TOOL_CALL, "expired": Finish.ERROR},
+    "LM Studio": {
+        "eosFound": Finish.STOP,
+        "maxPredictedTokensReached": Finish.LENGTH,
+        "contextLengthReached": Finish.LENGTH,
+        "userStopped": Finish.CANCELLED,
+        "modelUnloaded": Finish.ERROR,
+        "toolCalls": Finish.TOOL_CALL,
+    },
+    "TensorRT-LLM": {"END_ID": Finish.STOP, "STOP_WORDS": Finish.STOP, "TIMED_OUT": Finish.ERROR},
     "AI21": {"endoftext": Finish.STOP},
 }
 SPELLINGS = {
+    "length.": Finish.LENGTH,
+    "RunStatus.REQUIRES_ACTION": Finish.TOOL_CALL,
+    '{"unified": "length", "raw": "max_tokens"}': Finish.LENGTH,
+    '{"type": "abort", "message": "The request timed out"}': Finish.ERROR,
+    '{"type": "abort", "message": "The client has gone"}': Finish.CANCELLED,
     "FinishReason.MAX_TOKENS": Finish.LENGTH,
     "FinishReason::ToolCalls": Finish.TOOL_CALL,
     "<FinishReason.SAFETY: 'SAFETY'>": Finish.CONTENT_FILTER,
@@ -127,6 +143,12 @@ SPELLINGS = {
     "[null]": Finish.NONE,
 }
 BY_THEIR_WORDS = {
+    "gpu_out_of_memory": Finish.ERROR,
+    "model_unloaded": Finish.ERROR,
+    "sexual_content": Finish.CONTENT_FILTER,
+    "hate_speech_detected": Finish.CONTENT_FILTER,
+    "not_blocked": Finish.UNKNOWN,
+    "no_timeout": Finish.UNKNOWN,
     "upstream_error": Finish.ERROR,
     "internalServerError": Finish.ERROR,
     "rate_limit_exceeded": Finish.ERROR,

@@ -7,7 +7,7 @@ import doctest
 import pytest
 
 from monitor.normal_form import reasoning
-from monitor.normal_form.reasoning import answer_of
+from monitor.normal_form.reasoning import answer_of, may_think
 
 THOUGHT = (
     "The user asks for the price.\nI can't help with medical questions, but this is none.\nSo: 12 euros."
@@ -30,11 +30,28 @@ TAGS = {
     "Apertus": ("<|inner_prefix|>", "<|inner_suffix|>"),
     "gpt-oss": ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
     "Gemma": ("<|channel>thought\n", "<channel|>"),
+    "reasoning tokens": ("<|reasoning_start|>", "<|reasoning_end|>"),
+    "MedGemma": ("<unused94>thought\n", "<unused95>"),
+    "brackets": ("[REASONING]", "[/REASONING]"),
+    "planning": ("<planning>", "</planning>"),
     "capitals": ("<THINK>", "</THINK>"),
     "blanks": ("< think >", "</ think >"),
     "attributes": ('<thinking mode="deep">', "</thinking>"),
 }
+TITLED = {
+    "Ollama": f"Thinking...\n{THOUGHT}\n...done thinking.\n\n{ANSWER}",
+    "Granite": f"Here is my thought process:\n\n{THOUGHT}\n\nHere is my response:\n\n{ANSWER}",
+    "Apriel": f"Here are my reasoning steps:\n{THOUGHT}\n[BEGIN FINAL RESPONSE]\n{ANSWER}\n[END FINAL RESPONSE]",
+    "HuatuoGPT": f"## Thinking\n\n{THOUGHT}\n\n## Final Response\n\n{ANSWER}",
+    "Open WebUI": f'<details type="reasoning" done="true">\n<summary>2 s</summary>\n> {THOUGHT}\n</details>\n{ANSWER}',
+    "gpt-oss": f"analysis{THOUGHT}assistantfinal{ANSWER}",
+}
 WHOLE = [
+    "# Thinking\n\nThis chapter is about thinking.",
+    "Thinking... that is what the label says while the answer loads.",
+    "Here is my thought process: I sort the list first, then I count.",
+    "[REASONING] is the name of the column.",
+    "<details>\n<summary>More</summary>\nIt opens at nine.\n</details>",
     "In HTML there is no <think> tag; browsers show what is inside.",
     "The model closes its thoughts with </think> before it answers.",
     "<think> is a tag with which models begin their thoughts.",
@@ -99,8 +116,11 @@ def test_the_wrapper_around_the_answer_behind_thoughts_is_left_out() -> None:
     )
 
 
-def test_channels_without_their_tokens_are_separated() -> None:
-    assert answer_of(f"analysis{THOUGHT}assistantfinal{ANSWER}") == ANSWER
+@pytest.mark.parametrize("text", TITLED.values(), ids=TITLED)
+def test_thoughts_under_a_title_of_their_own_are_left_out(text: str) -> None:
+    assert may_think(text)
+    assert answer_of(text) == ANSWER
+    assert answer_of("\n" + text) == ANSWER
 
 
 def test_code_in_thoughts_and_a_fence_in_the_answer_change_nothing() -> None:
