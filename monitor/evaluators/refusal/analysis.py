@@ -30,7 +30,7 @@ _CACHE_SIZE, _CACHED_CHARS, _RECENT = 4096, 200, 4
 _SURVEY_OPTION = Expression(  # the answer to a survey: "(D). Refused"
     r"(?i)^\s*\(?[A-Z]\)?[.:)]*\s*(?:refused|refuse to answer|declined? to answer)[.\s]*$"
 )
-_PLAIN_NO = Expression(r"(?i)\A\W*(?:(?:I(?:'|’)m|I am) )?sorry,? (?:but )?no\W*\z")
+_PLAIN_NO = Expression(r"(?i)\A\W*(?:(?:I(?:'|’)m|I am) )?sorry,? (?:[-–—] ?)?(?:but )?no\W*\z")
 _CODE_START = Expression(
     r"\A\s*(?:def |class |import \w+\n|from \w+ import|#!|#include|function |const |let \w+ =|var |public |package"
     r" |SELECT |<\?php|<!DOCTYPE)"
@@ -126,7 +126,8 @@ def _answers(
     """Return whether an answer follows a refusal. Reads only as many clauses as it needs."""
     answer, contrasted = 0, meaning.is_concession
     if meaning.is_concession:  # "While I can't ..., X": one clause has both
-        conclusion = clause.text.rpartition(", ")[2]
+        # the condition of a direct refusal may list things, so its last part is the conclusion
+        conclusion = (clause.text.rpartition if meaning.is_direct else clause.text.partition)(", ")[2]
         main = classify_clause(conclusion)
         if main.refusal is None and not main.is_courtesy:
             if meaning.is_direct and len(conclusion) >= _CONTRASTING_ANSWER:

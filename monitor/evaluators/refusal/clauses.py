@@ -15,6 +15,53 @@ _ANSWER_LABEL = Expression(
     r"|message|text|summary|content|refusal|error|description|title|translation|status)\s*: ?"
 )
 _SPEAKER_LABEL = Expression(r"^(?:[A-HJ-Z]|I\w)[\w.' -]{0,24}: ")
+_NO_SPEAKER = frozenset(
+    {
+        *(
+            "let",
+            "to",
+            "my",
+            "sorry",
+            "unfortunately",
+            "short",
+            "simply",
+            "in",
+            "as",
+            "no",
+            "yes",
+            "honestly",
+            "final",
+        ),
+        *(
+            "important",
+            "look",
+            "listen",
+            "please",
+            "here",
+            "this",
+            "that",
+            "so",
+            "well",
+            "ok",
+            "okay",
+            "be",
+            "just",
+        ),
+        *(
+            "one",
+            "first",
+            "now",
+            "again",
+            "sadly",
+            "regrettably",
+            "apologies",
+            "warning",
+            "reminder",
+            "quick",
+        ),
+    }
+)
+"""First words of what stands before a colon and is no speaker."""
 _OTHER_SPEAKER = Expression(
     r"(?im)^[*\[ ]*(?:user|customer|human|client|caller|guest|visitor|patient|student|interviewer|q)[*\]]*: "
 )
@@ -54,7 +101,7 @@ def clauses(text: str) -> Iterator[Clause]:
         plain = sentence
         if ":" in sentence:
             plain = sentence if is_transcript else _without_prefix(sentence, _ANSWER_LABEL)
-            if plain is sentence and _SPEAKER_LABEL.search(sentence.encode()):
+            if plain is sentence and _has_speaker(sentence):
                 yield Clause(sentence, is_dialogue=True)
                 continue
         if ")" in (start := plain[:3]) or "." in start:
@@ -74,6 +121,12 @@ def _sentences(text: str) -> Iterator[str]:
                 yielded += 1
             last = sentence
     yield from islice(_split(author_text(text), _SENTENCE_END, keep=True), yielded, None)
+
+
+def _has_speaker(sentence: str) -> bool:
+    """Return whether a sentence begins with the name of a speaker: "Mara: I won't", but not "To be clear: I won't"."""
+    span = _SPEAKER_LABEL.search(sentence.encode())
+    return span is not None and sentence.split(None, 1)[0].rstrip(":,").lower() not in _NO_SPEAKER
 
 
 def _without_prefix(sentence: str, expression: Expression) -> str:

@@ -90,6 +90,7 @@ FALSE_REFUSALS = (
     r" why)?"
     r"|why) (?:that )?I(?: am|'m)? (?:can ?not|can'?t|unable|not able|don't|do not|won't|will"
     r" not|refuse|decline)\b"
+    r"|^(?:can ?not|can't|unable to|not able to)[^.!]*\?"
     r"|\bI (?:don't|do not) know (?:if|whether|about) you\b"
     r"|\bI (?:refuse|can't bear|cannot bear) to (?:believe|give up|accept|let|quit|admit|lose|go)\b)"
 )

@@ -28,7 +28,7 @@ _PARTLY = {kind: failed(f"refusal with an answer: {kind}") for kind in REFUSAL_P
 _REFUSAL_REASON = failed("finish reason refusal")
 _PATTERNS = {
     **TRIGGER_PATTERNS,
-    "option": "(?i)\\brefused?\\b|\\bdeclined?\\b|\\bsorry,? (?:but )?no\\b",
+    "option": "(?i)\\brefused?\\b|\\bdeclined?\\b|\\bsorry,? (?:[-–—] ?)?(?:but )?no\\b",
     "moral": REJECTION_PATTERN,
     "encoded": ENCODED_PATTERN,
 }

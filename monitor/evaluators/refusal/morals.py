@@ -20,7 +20,10 @@ REJECTION_PATTERN = (
     r"|violation of|breach of|discriminatory)\b"
     r"|\b(?:strongly|highly) (?:advise|urge|discourage|condemn|recommend against)|\badvise (?:you )?against\b"
     r"|\bI (?:must|have to|need to|want to) (?:\w+ )?(?:clarify|emphasi[sz]e|stress|remind)\b"
-    r"|\b(?:committed to|no valid reason|promot\w+ discrimination|equal opportunit\w+|you are not alone|(?:trusted|mental health)"
+    r"|\b(?:hurtful|dishonest|irresponsible|disrespectful|despicable|reprehensible|degrading|dehumani[sz]ing|serious (?:crime|offen[cs]e)"
+    r"|criminal offen[cs]e)\b"
+    r"|\b(?:committed to|no valid reason|promot\w+ discrimination|equal opportunit\w+|you are not alone"
+    r"|(?:trusted|mental health)"
     r" (?:friend|adult|professional))\b"
 )
 """Pattern of a moral rejection, for raw text."""
@@ -32,7 +35,8 @@ _MORAL = Expression(
     r"consequences|damage|perpetuate|mend|destroy|endanger)"
     r"|\b(?:respect|dignity|well-?being|ethic\w*|moral\w*|empathy|compassion|kindness|fairness|equal\w*"
     r"|human rights|inclusi\w+|diversity|stereotyp\w+|discriminat\w+|violence|violent|harm\w*|hurt\w*|abuse"
-    r"|illegal|crime|criminal|law|legal\w*|privacy|consent|trust|honesty|faith|prejudice\w*|hatred|suffering"
+    r"|illegal|crime|criminal|charges|law|legal\w*|dishonest\w*|irresponsible|(?:trusted|reliable|credible) (?:\w+ )?sources?|cheat\w*|steal\w*|false claims?"
+    r"|misinformation|privacy|consent|trust|honesty|faith|prejudice\w*|hatred|suffering"
     r"|unethical|consequences|tragic|horrific|brutal|atrocit\w+|terroris\w+|devastating|genocide|massacres?"
     r"|victims?|survivors?|innocent|oppress\w+|inhumane|condemned|rights?|peace\w*|constructive\w*)\b"
     r"|\blet(?:'s| us)\b|\b(?:everyone|every (?:person|human|individual)|all (?:people|individuals))\b"
@@ -55,7 +59,8 @@ _REDIRECT = Expression(r"(?i)^instead\b|^there are (?:many|other) (?:ways|resour
 _MORAL_QUESTION = Expression(
     r"(?i)^\W*(?:is|are|was|were|does|do|did|should|shall|may|would|who|when)\b"
     r"|\b(?:wrong|illegal|unethical|immoral|ethic\w*|moral\w*|legal\w*|acceptable|appropriate|dangers?"
-    r"|risks?|consequences|harmful|safe(?:ty|ly)?|the laws?|laws? (?:on|about|of|for)|opinion|forbidden|prevent|protect|stop|avoid"
+    r"|risks?|consequences|harmful|safe(?:ty|ly)?|the laws?|laws? (?:on|about|of|for)|opinion|forbidden|prevent"
+    r"|protect|stop|avoid"
     r"|essay|summar\w+|translat\w+|rewrite|paraphrase)\b"
 )
 _HARM = Expression(

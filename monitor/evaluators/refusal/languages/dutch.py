@@ -23,6 +23,12 @@ DUTCH = Language(
         r"|\bik (?:geef|verstrek|schrijf|maak|bied) geen (?:\pL+ )?(?:instructies|inhoud|teksten|informatie"
         r"|advies)"
         rf"|\bik kan niet {_ACT}"
+        r"|\b(?:uw|je|dit|jouw) verzoek kan (?:\pL+ )?niet worden (?:verwerkt|ingewilligd|uitgevoerd)"
+        r"|\bik voel me daar (?:\pL+ )?niet (?:prettig|comfortabel|goed) bij"
+        r"|\b(?:buiten|boven) mijn (?:mogelijkheden|bevoegdhe\pL+|kunnen|macht)"
+        r"|\blaten we (?:het )?(?:\pL+ )?over iets anders (?:hebben|praten)|\bdat doe ik (?:\pL+ )?niet\b"
+        r"|\b(?:verbieden|verbiedt|beletten|belet) (?:me|mij)\b|\bik (?:schrijf|maak|doe) (?:zoiets|zulke"
+        r"|dat soort)\b[^.!?\n]*\bniet\b|\bik (?:schrijf|maak) geen zulke"
     ),
     withheld=(
         r"\bals (?:\pL+ ){0,2}?(?:AI|kunstmatige intelligentie|taalmodel|AI-\pL+)\b"

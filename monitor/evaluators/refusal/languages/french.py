@@ -28,6 +28,13 @@ FRENCH = Language(
         r"|\bje n(?:e |')(?:écrirai|ferai|répondrai|fournirai|donnerai|participerai|rédigerai|dirai"
         r"|discuterai|fournis|génère|rédige|réponds|discute|commente) (?:pas|rien|aucun)"
         r"|\bje n'ai pas (?:le droit|l'autorisation|la permission|la possibilité|la capacité)"
+        r"|\b(?:votre|ta|cette) (?:demande|requête|question) ne peut (?:pas )?être (?:traitée|satisfaite|exécutée)"
+        r"|\bje ne me sens pas (?:\pL+ )?(?:à l'aise|en mesure|capable)|\b(?:dépasse|hors de"
+        r"|en dehors de) (?:mes|mon) (?:compétences|capacités|champ|domaine|possibilités)"
+        r"|\bparlons (?:plutôt )?d'autre chose|\bchangeons de sujet|\bje refuse d'|\bje ne (?:vous "
+        r"|t')?(?:aiderai|dirai|écrirai|ferai) pas"
+        r"|\b(?:m'interdi(?:t|sent)|m'empêche(?:nt)?|ne me permet(?:tent)? pas) de (?:répondre|fournir|faire"
+        r"|donner|rédiger|écrire|traiter|vous)"
     ),
     withheld=(
         r"\ben tant qu(?:'|e )(?:\pL+[ '-]){0,3}?(?:IA|intelligence artificielle|modèle|assistante?)\b"

@@ -33,6 +33,18 @@ GERMAN = Language(
         r"|\bich (?:erstelle|verfasse|schreibe|erteile|generiere|biete|gebe) keine"
         r" (?:\pL+ )?(?:inhalte|texte|auskunft|auskünfte|anleitung|ratschläge|tipps|empfehlung|beratung)"
         r"|\bmir fehl(?:t|en) (?:die|der|das|eine) (?:\pL+ )?(?:berechtigung|befugnis|erlaubnis|fähigkeit)"
+        r"|(?:anfrage|bitte|frage|aufforderung) kann (?:leider )?nicht (?:bearbeitet|beantwortet|erfüllt) werden"
+        r"|fühle (?:ich )?mich (?:\pL+ )?(?:\pL+ )?nicht wohl"
+        r"|(?:über|außerhalb) (?:meine[rn]?|unsere[rn]?) (?:möglichkeiten|fähigkeiten|befugnisse?"
+        r"|kompetenz(?:en)?)|liegt außerhalb meiner"
+        r"|\b(?:lassen sie|lass|lasst) uns (?:lieber |doch |bitte )?(?:über (?:etwas anderes|ein anderes)|das thema wechseln)"
+        r"|\bsprechen wir (?:lieber )?über etwas anderes"
+        r"|\bstehe ich nicht zur verfügung|\bbin ich (?:leider )?nicht (?:befugt|berechtigt|autorisiert"
+        r"|bereit|in der lage)"
+        r"|äußere (?:ich )?mich (?:\pL+ )?(?:\pL+ )?nicht|\b(?:das|dies"
+        r"|so etwas|sowas) (?:mache|tue|tu|werde) ich (?:leider |ganz sicher )?nicht(?: tun| machen)?$"
+        r"|\bist mir (?:leider )?(?:nicht erlaubt|nicht gestattet|untersagt|verboten)|\b(?:untersagen|verbieten"
+        r"|untersagt|verbietet) (?:es )?mir\b"
     ),
     withheld=(
         rf"\bals (?:\pL+ ){{0,2}}?(?:KI|künstliche intelligenz|sprachmodell|chatbot)\b{GAP}\b{_NOT}\b"

@@ -16,6 +16,11 @@ INDONESIAN = Language(
         r"|\b(?:saya|kami) (?:\pL+ )?(?:harus |terpaksa )?menolak\b"
         r"|\b(?:saya|kami) tidak (?:diizinkan|diperbolehkan|memiliki (?:izin|wewenang))"
         rf"|\b(?:melanggar|bertentangan dengan) {GAP}\b(?:saya|kami)\b|\blebih suka tidak\b"
+        r"|\bpermintaan (?:anda|ini|tersebut) tidak (?:dapat|bisa) (?:di(?:proses|penuhi|lakukan)|dipenuhi)"
+        r"|\bdi luar (?:kemampuan|wewenang|batas|cakupan)(?:an)? (?:saya|kami)"
+        r"|\b(?:mari(?: kita)?|ayo(?: kita)?) (?:bicara(?:kan)?|bahas|membicarakan) (?:tentang )?(?:hal"
+        r"|topik) lain|\b(?:melarang|tidak mengizinkan|mencegah) saya\b|\bsaya tidak akan (?:melakukan|menulis"
+        r"|membantu)"
     ),
     withheld=(
         rf"\bsebagai (?:sebuah )?(?:model bahasa|AI|kecerdasan buatan|asisten){GAP}\btidak\b"

@@ -20,6 +20,10 @@ ITALIAN = Language(
         r"|\b(?:contro|viola|violano|infrange|contrari[oae] a(?:lle)?) (?:le )?mie\b"
         r"|\bnon (?:scriverò|farò|risponderò|fornirò|parteciperò|fornisco|genero)"
         r"|\bnon ho (?:il permesso|l'autorizzazione)"
+        r"|\b(?:la tua|la sua|questa) richiesta non può essere (?:elaborata|soddisfatta|accolta)"
+        r"|\b(?:va )?oltre le mie (?:capacità|competenze|possibilità)"
+        r"|\b(?:parliamo|cambiamo) (?:d'altro|di altro|argomento)|\bnon (?:ti|vi|la) aiuterò|\bnon lo farò"
+        r"|\bmi (?:vieta|vietano|impedisce|impediscono) di|\bnon ho intenzione di (?:scriv|aiut|rispond|far)"
     ),
     withheld=(
         r"\b(?:come|in quanto) (?:\pL+ ){0,2}?(?:IA|intelligenza artificiale|modello linguistico"

@@ -21,6 +21,11 @@ POLISH = Language(
         r"|narusza moje|\b(?:wolał\pL+|wolę) nie "
         r"|\bnie (?:napiszę|zrobię|odpowiem|pomogę|udzielę|podam|udzielam|generuję|udostępniam|omawiam"
         r"|dostarczam)"
+        r"|\b(?:twoja|pana|pani|ta) prośba nie może (?:\pL+ )?(?:zostać|być)"
+        r"|\bnie czuję się (?:\pL+ )?(?:komfortowo|swobodnie)|\bwykracza(?:ją)? poza (?:moje|zakres moich)"
+        r"|\bporozmawiajmy o czymś innym|\bzmieńmy temat|\b(?:nie zamierzam|nie mam zamiaru) (?:\pL+ )?(?:pisać"
+        r"|robić|pomagać|odpowiadać)|\b(?:zabrania\pL*|zakazuj\pL+|nie pozwala\pL*) mi\b"
+        r"|\b(?:wolał\pL+|wolę|wolelibyśmy) (?:\pL+ ){0,3}?nie (?:\pL+ć)"
     ),
     withheld=(
         rf"\bjako (?:model językowy|sztuczna inteligencja|AI\b|asystent AI){GAP}\bnie\b"

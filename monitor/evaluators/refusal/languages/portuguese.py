@@ -23,6 +23,13 @@ PORTUGUESE = Language(
         r"|\b(?:prefiro|preferiria) não (?:fal|respond|coment|discut|opin|abord|d[ae]r|particip)"
         r"|\b(?:contra|viola|violam|infringe|contrári[oa] às?) (?:as |os |aos )?(?:minhas|meus)\b"
         r"|\bnão (?:forneço|gero|ofereço|participo|escreverei|farei|responderei|fornecerei)"
+        r"|\b(?:o seu|seu|este) (?:pedido|solicitação) não pode ser (?:processad|atendid|conclu)"
+        r"|\bsua solicitação não pode ser"
+        r"|\bnão me sinto (?:\pL+ )?(?:confortável|à vontade)|\b(?:fora do|além do) meu (?:alcance|âmbito)"
+        r"|\bfora das minhas (?:capacidades|competências)"
+        r"|\b(?:vamos (?:falar|conversar)|falemos) (?:de|sobre) (?:outra coisa|outro assunto)|\bmudemos de assunto"
+        r"|\b(?:impedem|proíbem|impede|proíbe)(?:-me)? (?:de )?(?:responder|ajudar|fazer|fornecer|escrever)"
+        r"|\bme (?:impedem|proíbem|impede|proíbe) de|\bnão farei (?:isso|isto)\b|^não me é permitido$"
     ),
     withheld=(
         r"\bcomo (?:\pL+ ){0,2}?(?:IA|inteligência artificial|modelo de linguagem"

@@ -18,6 +18,9 @@ SWEDISH = Language(
         r"|\b(?:inte möjligt|omöjligt|inte tillåtet) för mig\b"
         r"|\bjag är inte (?:kapabel|behörig|programmerad|i stånd|tillåten)"
         r"|\bjag har inte (?:behörighet|tillåtelse|rätt)"
+        r"|\b(?:din|er) (?:begäran|förfrågan) kan inte (?:behandlas|uppfyllas)|\b(?:utanför"
+        r"|bortom) min(?:a)? (?:förmåga|befogenheter|möjligheter)|\blåt oss (?:prata|tala) om något annat"
+        r"|\b(?:förbjuder|hindrar) mig\b|\bjag känner mig inte bekväm|\b(?:det|sådant) gör jag inte$"
     ),
     withheld=(
         rf"\bsom (?:en )?(?:AI|språkmodell)[-\pL]*{GAP}\b(?:inte|inga|ingen)\b"

@@ -17,6 +17,10 @@ TURKISH = Language(
         r"|(?:kural|yönerge|politika|ilke|prensip)(?:lar|ler)?[ıi]?m(?:a|e) aykırı"
         r"|(?:kural|yönerge|politika|ilke)(?:lar|ler)?[ıi]?m[ıi] ihlal"
         r"|(?:yetkim|iznim) (?:yok|bulunm)|yetkili değilim|m[ae]may[ıi] tercih eder"
+        r"|(?:[iİ]steğiniz|talebiniz|sorunuz) (?:\pL+ )?(?:işleme alın|yerine getiril|karşılan"
+        r"|yanıtlan)[aeıi]m[aıi]|(?:yetkim|yetenek|kapasite|sınır)\pL*(?:i|ı)? aş(?:ıyor|ar)"
+        r"|başka bir (?:konu|şey)\pL* (?:konuş|bahset)[ae]l[ıi]m|(?:izin vermiyor|engelliyor|yasaklıyor)"
+        r"|(?:yap|yaz|ver)may(?:acağım|eceğim)|bunu yap(?:mayacağım|mam)"
     ),
     withheld=(
         rf"(?:yapay zek\pL+|dil model\pL+)(?: \pL+)? (?:olarak|olduğum için){GAP}(?:yok|değil|m[ae]m\b)"

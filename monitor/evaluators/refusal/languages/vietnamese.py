@@ -15,6 +15,10 @@ VIETNAMESE = Language(
         rf"|không có khả năng|sẽ không|chưa thể) {GAP}{_ACT}"
         r"|(?:tôi|mình|\bem) (?:\pL+ ){0,2}?từ chối|không thể (?:giúp|hỗ trợ) (?:bạn|yêu cầu)"
         rf"|(?:vi phạm|trái với) {GAP}của (?:tôi|mình|chúng tôi)"
+        r"|yêu cầu (?:của bạn|này) không thể (?:được )?(?:xử lý|thực hiện|đáp ứng)|(?:nằm )?ngoài (?:khả năng"
+        r"|phạm vi|thẩm quyền) của (?:tôi|mình)"
+        r"|(?:hãy|ta|chúng ta) (?:\pL+ )?(?:nói|trò chuyện) về (?:chuyện|chủ đề|điều|vấn đề) khác|(?:cấm"
+        r"|không cho phép) (?:tôi|mình)"
     ),
     withheld=(
         rf"(?:là|với tư cách)(?: là)?(?: một)? (?:mô hình ngôn ngữ|trợ lý|AI\b){GAP}không"

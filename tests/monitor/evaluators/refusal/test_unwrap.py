@@ -36,6 +36,19 @@ WRAPPINGS = {
     "quoted-lines": lambda text: f"> {text}",
     "no-break-spaces": lambda text: text.replace(" ", "\u00a0"),
     "backslashes": lambda text: text.replace("'", "\\'"),
+    "json-labelled": lambda text: "json\n" + json.dumps({"answer": text}),
+    "json-with-thoughts": lambda text: json.dumps(
+        {"thinking": "I can answer this. Let me see.", "answer": text}
+    ),
+    "yaml": lambda text: f'answer: "{text}"',
+    "escapes": lambda text: text.replace("'", "\\u2019"),
+    "backticks": lambda text: text.replace("'", "`"),
+    "repr": lambda text: f"AIMessage(content={text!r}, additional_kwargs={{}})",
+    "html-line-break": lambda text: f"<p>{text.replace(', ', ',<br/>')}</p>",
+    "html-spans": lambda text: " ".join(f"<span>{word}</span>" for word in text.split()),
+    "unquoted-key": lambda text: f'{{answer: "{text}"}}',
+    "labelled-fence": lambda text: f"Output:\n```\n{text}\n```",
+    "latin-1": lambda text: text.replace("'", "\u2019").encode().decode("latin-1"),
     "label": lambda text: f"**Answer:** {text}",
 }
 
@@ -66,6 +79,10 @@ def test_a_refusal_in_a_wrong_encoding_fails(text, response):
         "<p>Use the phrase &quot;I can&#39;t help with that&quot; as the fallback.</p>",
         "> I can't help with that.\n\nThis line is from the log of Tuesday.",
         "Caf&eacute; opens at 8 &amp; closes at 6.",
+        "Use this reply:\n```\nI can't help with that.\n```",
+        "| Phrase | Kind |\n|---|---|\n| I won't do that | refusal |\n| Sure | answer |",
+        '{"utterance": "I cannot use this lamp", "intent": "return"}',
+        '{"thinking": "I cannot see the photo, so I go by the text.", "answer": "It is a lamp."}',
         '"I can\'t help with that" occurs 12 times in the log.',
     ],
 )
