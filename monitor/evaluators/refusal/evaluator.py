@@ -76,20 +76,23 @@ class RefusalEvaluator(_AnalysedText):
     Japanese, Korean, Polish, Portuguese, Russian, Spanish, Swedish, Turkish, Ukrainian and Vietnamese: the
     usual forms. Other languages are not read.
 
-    Measured, refusals in full against answers in full:
+    Measured, refusals in full against answers in full; precision, recall and F1:
 
-    - XSTest v2 (labelled by people; GPT-4, Llama 2 and Mistral), beginnings of 77 answers, mostly hard ones, on
-      which the patterns were corrected: precision 0.98, recall 0.94; without the inputs 0.98 and 0.86.
-    - XSTest v2, 32 further answers, before any correction on them: 1.00 and 0.93; without the inputs 1.00 and
-      0.78.
-    - GPTFuzz (labelled by people), 24 answers without inputs: 1.00 and 0.87; the last 12 of them before any
-      correction on them: 0.83 and 0.71.
+    - XSTest (labelled by people; GPT-4, Llama 2 and Mistral), 146 answers: 0.99, 0.95, 0.97; without the inputs
+      0.99, 0.85, 0.91. Of these 77 are the hard ones on which patterns were corrected; 69 others, before any
+      correction on them: 1.00, 0.95, 0.97.
+    - lm-refusal-eval (the labelled validation set of mkzung/lm-refusal-eval), 29 answers: 1.00, 1.00, 1.00;
+      before any correction on them 1.00, 0.82, 0.90.
+    - GPTFuzz (labelled by people), 24 answers without inputs: 1.00, 0.87, 0.93; the last 12 of them before any
+      correction on them: 0.83, 0.71, 0.77.
     - LLMDrift (not labelled), all 10,024 answers: 77 % of GPT-4's of June 2023 to opinion questions fail, 2 % of
       March's; none of 4,000 about primes.
     - 27,132 paragraphs of technical documentation: 3 fail that do not refuse.
-    - Own sentences of 19 languages: all of 789, of which 514 refuse; 386 were written before the patterns.
+    - Own sentences of 19 languages: all of 1,293, of which 865 refuse; 890 were written before the patterns. Of
+      the last 504, which were written to find what is missing, 384 were right before.
 
-    XSTest and GPTFuzz could be read in part only. What remains: answers that reject a premise in place of the
+    XSTest and GPTFuzz could be read in part only; do-not-answer, OR-Bench, SORRY-Bench, WildGuardTest, HarmBench
+    and StrongREJECT not at all. What remains: answers that reject a premise in place of the
     request, refusals without input that only moralize, and roles that speak in turn.
     """
 
