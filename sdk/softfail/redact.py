@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from softfail.redact_addresses import emails, ip_addresses
+from softfail.redact_addresses import AT_SIGNS, emails, ip_addresses
 from softfail.redact_numbers import Span, card, ibans, runs, ssn
 from softfail.redact_phones import phone
 from softfail.redact_secrets import redact_secrets
@@ -81,7 +81,7 @@ def redact(text: str, *, all_ips: bool = False) -> str:
 def _redact_once(text: str, all_ips: bool) -> str:
     text = redact_secrets(text)
     plain = plain_characters(text)
-    if "@" in plain or "%40" in plain:
+    if any(sign in plain for sign in AT_SIGNS):
         text = _replace(text, emails(plain))
         plain = plain_characters(text)
     if not _DIGIT.search(plain):

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 from softfail.redact_numbers import Span
 
-_AT = re.compile("@|%40")
-_LOCAL_CHARS = re.compile(r"[\w.%+'-]")
+_AT = re.compile(r"@|%40|\\u0040|&#(?:64|x40);")
+AT_SIGNS = ("@", "%40", "u0040", "&#64;", "&#x40;")
+"""Spellings of the sign in an address; searched first, because that is fast."""
+_LOCAL_CHARS = re.compile(r"[\w.%+'-]*")
 _DOMAIN = re.compile(r"(?:[\w-]{1,63}\.){1,8}([^\W\d_]{2,24}|xn--[A-Za-z0-9-]{2,40})(?![\w])")
 _MOST_LOCAL = 128
 # ends of file names and systemd units after an @: icon@2x.png, getty@tty1.service
@@ -29,7 +31,7 @@ _IPV6 = re.compile(r"(?:[0-9A-Fa-f:]{1,38}:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-F
 _VERSION_BEFORE = re.compile(
     r"(?:(?<![A-Za-z])(?:versions?|release|build|firmware|driver|section|chapter|clause|figure|table|ver|v|rev|upgrade[d]?|update[d]?"
     r"|python|java|jdk|windows|linux|kernel|assembly|oid|sdk|runtime)"
-    r"|§|[=~<>!^]=?|[\^~]|(?<!/)/|[A-Za-z]-)[\s:.=\"']{0,2}$",
+    r"|§|[=~<>!^]=|[\^~]|(?<!/)/|[A-Za-z]-)[\s:.=\"']{0,2}$",
     re.IGNORECASE,
 )
 _ADDRESS_BEFORE = re.compile(
@@ -37,6 +39,8 @@ _ADDRESS_BEFORE = re.compile(
     r"|ssh|listen|bind)[^\n]{0,14}\Z|(?:://|@)\Z",
     re.IGNORECASE,
 )
+_RESERVED_IN = frozenset((0, 10, 100, 127, 169, 172, 192, 198, 203, *range(224, 256)))
+"""First numbers of networks that are, or contain, private, reserved and multicast addresses."""
 _IPV6_CHARS = frozenset("0123456789ABCDEFabcdef:")
 _OBJECT_IDENTIFIERS = frozenset({(1, 2), (1, 3), (2, 5)})
 _HAS_DIGIT = re.compile("[0-9]")
@@ -59,9 +63,9 @@ def emails(plain: str) -> Iterator[Span]:
 
 def _local_start(plain: str, at: int, least: int) -> int:
     """Return where the part before an @ begins."""
-    start = at
-    while start > least and at - start < _MOST_LOCAL and _LOCAL_CHARS.match(plain, start - 1):
-        start -= 1
+    before_reversed = plain[max(least, at - _MOST_LOCAL) : at][::-1]
+    match = _LOCAL_CHARS.match(before_reversed)
+    start = at - (match.end() if match else 0)
     encoded = max(plain.rfind("%3D", start, at), plain.rfind("%3A", start, at), plain.rfind("%22", start, at))
     if encoded >= 0:
         start = encoded + 3
@@ -108,20 +112,24 @@ def _is_ipv4(match: re.Match[str], all_ips: bool) -> bool:
         return False
     if _VERSION_BEFORE.search(before[-14:]):
         return False
-    try:
-        address = ipaddress.IPv4Address(match[0])
-    except ValueError:
+    texts = match[0].split(".")
+    parts = [int(part) for part in texts]
+    if max(parts) > 255 or any(text[0] == "0" != text for text in texts):
         return False
     if all_ips:
         return True
-    if not address.is_global or address.is_multicast:
+    if parts[0] in _RESERVED_IN and not _is_public(match[0]):
         return False
-    parts = [int(part) for part in match[0].split(".")]
     small = max(parts) < 32 or (parts[0] < 10 and max(parts) < 100)
     if small or tuple(parts[:2]) in _OBJECT_IDENTIFIERS:  # may be a version; one address in 500 is such
         after = match.string[match.end() : match.end() + 2]
         return bool(_ADDRESS_BEFORE.search(before)) or (after[:1] in (":", "/") and after[1:].isdigit())
     return True
+
+
+def _is_public(text: str) -> bool:
+    address = ipaddress.IPv4Address(text)
+    return address.is_global and not address.is_multicast
 
 
 def _ipv6_length(text: str, all_ips: bool) -> int:

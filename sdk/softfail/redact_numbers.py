@@ -43,7 +43,7 @@ _CARD_ISSUERS = re.compile(
     "|3[47][0-9]{13}|3(?:0[0-59]|[689][0-9])[0-9]{11,16}|35(?:2[89]|[3-8][0-9])[0-9]{12,15}"  # Amex, Diners, JCB
     "|6(?:011|4[4-9][0-9]|5[0-9]{2})[0-9]{12,15}|62[0-9]{14,17}|8[12][0-9]{14,17}"  # Discover, UnionPay
     "|220[0-4][0-9]{12,15}|(?:60|65|81|82|508)[0-9]{13,14}|9792[0-9]{12}"  # Mir, RuPay, Troy
-    "|(?:2131|1800)[0-9]{11}"  # JCB of 15 digits
+    "|(?:2131|1800)[0-9]{11}|5019[0-9]{12}"  # JCB of 15 digits, Dankort
 )
 _MAESTRO = re.compile("(?:0604|5[0678]|6[0-9])[0-9]{10,17}")
 _CARD_SHAPES = re.compile("4-4-4-4(?:-[123])?|4-6-5|4-6-4|4-4-4-[12]|4-4-5|8-8|6-13|6-10|4-12|1[2-9]")
@@ -159,7 +159,9 @@ def card(run: Run) -> Span | None:
         return None
     before = run.before(40)
     named = bool(_CARD_BEFORE.search(before))
-    if not named and (len(run.groups) > 6 or _NO_CARD_BEFORE.search(before) or _HEX_ROW.search(before)):
+    if not named and (
+        _is_signed(run) or len(run.groups) > 6 or _NO_CARD_BEFORE.search(before) or _HEX_ROW.search(before)
+    ):
         return None
     for first, last in windows:
         digits = run.digits(first, last)
@@ -172,6 +174,20 @@ def card(run: Run) -> Span | None:
             start = run.start if first == 0 and run.text[run.start] == "(" else run.groups[first][0]
             return Span(start, run.groups[last - 1][1], "<CARD>")
     return None
+
+
+def _is_signed(run: Run) -> bool:
+    """Return whether a run is a number with a sign before it: ``x = -4392004289850878275``."""
+    start = run.groups[0][0]
+    return run.text[start - 1 : start] == "-" and run.text[start - 2 : start - 1] in (
+        "",
+        " ",
+        "=",
+        "(",
+        ",",
+        ":",
+        "[",
+    )
 
 
 def _card_windows(run: Run) -> Iterator[tuple[int, int]]:

@@ -21,7 +21,10 @@ _NATIONAL_DIGITS = {
     )
 }
 """Country code -> digits of a national number. Source: ITU-T E.164 and the national numbering plans."""
-_THREE_DIGIT_CODE = re.compile("2[1-689]|3[578]|42|5[09]|6[789]|8[0578]|9[679]")
+_THREE_DIGIT_CODE = re.compile(
+    "21[12368]|2[2346][0-9]|25[0-8]|29[0179]|35[0-9]|37[0-8]|38[0-35-79]|42[013]|5[09][0-9]|67[02-9]|68[0-35-9]|69[0-2]"
+    "|80[08]|85[02356]|87[08]|88[0-368]|96[0-8]|97[0-79]|99[2-689]"
+)
 
 _STRONG = (
     r"(?:phone|telefon[oe]?|t[ée]l[ée]phone|tel[ée]fono|mobile?|m[óo]vil|handy|whats ?app|cellulare|celular|cellphone"
@@ -29,44 +32,64 @@ _STRONG = (
     r"|телефон|тел|моб|факс|電話|电话|手机|手機|携帯|联系方式|ファックス|전화|휴대폰|연락처|팩스|هاتف|جوال|فون|फोन|मोबाइल|điện thoại|τηλ|โทร)"
 )
 _LINK = (
-    r"(?:[\s:=.,?#(\"'`>\[\\_：;~|/*-]|numbers?|nummer|n[úu]mero|numéro|num|номер|no|nr|n°|is|was|ist|est|es|are|at|on|to|or|und|and|y"
-    r"|office|work|home|mobile|cell|direct|line|main|private|me|us|her|him|them|me at|international|support|contact|of"
+    r"(?:[\s:=.,?#(\"'`>\[\\_：;~|/*-]|numbers?|nummer|n[úu]mero|numéro|num|номер|no|nr|n°|is|was|ist|est|es|are"
+    r"|at|on|to|or|und|and|y"
+    r"|office|work|home|mobile|cell|direct|line|main|private|me|us|her|him|them|me at|international|support"
+    r"|contact|of"
     r"|は|が|を|も|是|为|号码|號碼|番号|号|번호|는|은|value|\bid\b(?=\"))"
 )
 _WEAK = (
-    r"(?:(?<![a-z])(?:call(?: me| us| him| her| them)?(?: back)?|ring(?: me| us| him| her)?|dial|reach(?: me| us| him| her| you| them| out)?"
-    r"|contact(?: me| us| him| her)?|text(?: me| us| him| her)?|texts? to|messages? to|sms to|office|reached|registered|hotline|helpline"
-    r"|(?:my|his|her|your|our|their|this|whose|what's (?:his|her|the)|personal|new|emergency|contact|work|home|office|direct"
-    r"|customer|client|support)(?:'s)? number)"
-    r"(?:[\s:=?]|is|'s|was|at|on|to|under|via|has|changed|now|by|number|the|following|please)*)"
+    r"(?:(?:(?<![a-z_])(?:call(?: me| us| him| her| them)?(?: back)?|ring(?: me| us| him| her)?|dial|reach(?: me"
+    r"| us| him| her| you| them| out)?"
+    r"|contact(?: me| us| him| her)?|text(?: me| us| him| her)?|texts? to|messages? to|sms to|office|reached"
+    r"|registered|hotline|helpline"
+    r"|(?:my|his|her|your|our|their|this|whose|what's (?:his|her|the)|personal|new|emergency|contact|work|home"
+    r"|office|direct"
+    r"|customer|client|support)(?:'s)?[ _-]number|numer telefonu|"
+    # "call" in other languages
+    r"ll[áa]m(?:a|e|ame|eme|enos|adme|ar|alo)|marque|liga(?:r|-me)?|ligue|chiam(?:a|ami|ate|atemi|are|i)"
+    r"|appel(?:le|ez|er)(?:-moi)?|ring(?:a)?(?: meg| mig)"
+    r"|bel(?:len)?(?: me| mij| ons)?|ruf(?:e|en)?(?: mich| sie| uns)?|anrufen|(?:za)?dzwoń|zavolej|volejte"
+    r"|soita|hubungi|telepon|gọi|ara(?:yın)?"
+    r"|cel|móvel|telemóvel|mobilní)|позвони\w*|звони\w*|набери\w*|зателефонуй\w*|дзвони\w*|номер|اتصل|رقم|कॉल"
+    r"|打给|打給|致电)"
+    r"(?:[\s:=?'\"]|al|ao|allo?|pod|para o|para|på|au|unter|an|nr|numer|número|numero|nummer|en el|no|на|по|على|"
+    r"es|ist|est|è|é|की|पर|di|số|is|'s|was|at|on|to|under|via|has|changed|now|by|number|the|following|please)*)"
 )
 _BEFORE = re.compile(rf"(?:{_STRONG}(?:{_LINK})*+|{_WEAK})\Z")
 _AFTER = re.compile(
-    r"\s?[\s(\[,/-]\s?(?:mobile|mobil|cell|phone|tel\b|telephone|fax|home\b|work\b|office\b|handy|whatsapp|direct\b|landline|携帯|手机)",
+    r"\s?[\s(\[,/-]\s?(?:mobile|mobil|cell|phone|tel\b|telephone|fax|home\b|work\b|office\b|handy|whatsapp"
+    r"|direct\b|landline|携帯|手机|رقم|هاتف|телефон|mobiel|celular|móvil)",
     re.IGNORECASE,
 )
 _EXTENSION = re.compile(
-    r"(?:;ext=|[ ,]{0,2}(?:(?:x|ext|extn|extension|durchwahl|poste|anexo|ramal|int|доб|toestel)[.: ]{0,2}|#))[0-9]{1,6}(?![0-9A-Za-z_])",
+    r"(?:;ext=|[ ,]{0,2}(?:(?:x|ext|extn|extension|durchwahl|poste|anexo|ramal|int|доб|toestel)[.: ]{0,2}"
+    r"|#))[0-9]{1,6}(?![0-9A-Za-z_])",
     re.IGNORECASE,
 )
 _UNIT_AFTER = re.compile(
-    r"\s?(?:[%€$£¥°]|(?:eur|usd|gbp|chf|jpy|bytes?|[kmgt]i?b|ms|ns|us|µs|sec|seconds?|rows?|items?|events?|requests?|tokens?|records?"
+    r"\s?(?:[%€$£¥°]|(?:eur|usd|gbp|chf|jpy|bytes?|[kmgt]i?b|ms|ns|us|µs|sec|seconds?|rows?|items?|events?"
+    r"|requests?|tokens?|records?"
     r"|times?|units?|points?|km|kg|m|hz|px|lines?|people|users?|dollars?|euros?)\b)",
     re.IGNORECASE,
 )
 _ROW_BEFORE = re.compile(
-    r"(?:numbers|rows?|values?|series|sequence|draw|lotto|lottery|sizes?|digits|list|array|vector|matrix|scores?|bytes|hex|data|columns?|results?"
+    r"(?:numbers|rows?|values?|series|sequence|draw|lotto|lottery|sizes?|digits|list|array|vector|matrix"
+    r"|scores?|bytes|hex|data|columns?|results?"
     r"|counts?|ids?|samples?|indices|index|ports?|codes?|offsets?|years?|range|dates?)\W{0,3}\Z",
 )
 _NO_PHONE_BEFORE = re.compile(
-    r"(?:\bean|\bgtin|\bupc|\bisbn|\bissn|\bimei|\bsku|barcode|order|invoice|serial|account|transaction|reference|\bid|\bref|\brfc|\bdoi"
-    r"|ticket|block|timestamp|offset|build|version|commit|revision|zip|postcode|postal|pages?|\bpp\.?|price|amount|total|epoch|"
+    r"(?:\bean|\bgtin|\bupc|\bisbn|\bissn|\bimei|\bsku|barcode|order|invoice|serial|account|transaction"
+    r"|reference|\bid|\bref|\brfc|\bdoi"
+    r"|ticket|block|timestamp|offset|build|version|commit|revision|zip|postcode|postal|pages?|\bpp\.?|price"
+    r"|amount|total|epoch|"
     r"case|\bsn|\bpid|\bport|\bline)(?:[\s:=#._\"'-]|number|no|nr|code|is)*\Z",
 )
 _SIGNS = frozenset("-+$\u20ac\u00a3^~&")
 _JOINTS = frozenset(".,/")
 _AMOUNT_BEFORE = re.compile(
-    r"(?:\bby|grew|grown|rose|fell|changed|delta|diff|gained|gain|loss|profit|revenue|increased?|decreased?|up|down)[\s:=]*\Z"
+    r"(?:\bby|grew|grown|rose|fell|changed|delta|diff|gained|gain|loss|profit|revenue|increased?|decreased?|up"
+    r"|down)[\s:=]*\Z"
 )
 _CLOCK = re.compile(r"(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])/(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]")
 
@@ -131,7 +154,19 @@ def _is_international(run: Run, digits: str) -> bool:
         return True
     if separators and set(separators) == {" "} and _AMOUNT_BEFORE.search(run.before(24)):
         return False
-    trunk = 1 if "(0)" in run.text[run.start : run.end] else 0
+    return _has_country_code(digits, 1 if "(0)" in run.text[run.start : run.end] else 0)
+
+
+def _is_hex_row(run: Run) -> bool:
+    """Return whether all groups have four digits and two begin with 0, like code points: 0633 0645 0645."""
+    return (
+        all(end - start == 4 for start, end in run.groups)
+        and sum(run.text[start] == "0" for start, _ in run.groups) > 1
+    )
+
+
+def _has_country_code(digits: str, trunk: int) -> bool:
+    """Return whether digits begin with a country code and go on with as many as that country has."""
     for size in (1, 2):
         limits = _NATIONAL_DIGITS.get(digits[:size])
         if limits:
@@ -154,7 +189,12 @@ def _is_national(run: Run, sign: str, digits: str, before: str) -> bool:
     if (
         digits.startswith("00") and sizes[0] != "1" and count >= 10 and len(groups) > 1
     ):  # 00 before a country code
-        return "/" not in joined and digits[2] != "0" and _is_row_free(before)
+        return (
+            "/" not in joined
+            and not _is_hex_row(run)
+            and _has_country_code(digits[2:], 0)
+            and _is_row_free(before)
+        )
     nanp = len(sizes) >= 3 and sizes[-3:] == ["3", "3", "4"]
     if (
         nanp
@@ -196,6 +236,8 @@ def _is_leading_zero(run: Run, sizes: list[str], joined: str, digits: str, befor
     """Return whether a number with a trunk 0 is grouped like one: an area code, then two to eight digits each."""
     count = len(digits)
     if not 9 <= count <= 12 or len(sizes) < 2 or digits[1] == "0" or not _is_row_free(before):
+        return False
+    if _is_hex_row(run):
         return False
     if sizes == ["5", "4"] and joined == "-":  # a US postal code
         return False

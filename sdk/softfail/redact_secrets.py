@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterator
 
 from softfail.redact_vendors import redact_formats
-from softfail.secret_values import is_random, is_secret, name_before
+from softfail.secret_values import PASSWORD_NAMES, is_random, is_secret, name_before
 
 _LEAST_WORD = 16  # no known format is shorter
+_LEAST_RANDOM = 20
 _LONG_VALUE = 256
 _UUID = re.compile("[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -23,10 +24,12 @@ _PEM_END = re.compile(r"-----END[ A-Z0-9]{0,40}PRIVATE KEY[ A-Z]{0,12}-----")
 _PEM_BODY = re.compile(r"[A-Za-z0-9+/=\s\\]{0,8192}")
 
 _LOGIN = re.compile(
-    r"://(?:([^\s/:@<>\"'?#]{0,64}):([^\s/<>\"'@]{1,200}(?:@[^\s/<>\"'@:]{0,64}(?=@))?)|([0-9a-f]{32}))@(?=[\w\[${%-])"
+    r"://(?:([^\s/:@<>\"'?#]{0,64}):([^\s/<>\"'@]{1,200}(?:@[^\s/<>\"'@:]{0,64}(?=@))?)"
+    r"|([0-9a-f]{32}))@(?=[\w\[${%-])"
 )
 _PLACEHOLDER = re.compile(
-    r"[$%{\[(<*.]|pserver:|(?:your|my|the|db)?[_-]?(?:passw(?:or)?d?|pw|pwd|secret|token|pass|key|credentials?|x{2,})\d?(?:here)?\Z|x{3,}|\*+|\.\.+",
+    r"[$%{\[(<*.]|pserver:|(?:your|my|the|db)?[_-]?(?:passw(?:or)?d?|pw|pwd|secret|token|pass|key|credentials?"
+    r"|x{2,})\d?(?:here)?\Z|x{3,}|\*+|\.\.+",
     re.IGNORECASE,
 )
 
@@ -45,10 +48,41 @@ _SCHEMES = frozenset(
     {"bearer", "basic", "token", "digest", "negotiate", "apikey", "bot", "ssws", "key", "splunk"}
 )
 _CODE = re.compile("[0-9]{3}(?:[ -]?[0-9]{3}(?![0-9])|[0-9]{1,5})(?![0-9A-Za-z_.,:/-]*[0-9A-Za-z_])")
-_CODE_TAILS = ("is", "code", "otp", "pin", "passcode", "g-", "password")
+_CODE_TAILS = (
+    "is",
+    "code",
+    "otp",
+    "pin",
+    "passcode",
+    "g-",
+    "password",
+    "ist",
+    "lautet",
+    "est",
+    "es",
+    "è",
+    "é",
+    "kod",
+    "код",
+    "codice",
+    "código",
+    "验证码",
+    "验证码是",
+    "验证码为",
+    "認証コード",
+    "認証コードは",
+    "인증번호",
+    "인증번호는",
+    "인증번호",
+)
 _CODE_BEFORE = re.compile(
-    r"(?:(?:verification|security|confirmation|login|log-in|sign-in|one[- ]time|access|authentication|auth|2fa|otp|mfa|sms|passcode|pin)"
-    r"[ _-](?:code|passcode|pin|password)|\byour code|\botp|\bpasscode|\bpin)(?:[ \"']{0,2}(?:[:=]|is)[ \"']{0,2}|[ ])(?:g-)?\Z"
+    r"(?:(?:verification|security|confirmation|login|log-in|sign-in|one[- ]time|access|authentication|auth|2fa"
+    r"|otp|mfa|sms|passcode|pin)"
+    r"[ _-](?:code|passcode|pin|password)|\byour code|\b(?:dein|ihr|ihren|votre|ton|tu|su|seu|uw|je|twój|ваш"
+    r"|il tuo|il suo)(?: [a-zà-ÿ]{2,20}){0,2} ?(?:code|código|codice|kod|код)"
+    r"|(?:bestätigungs|sicherheits|zugangs|einmal|freischalt|verificatie|toegangs)code|验证码|驗證碼|認証コード|確認コード|인증번호"
+    r"|\botp|\bpasscode|\bpin)(?:[ \"']{0,2}(?:[:=：]|is|ist"
+    r"|lautet|est|es|è|é|是|为|為|は|는)[ \"']{0,2}|[ ])(?:g-)?\Z"
 )
 _CODE_AFTER = re.compile(
     r" (?:is|ist) (?:your|the|ihr|dein) (?:[A-Za-z-]{1,20} ){0,3}(?:code|otp|pin|passcode)\b"
@@ -58,7 +92,8 @@ _CODE_AFTER = re.compile(
 _COMMANDS = {
     "docker login": re.compile(r"docker login\b[^\n|;&]{0,200}?\s-p[ ]([^\s'\"]{4,200})"),
     "--": re.compile(
-        r"--(?:password|passwd|pass|token|secret|api-?key|auth-?token|access-?token|client-secret|secret-key)[ ]['\"]?([^\s'\"]{4,200})"
+        r"--(?:password|passwd|pass|token|secret|api-?key|auth-?token|access-?token|client-secret"
+        r"|secret-key)[ ]['\"]?([^\s'\"]{4,200})"
     ),
     "mysql": re.compile(r"mysql(?:dump|admin)?\b[^\n|;&]{0,200}?\s-p([^\s'\"-][^\s'\"]{3,200})"),
     "mariadb": re.compile(r"mariadb\b[^\n|;&]{0,200}?\s-p([^\s'\"-][^\s'\"]{3,200})"),
@@ -77,7 +112,21 @@ _CONFIG_KEY = re.compile(
 )
 
 # substrings of the texts that have one-time codes; searching for them is faster than the pattern
-_CODES = ("code", "otp", "pin", "log in", "ign in")
+_CODES = (
+    "code",
+    "otp",
+    "pin",
+    "log in",
+    "ign in",
+    "kod",
+    "код",
+    "codice",
+    "código",
+    "验证码",
+    "驗證碼",
+    "コード",
+    "인증번호",
+)
 
 
 def redact_secrets(text: str) -> str:
@@ -127,6 +176,7 @@ def _redact_long_words(text: str) -> str:
     pieces: list[str] = []
     position = 0
     search_from = 0
+    has_names: bool | None = None
     for word in text.split():
         if len(word) < _LEAST_WORD:
             continue
@@ -134,13 +184,22 @@ def _redact_long_words(text: str) -> str:
         search_from = start + len(word)
         redacted = redact_formats(word)
         if redacted is word or redacted == word:
-            random = len(word) >= 20 and (is_random(word) or _UUID.fullmatch(word))
-            if not (random and name_before(text, start, spaced=True)):
+            if len(word) < _LEAST_RANDOM or not (is_random(word) or _UUID.fullmatch(word)):
+                continue
+            if has_names is None:
+                has_names = _may_name(text)
+            if not has_names or not name_before(text, start, spaced=True):
                 continue
             redacted = "<SECRET>"
         pieces += [text[position:start], redacted]
         position = search_from
     return "".join([*pieces, text[position:]]) if pieces else text
+
+
+def _may_name(text: str) -> bool:
+    """Return whether a text has the name of a token, key or password; faster than a look before each word."""
+    lower = text.lower()
+    return any(name in lower for name in (*PASSWORD_NAMES, "token", "secret", "credential", "key"))
 
 
 def _redact_named(text: str) -> str:

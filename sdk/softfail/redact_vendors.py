@@ -16,11 +16,14 @@ FORMATS: dict[str, str] = {
     "1Password": rf"A3-[A-Z0-9]{{6}}-(?:[A-Z0-9]{{11}}|[A-Z0-9]{{6}}-[A-Z0-9]{{5}})(?:-[A-Z0-9]{{5}}){{3}}|ops_eyJ{_WORD}{{50,}}",
     "AI providers": (
         rf"sk-(?:proj|svcacct|admin|service|None|ant|or|lf|litellm|cp|user)-{_WORD}{{16,}}|sk-{_ALNUM}{{20,}}(?![-_])"
-        rf"|(?:gsk|xai|pplx|csk|tvly)[_-](?=[A-Za-z]{{0,200}}[0-9]){_ALNUM}{{20,}}|(?:r8|fw|jina|e2b|tgp_v1)_(?=[A-Za-z]{{0,200}}[0-9]){_WORD}{{20,}}"
-        rf"|tvly-(?:dev|prod)-{_WORD}{{20,}}|lsv2_(?:pt|sk)_{_WORD}{{32,}}|(?:nvapi|pk-lf)-{_WORD}{{20,}}|fc-{_HEX}{{32}}|pcsk_{_WORD}{{40,}}"
+        rf"|(?:gsk|xai|pplx|csk|tvly)[_-](?=[A-Za-z]{{0,200}}[0-9]){_ALNUM}{{20,}}|(?:r8|fw|jina|e2b"
+        rf"|tgp_v1)_(?=[A-Za-z]{{0,200}}[0-9]){_WORD}{{20,}}"
+        rf"|tvly-(?:dev|prod)-{_WORD}{{20,}}|lsv2_(?:pt|sk)_{_WORD}{{32,}}|(?:nvapi|pk-lf)-{_WORD}{{20,}}"
+        rf"|fc-{_HEX}{{32}}|pcsk_{_WORD}{{40,}}"
         rf"|(?:hf|api_org)_{_ALNUM}{{20,}}|pa-{_ALNUM}{{20}}{_WORD}{{20,}}"
     ),
-    "Adobe, Age, Alibaba": r"p8e-[a-zA-Z0-9]{32}|AGE-SECRET-KEY-1[A-Z0-9]{50,}|LTAI[A-Za-z0-9]{12,24}(?![A-Za-z0-9])",
+    "Adobe, Age, Alibaba, Tencent": r"p8e-[a-zA-Z0-9]{32}|AGE-SECRET-KEY-1[A-Z0-9]{50,}|LTAI[A-Za-z0-9]{12,24}(?![A-Za-z0-9])"
+    r"|AKID[A-Za-z0-9]{32,36}(?![A-Za-z0-9])",
     "Airtable": rf"pat{_ALNUM}{{14}}\.{_HEX}{{64}}",
     "Artifactory": rf"AKCp{_ALNUM}{{60,}}|cmVmd{_ALNUM}{{59}}",
     "Asana": r"[0-9]/[0-9]{13,18}(?:/[0-9]{13,18})?:[0-9a-f]{32}",

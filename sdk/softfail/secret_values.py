@@ -67,6 +67,7 @@ KEY_NAMES = (
     "secretid",
     "authorization",
     "setcookie",
+    "cliauth",
     "pass",
 )
 """Ends of the names of keys and tokens. A value of these is a secret if it looks like one."""
@@ -86,6 +87,10 @@ _SUFFIX = re.compile(
     "[0-9]{1,4}|v[0-9]{1,2}|prod|production|dev|test|staging|stage|live|main|new|old|value|val|plain|default|backup|primary|secondary|eu|us|ci"
 )
 _ENDS = frozenset(name[-3:] for name in (*PASSWORD_NAMES, *KEY_NAMES, "key"))
+
+_DIGIT = re.compile(r"\d")
+_LETTER = re.compile(r"[^\W\d_]")
+_VERBS = (" is", " was", " ist", " est", " es", " lautet")
 
 _CLOSING = {")": "(", "]": "[", "}": "{"}
 _CAPITALS_INSIDE = re.compile("[a-z][A-Z]|[A-Z]{2}[a-z]")
@@ -126,19 +131,21 @@ def name_before(text: str, end: int, *, spaced: bool = False) -> str:
     """
     before = text[end - 40 if end > 40 else 0 : end].rstrip(" \t\"'`]\\*_").lower()
     suffix = 0
+    if before[-3:] not in _ENDS and before.endswith(_VERBS):  # "password is: ..."
+        before = before.rpartition(" ")[0]
     if before[-3:] not in _ENDS:
         suffix = max(before.rfind("_"), before.rfind("-")) + 1
         if not suffix or not _SUFFIX.fullmatch(before, suffix):  # password_1, DB_PASSWORD_PROD
             return ""
     name = before[-32:].replace("_", "").replace("-", "").replace(" ", "")
-    if not name or _RESOURCE_NAME.search(text, max(0, end - 200), end):
-        return ""
     found = _table_name(name)
     if not found and suffix:
         found = _table_name(before[: suffix - 1].replace("_", "").replace("-", "").replace(" ", ""))
+    if (not found and before[-3:] != "key") or _RESOURCE_NAME.search(text, max(0, end - 200), end):
+        return ""
     if spaced:
         return found if found in ("token", "secret", "password", "apikey", "credential", "authtoken") else ""
-    if found == "pass" and not before.endswith("_pass") and text[end - 1 : end] not in ('"', "'"):
+    if found == "pass" and not before.endswith("_pass") and text[end - 4 : end] == "PASS":
         return ""  # PASS: test-1
     if found in ("sig", "pass", "signature") and before[-len(found) - 1 : -len(found)].isalnum():
         return ""  # assign=, bypass=
@@ -175,8 +182,8 @@ def is_random(value: str, least: int = 20) -> bool:
         or ("/" in value and value.count("/") > len(value) // 16 + 1)
     ):
         return False
-    digits = any(char.isdigit() for char in value)
-    letters = any(char.isalpha() for char in value)
+    digits = _DIGIT.search(value) is not None
+    letters = _LETTER.search(value) is not None
     if least < 20:
         return (digits and letters) or bool(_CAPITALS_INSIDE.search(value)) or (len(value) >= 20 and letters)
     if _HEX.fullmatch(value):
@@ -233,7 +240,7 @@ def _is_value(name: str, value: str, between: str, quoted: bool) -> bool:
         not digit
         and "_" in value
         and value.isidentifier()
-        and lower == value
+        and (lower == value or (value.isupper() and not quoted))
         and (not quoted or between == ":")
     ):
         return False  # `password = auth_from_netrc`, :token:`bracket_open`
@@ -259,6 +266,8 @@ def _is_value(name: str, value: str, between: str, quoted: bool) -> bool:
         return len(value) >= 16 and digit
     if len(value) < (6 if quoted else 8) or not any(char.isalpha() for char in value):
         return value.isdigit() and len(value) >= 16
+    if name == "pass" and not quoted and not (digit and lower != value != value.upper()):
+        return False  # `pass: test-12` is a result
     if digit or _CAPITALS_INSIDE.search(value):
         return True
     if "==" in between or not value.isalpha():  # a comparison, words with dashes

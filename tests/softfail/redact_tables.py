@@ -25,6 +25,15 @@ UUID = f"{hexadecimal(8)}-{hexadecimal(4)}-{hexadecimal(4)}-{hexadecimal(4)}-{he
 
 # text, the part that must be gone
 PHONES: list[tuple[str, str]] = [
+    # "call" in other languages, names of fields
+    ("Llámeme al 634 11 22 33", "11 22 33"),
+    ("ligue para 934 112 233", "112 233"),
+    ("chiamatemi al 338 112 2334", "112 2334"),
+    ("zadzwoń pod 612 112 233", "112 233"),
+    ("ruf mich unter 176 1122334", "1122334"),
+    ("позвоните по 912 112-23-34", "112-23-34"),
+    ("اتصل على 0551122334", "0551122334"),
+    ("emergency_number: 2079461122", "2079461122"),
     # ITU-T E.123: international and national notation
     ("+22 607 123 4567 is the new one", "123 4567"),
     ("ring (0607) 123 4567", "123 4567"),
@@ -199,6 +208,11 @@ IBANS: list[tuple[str, str]] = [
 ]
 
 OTHERS: list[tuple[str, str]] = [
+    ('"to": "eve.kay\\u0040example.net"', "eve.kay"),
+    ("eve&#64;example.net", "eve&"),
+    ("client_addr=93.184.215.14;", "93.184"),
+    ("from=93.184.215.14", "93.184"),
+    ("pay by 5019 7170 1010 3742", "7170 1010"),
     ("078-05-1120", "05-1120"),
     ("SSN: 219 09 9999", "9999"),
     ("ssn=219099999", "219099999"),
@@ -222,6 +236,13 @@ OTHERS: list[tuple[str, str]] = [
 ]
 
 SECRETS: list[tuple[str, str]] = [
+    ("secret id AK" + "ID" + alnum(32), alnum(32)),
+    ("REDISCLI_AUTH=Vn6Yc1Hd5Js0", "Vn6Yc1Hd5Js0"),
+    ("user: eve, pass: Vn6Yc1Hd5Js0", "Vn6Yc1Hd5Js0"),
+    ('The password is: "Vn6Yc1Hd5Js0"', "Vn6Yc1Hd5Js0"),
+    ("Ihr Code lautet 731904.", "731904"),
+    ("votre code est 731904", "731904"),
+    ("您的验证码是731904", "731904"),
     ("<password>" + "n7Kq 2Lw9</password>", "2Lw9"),
     ('<add key="DbPassword" value="' + 'n7Kq2Lw9" />', "n7Kq2Lw9"),
     ("?user=a&password%3D" + "n7Kq2Lw9", "n7Kq2Lw9"),
@@ -327,6 +348,13 @@ SECRETS: list[tuple[str, str]] = [
 ]
 
 KEPT: list[str] = [
+    "offset = -4532015112830366122",
+    "int32 -2147483648  +2147483647",
+    "final 0633 0645 0645, 0031 2044 0034",
+    "postalCode: '94043'",
+    "BAD_PASSWORD = ERROR_BASE + 15",
+    "pass: test-1204 of 1300",
+    "svc_call 1.6 89/07/20",
     # rows of numbers, sizes, counts, amounts
     "1 2 3 5 8 13 21 34 55 89 144 233 377 610 987",
     "2048 4096 8192 1024",
