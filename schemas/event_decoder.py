@@ -20,6 +20,7 @@ import pydantic_core
 from pydantic import AwareDatetime, ValidationError
 from pydantic.fields import FieldInfo
 
+from softfail.event_faults import describe_faults
 from softfail.event_time import EPOCH
 from softfail.events import KINDS, MIN_TEXT_PROBABILITY, Event
 from softfail.field_repair import LeftOut, repair
@@ -35,7 +36,7 @@ _BOUNDS = {
 
 
 class InvalidEvent(ValueError):
-    """Raised for an event that cannot be read.
+    """Raised for an event that cannot be read. The message names up to five different faults.
 
     ``field`` is the path of the first invalid field; empty if the JSON itself is invalid.
     """
@@ -157,13 +158,8 @@ def read_exactly(value: bytes) -> tuple[Event, Sequence[LeftOut]]:
     try:
         return model.model_validate(fields), left_out
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        value_text = "" if first["type"] == "missing" else f", got {_shown(first['input'])}"
-        raise InvalidEvent(
-            f"{field}: {first['msg'].removeprefix('Value error, ')}{value_text}{more}", field
-        ) from None
+        field = ".".join(str(part) for part in error.errors(include_url=False)[0]["loc"])
+        raise InvalidEvent(describe_faults(error), field) from None
 
 
 def _parse(value: bytes) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from softfail.event_faults import MOST_FAULTS, describe_faults
 from softfail.events import KINDS, LABEL_CHARS, Event, Response
 from softfail.field_repair import repair
 from softfail.producer_counters import EventCounts, MeterKey, ProducerCounters
@@ -23,18 +24,7 @@ other fields are labels or numbers and are sent as they are."""
 
 _MAX_READ_CHARS = 4096  # of a short text, before it is redacted
 
-_MOST_FAULTS = 5  # named in one line of the log
 _FIELDS = {kind: frozenset(model.model_fields) for kind, model in KINDS.items()}
-
-
-def format_validation_error(error: ValidationError) -> str:
-    """Return up to five invalid fields and the reasons, on one line."""
-    faults = []
-    for fault in error.errors(include_url=False, include_context=False)[:_MOST_FAULTS]:
-        got = "" if fault["type"] == "missing" else f", got {fault['input']!r:.60}"
-        faults.append(f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}{got}")
-    more = error.error_count() - len(faults)
-    return "; ".join(faults) + (f" (and {more} more)" if more else "")
 
 
 class OutgoingEvent:
@@ -94,12 +84,12 @@ class OutgoingEvent:
         if left_out:
             self._counters.note(
                 "odd field, left out or cut",
-                ", ".join(f"{name} {reason}" for name, reason in left_out[:_MOST_FAULTS]),
+                ", ".join(f"{name} {reason}" for name, reason in left_out[:MOST_FAULTS]),
             )
         try:
             event: Event = KINDS[self._kind].model_validate(fields)
         except ValidationError as error:
-            raise ValueError(f"{self._kind}: {format_validation_error(error)}") from None
+            raise ValueError(f"{self._kind}: {describe_faults(error)}") from None
         if isinstance(event, Response):
             event = self._with_sequence(event)
         return event.key, event.model_dump_json(exclude_unset=True).encode()

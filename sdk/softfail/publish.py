@@ -16,11 +16,12 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from softfail.event_faults import describe_faults
 from softfail.events import KINDS, LABEL_CHARS, Event
 from softfail.field_repair import repair
 from softfail.kafka_connection import open_producer
 from softfail.options import Options, producer_settings
-from softfail.outgoing_event import SHORT_TEXT_FIELDS, TEXT_FIELDS, format_validation_error
+from softfail.outgoing_event import SHORT_TEXT_FIELDS, TEXT_FIELDS
 from softfail.publish_progress import PublishCounts, PublishProgress
 from softfail.sender import Sender
 
@@ -63,7 +64,7 @@ def parse_line(line: bytes) -> ParsedLine:
     try:
         event = model.model_validate(repair(kind, {**fields, "kind": kind})[0])
     except ValidationError as error:
-        raise InvalidLine(format_validation_error(error)) from None
+        raise InvalidLine(describe_faults(error)) from None
     return ParsedLine(event.key, event.time, fields)
 
 
