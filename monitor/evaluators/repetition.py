@@ -117,7 +117,8 @@ def _words(text: str) -> int:
 def _has_counted_loop(text: str) -> bool:
     """Return whether a text repeats a sentence or line that differs only in a counter before it."""
     data = text.encode("utf-8", "replace")
-    if b"\nc) " in data or b"\nc. " in data or b"\n(c) " in data:
+    last_line = data.rfind(b"\n", 0, -1) + 1
+    if last_line and _LETTERED.match(data, last_line):
         data = _LETTERED.sub(lambda match: b"%b%d%b" % (match[1], match[2][0], match[3]), data)
     plain = data.translate(None, _DIGITS)
     if len(plain) == len(data) or len(plain) < _LEAST_CHARS // 2:

@@ -34,6 +34,7 @@ _PAIRS = (
 _OPENING = "|".join(opening for opening, _ in _PAIRS)
 _CLOSING = "|".join(closing for _, closing in _PAIRS)
 _TAG = re.compile(f"(?P<opening>{_OPENING})|(?P<closing>{_CLOSING})", re.IGNORECASE)
+_BRACKETS = re.compile(r"\[/?(?:THINK|REASONING|THOUGHT)", re.IGNORECASE)
 _CODE = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`", re.DOTALL)
 _QUOTES = "\"'`“”‘’«»„()"
 _SENTENCE_END = ".!?…。！？:;)]}>\"'*”’"
@@ -67,8 +68,7 @@ def may_think(text: str) -> bool:
     return (
         "<" in text
         or "◁" in text
-        or ("[/" in text and _TAG.search(text) is not None)
-        or ("[THINK" in text)
+        or ("[" in text and _BRACKETS.search(text) is not None)
         or text.startswith(_TITLES)
         or (text[:1].isspace() and text.lstrip().startswith(_TITLES))
     )
