@@ -8,7 +8,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: docs help setup demo check test long integration lint bench soak remedies clean
+.PHONY: docs help setup demo check test long integration lint bench soak remedies hashes sbom clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 16
@@ -81,6 +81,12 @@ soak: $(STAMP) ## run the long tests: workers under faults against an oracle, si
 
 remedies: $(STAMP) ## remove each remedy in a copy and check that its test fails (needs Java 17 and Maven)
 	$(BIN)/python tests/remedies.py
+
+hashes: $(STAMP) ## pin the packages of the image by hash (deploy/requirements.txt; asks the package index)
+	$(BIN)/python deploy/dependencies.py hashes
+
+sbom: $(STAMP) ## write a CycloneDX list of all installed packages to sbom.json
+	$(BIN)/python deploy/dependencies.py sbom > sbom.json
 
 clean: ## remove everything that make and the tools made, except .cache (Kafka's jars)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist sdk/*.egg-info

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,3 +80,20 @@ def test_the_number_of_remembered_templates_is_bounded(numbers):
     for number in numbers:
         limit.filter(line(f"value {number}"))
     assert len(limit._last) <= MOST_KINDS
+
+
+def test_a_full_disk_under_the_log_stops_nothing():
+    script = """
+import logging
+import subprocess
+import sys
+from agents.process import exits, log_setup, supervisor
+log_setup.configure()
+for number in range(100):
+    logging.getLogger("softfail").error("line %d", number)
+supervisor._say("a line")
+exits.leave(7, "done")
+"""
+    with open("/dev/full", "wb") as full:
+        code = subprocess.run([sys.executable, "-c", script], stdout=full, stderr=full, timeout=60).returncode
+    assert code == 7
