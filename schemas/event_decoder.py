@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import codecs
 import json
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, get_args, get_origin
@@ -20,7 +19,7 @@ import pydantic_core
 from pydantic import AwareDatetime, ValidationError
 from pydantic.fields import FieldInfo
 
-from softfail.event_faults import describe_faults
+from softfail.event_faults import describe_faults, quote_field, quote_value
 from softfail.event_time import EPOCH
 from softfail.events import KINDS, MIN_TEXT_PROBABILITY, Event
 from softfail.field_repair import LeftOut, repair
@@ -152,13 +151,13 @@ def read_exactly(value: bytes) -> tuple[Event, Sequence[LeftOut]]:
     if kind is None:
         kind = "response"
     if not isinstance(kind, str) or (model := KINDS.get(kind)) is None:
-        raise InvalidEvent(f"kind: {_shown(kind)} is not one of {', '.join(KINDS)}", "kind")
+        raise InvalidEvent(f"kind: {quote_value(kind)} is not one of {', '.join(KINDS)}", "kind")
     raw["kind"] = kind
     fields, left_out = repair(kind, raw)
     try:
         return model.model_validate(fields), left_out
     except ValidationError as error:
-        field = ".".join(str(part) for part in error.errors(include_url=False)[0]["loc"])
+        field = quote_field(".".join(str(part) for part in error.errors(include_url=False)[0]["loc"]))
         raise InvalidEvent(describe_faults(error), field) from None
 
 
@@ -176,15 +175,7 @@ def _parse(value: bytes) -> Any:
     raise InvalidEvent(f"not JSON in UTF-8: {fault}; send one JSON object a message") from None
 
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-
 def _json_type(value: Any) -> str:
     return {list: "array", str: "string", bool: "boolean", int: "number", float: "number"}.get(
         type(value), "null"
     )
-
-
-def _shown(value: Any) -> str:
-    text = _CONTROL.sub("?", repr(value))
-    return text if len(text) <= 60 else text[:57] + "..."

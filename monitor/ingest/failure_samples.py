@@ -17,6 +17,8 @@ A_PANE = 10  # failing responses kept of one segment and pane
 AN_EVALUATOR = 3  # of those, shown with an episode
 TEXT_CHARS = 4_000
 EXCERPT_CHARS = 280
+_MARGIN_CHARS = 1024
+"""Longer than anything that redaction must see whole."""
 
 
 class SampleRecord(OutputRecord, frozen=True, kw_only=True, tag="sample"):
@@ -119,6 +121,12 @@ def _excerpt(text: str | None) -> str | None:
 def _cut(text: str | None) -> str | None:
     if text is None:
         return None
-    # redacted before it is cut: nothing recognises half a card number
-    redacted = redact(text[: TEXT_CHARS + EXCERPT_CHARS])
-    return redacted if len(redacted) <= TEXT_CHARS else redacted[: TEXT_CHARS - 1] + "…"
+    if len(text) <= TEXT_CHARS:
+        return _shortened(redact(text))
+    # Redacted before it is cut. What crosses the end that redaction saw lies in the margin, which goes: also where
+    # redaction made the text shorter, no half of a card number stays.
+    return _shortened(redact(text[: TEXT_CHARS + _MARGIN_CHARS])[:-_MARGIN_CHARS] + "…")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= TEXT_CHARS else text[: TEXT_CHARS - 1] + "…"

@@ -10,6 +10,10 @@ Source: the reasoning parsers of vLLM and SGLang; model cards of the families in
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import chain, islice
+
+import re2
 
 # <think> DeepSeek, Qwen, GLM, MiniMax, Hunyuan; <seed:think> Seed-OSS; <thought> EXAONE; others by prompt
 _NAMES = (
@@ -35,6 +39,13 @@ _OPENING = "|".join(opening for opening, _ in _PAIRS)
 _CLOSING = "|".join(closing for _, closing in _PAIRS)
 _TAG = re.compile(f"(?P<opening>{_OPENING})|(?P<closing>{_CLOSING})", re.IGNORECASE)
 _BRACKETS = re.compile(r"\[/?(?:THINK|REASONING|THOUGHT)", re.IGNORECASE)
+# Where a tag may begin, found in linear time: no match of it contains the beginning of another tag.
+_CANDIDATE = re2.compile(
+    r"(?i)<[ ]?/?[ ]?(?:[\pL\pN_]{1,12}:)?(?:think|thought|reason|reflection|scratchpad|ant|inner|chain|cot|internal"
+    r"|analysis|planning|deliberation|self)"
+    r"|<[|｜](?:/|(?:begin|start|end)[_▁](?:of[_▁])?)?(?:think|thought|reasoning)|<\|inner_(?:prefix|suffix)\|"
+    r"|<\|start\|>assistant|<\|end\|>|<\|channel|<channel\||<unused9[45]>|◁/?think▷|\[/?(?:THINK|REASONING|THOUGHT)"
+)
 _CODE = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]+`", re.DOTALL)
 _QUOTES = "\"'`“”‘’«»„()"
 _SENTENCE_END = ".!?…。！？:;)]}>\"'*”’"
@@ -61,6 +72,7 @@ _TITLES = ("analysis", "Thinking...", "Here is my", "Here are my", "#", "<detail
 _END_OF_TITLED = re.compile(r"\[END FINAL RESPONSE\]\s*\Z")
 _END_OF_ANSWER = re.compile(r"(?:<\|(?:return|end)\|>)\s*\Z")
 _MAX_TAGS = 10_000
+"""Tags that are read; the thoughts of real models have one pair."""
 
 
 def may_think(text: str) -> bool:
@@ -86,14 +98,13 @@ def answer_of(text: str) -> str:
     """
     if text.lstrip().startswith(_TITLES) and (match := _TITLED.match(text)):
         return _END_OF_TITLED.sub("", text[match.end() :]).strip()
-    if not ("<" in text or "[" in text or "◁" in text) or _TAG.search(text) is None:
+    tags = _tags(text)
+    if (first := next(tags, None)) is None:
         return text
     kept, begin, is_thought, found = [], 0, False, False
     code = _CodeSpans(text)
     quoted_line = -1  # end of the last line with an opening tag that opens nothing
-    for number, tag in enumerate(_TAG.finditer(text)):
-        if number >= _MAX_TAGS:
-            break
+    for tag in chain((first,), tags):
         start, end = tag.span()
         if tag["opening"] is not None:
             if is_thought:
@@ -123,6 +134,20 @@ def answer_of(text: str) -> str:
     if wrapped := _WRAPPER.fullmatch(answer):
         answer = next(part for part in wrapped.groups()[1:] if part is not None).strip()
     return answer
+
+
+def _tags(text: str) -> Iterator[re.Match[str]]:
+    """Yield the tags among the first candidates, from left to right, without overlap."""
+    data = text.encode("utf-8", "surrogatepass")
+    is_ascii = len(data) == len(text)
+    position = byte = end = 0
+    for candidate in islice(_CANDIDATE.finditer(data), _MAX_TAGS):
+        start = candidate.start()
+        position = start if is_ascii else position + len(data[byte:start].decode("utf-8", "surrogatepass"))
+        byte = start
+        if position >= end and (tag := _TAG.match(text, position)) is not None:
+            end = tag.end()
+            yield tag
 
 
 def _is_quoted(text: str, start: int, end: int) -> bool:

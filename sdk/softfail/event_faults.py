@@ -7,6 +7,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from softfail.redact import redact
+
+_QUOTED_CHARS = 4_096
+"""Of a wrong value that are redacted to quote it."""
+
 MOST_FAULTS = 5
 _MOST_NAMES = 8
 _SHOWN_CHARS = 60
@@ -69,7 +74,13 @@ def describe_faults(error: ValidationError) -> str:
 
 
 def _field(fault: Mapping[str, Any]) -> str:
-    return ".".join(str(part) for part in fault["loc"])
+    return quote_field(".".join(str(part) for part in fault["loc"]))
+
+
+def quote_field(name: str) -> str:
+    """Return the name of a field, which may be a key of the sender's choice: redacted and cut."""
+    name = redact(name[:_QUOTED_CHARS])
+    return name if len(name) <= 100 else name[:97] + "..."
 
 
 def _described(fault: Mapping[str, Any]) -> str:
@@ -77,7 +88,7 @@ def _described(fault: Mapping[str, Any]) -> str:
     words, remedy = _WORDS.get(fault["type"]) or _own_words(fault["msg"])
     bound = next((context[name] for name in _BOUNDS if name in context), "")
     shown = remedy.replace("{}", f"{bound:g}" if isinstance(bound, float) else str(bound))
-    return f"{_field(fault)}: {words}, got {_shown(fault['input'])}" + (f" ({shown})" if shown else "")
+    return f"{_field(fault)}: {words}, got {quote_value(fault['input'])}" + (f" ({shown})" if shown else "")
 
 
 def _own_words(message: str) -> tuple[str, str]:
@@ -86,6 +97,11 @@ def _own_words(message: str) -> tuple[str, str]:
     return words, remedy
 
 
-def _shown(value: Any) -> str:
-    text = "".join(char if char.isprintable() else "?" for char in repr(value))
+def quote_value(value: Any) -> str:
+    """Quote a value of an event: redacted, then cut, because dead letters and logs keep the quote."""
+    text = repr(value)
+    is_cut = len(text) > _QUOTED_CHARS
+    text = redact("".join(char if char.isprintable() else "?" for char in text[:_QUOTED_CHARS]))
+    if is_cut:
+        text = text[: -_QUOTED_CHARS // 4]  # what the cut may have left in halves
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 3] + "..."
