@@ -57,6 +57,8 @@ _WRAPPERS = (
 
 _MAX_BREADTH = 10_000
 """Most subschemas that may apply to one value."""
+_MAX_SUBSCHEMAS = 10_000
+_MAX_PATH = 200
 _MAX_WORK = 5_000_000
 """Most subschemas to try on an answer: 9 to 50 ns each, measured."""
 _MAX_PATTERN_CHARS = 2_000_000
@@ -87,6 +89,7 @@ class SchemaValidator:
 
     def __init__(self, schema: Any) -> None:
         _check_wrapper(schema)
+        _check_size(schema)
         schema, kind = _with_known_draft(schema)
         parts = list(subschemas(schema))
         _check_patterns(parts)
@@ -126,6 +129,15 @@ class SchemaValidator:
         if self._map is None:  # made for the first failure: it takes several times as long as the validator
             self._map = jsonschema_rs.validator_map_for(self._schema, **OPTIONS)
         return find_violation(self._schema, self._map, value, chars)
+
+
+def _check_size(schema: Any) -> None:
+    """Refuse a schema with too many subschemas, or nested too deeply to be copied and compiled."""
+    for number, (path, _) in enumerate(subschemas(schema)):
+        if number >= _MAX_SUBSCHEMAS:
+            raise ValueError(f"schema: more than {_MAX_SUBSCHEMAS:,} subschemas")
+        if len(path) > _MAX_PATH:
+            raise ValueError(f"schema: nested too deeply: more than {_MAX_PATH} keys lead to a subschema")
 
 
 def _with_known_draft(schema: Any) -> tuple[Any, Any]:

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from schemas.config.connections import OPEN_TOKEN
 from schemas.config.fault_text import faults_in
 from schemas.config.monitor_config import Config
+from schemas.config.yaml_text import MAX_BYTES, YamlLimitExceeded, read_yaml
 from schemas.pin_file import inline_pins
 
 _PREFIX = "SOFTFAIL_"
@@ -104,7 +105,8 @@ class _Unset(dict[str, str]):
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(path.read_text("utf-8"))
+        with path.open("rb") as file:
+            tree = read_yaml(file.read(MAX_BYTES + 1).decode("utf-8"))
     except OSError as error:
         raise InvalidConfig([f"{path}: cannot be read: {error.strerror}"]) from None
     except yaml.MarkedYAMLError as error:  # its text quotes the line, which may contain a secret
@@ -114,7 +116,9 @@ def _read(path: Path) -> dict[str, Any]:
             else ""
         )
         raise InvalidConfig([f"{path}: not YAML: {position}{error.problem or error.context}"]) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except YamlLimitExceeded as error:
+        raise InvalidConfig([f"{path}: {error}"]) from None
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
         raise InvalidConfig([f"{path}: not YAML: {' '.join(str(error).split())}"]) from None
     if tree is None:
         return {}
@@ -137,8 +141,8 @@ def _overlay(tree: dict[str, Any], environment: Mapping[str, str], faults: list[
                 )
             continue
         try:
-            value = yaml.safe_load(environment[name])
-        except yaml.YAMLError:
+            value = read_yaml(environment[name])
+        except (yaml.YAMLError, ValueError):
             value = environment[name]
         if steps[-1] in _SECRETS:
             value = environment[name]  # as text: YAML would read 0123 as a number
@@ -213,7 +217,7 @@ def _inline_schemas(tree: dict[str, Any], folder: Path, faults: list[str]) -> No
                             f"be read:"
                             f" {error.strerror}"
                         )
-                    except ValueError as error:
+                    except (ValueError, RecursionError) as error:
                         faults.append(
                             f"features[{feature_index}].evaluators[{evaluator_index}].file: {file} is not "
                             f"JSON:"
