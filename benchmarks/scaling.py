@@ -118,7 +118,7 @@ def main() -> int:
                     f" {cost.checkpoints:,.0f} |",
                     flush=True,
                 )
-    ratios = [two.cpu_us / one.cpu_us for one, two in zip(costs[1], costs[2], strict=True)]
+    ratios = [pair.cpu_us / single.cpu_us for single, pair in zip(costs[1], costs[2], strict=True)]
     print(f"\n2 workers ÷ 1, CPU an event: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
     return 0
 

@@ -43,7 +43,7 @@ class Block(_Stored):
     pane: Base64Bytes
 
 
-class Series(_Stored):
+class PinnedSeries(_Stored):
     """One series, from the start of its first pane to the end of its last, as blocks that merge exactly."""
 
     events: Total
@@ -53,7 +53,7 @@ class Series(_Stored):
     texts: dict[str, tuple[Base64Bytes, ...]] = Field({}, description="Name -> sketches by block")
 
 
-class PinnedSegment(Series):
+class PinnedSegment(PinnedSeries):
     """A segment with enough events to be a reference of its own."""
 
     model: str
@@ -69,7 +69,7 @@ class PinnedFeature(_Stored):
     feature: str
     environment: str
     evaluators: dict[str, str]
-    whole: Series
+    whole: PinnedSeries
     segments: tuple[PinnedSegment, ...]
 
 

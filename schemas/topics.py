@@ -28,7 +28,7 @@ class TopicDescription(NamedTuple):
     settings: Mapping[str, str]
 
 
-class Fault(NamedTuple):
+class TopicFault(NamedTuple):
     """A fault of a topic, with its remedy. ``fatal``: a worker must not run with it."""
 
     fatal: bool
@@ -82,7 +82,7 @@ def source_of(state: str) -> str | None:
     return {"watch.state": "events", "notify.state": "alerts"}.get(state)
 
 
-def faults(descriptions: Mapping[str, TopicDescription], prefix: str, partitions: int) -> list[Fault]:
+def faults(descriptions: Mapping[str, TopicDescription], prefix: str, partitions: int) -> list[TopicFault]:
     """List the faults of the topics of a broker.
 
     Args:
@@ -90,11 +90,11 @@ def faults(descriptions: Mapping[str, TopicDescription], prefix: str, partitions
         prefix: ``kafka.prefix``.
         partitions: ``kafka.partitions``.
     """
-    result: list[Fault] = []
+    result: list[TopicFault] = []
     for topic in TOPICS:
         name = f"{prefix}.{topic.name}"
         if name not in descriptions:
-            result.append(Fault(True, f"topic {name} does not exist; run: python -m agents topics"))
+            result.append(TopicFault(True, f"topic {name} does not exist; run: python -m agents topics"))
             continue
         result += _wrong_partitions(topic, descriptions, prefix, partitions)
         for key, expected in topic.settings.items():
@@ -106,7 +106,7 @@ def faults(descriptions: Mapping[str, TopicDescription], prefix: str, partitions
                     f" {key}={value}"
                 )
                 result.append(
-                    Fault(
+                    TopicFault(
                         key in topic.required,
                         f"topic {name} has {key}={actual}, it should be {expected}; run: {remedy}",
                     )
@@ -116,7 +116,7 @@ def faults(descriptions: Mapping[str, TopicDescription], prefix: str, partitions
 
 def _wrong_partitions(
     topic: Topic, descriptions: Mapping[str, TopicDescription], prefix: str, partitions: int
-) -> list[Fault]:
+) -> list[TopicFault]:
     name = f"{prefix}.{topic.name}"
     count = descriptions[name].partitions
     remedy = (
@@ -129,7 +129,7 @@ def _wrong_partitions(
             []
             if source_count == count
             else [
-                Fault(
+                TopicFault(
                     True,
                     f"topic {name} has {count} partitions, but its source {source} has {source_count}; "
                     f"{remedy}",
@@ -138,13 +138,13 @@ def _wrong_partitions(
         )
     if topic.name == "alerts" and count != 1:
         return [
-            Fault(
+            TopicFault(
                 True, f"topic {name} has {count} partitions, it must have 1 (order over everything); {remedy}"
             )
         ]
     if topic.name == "events" and count != partitions:
         return [
-            Fault(
+            TopicFault(
                 False,
                 f"topic {name} has {count} partitions, kafka.partitions says {partitions}: set"
                 f" kafka.partitions to {count}",

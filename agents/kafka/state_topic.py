@@ -42,7 +42,7 @@ def keep_latest(latest: dict[bytes, bytes], records: Iterable[Any]) -> None:
             latest[key] = record.value
 
 
-class Snapshot(NamedTuple):
+class StateSnapshot(NamedTuple):
     """One partition of state, and where its source begins and ends.
 
     ``records``: key to latest value, in the order of the log.
@@ -90,7 +90,7 @@ class StateTopic:
         """Return how many partitions the source has."""
         return (await partition_counts(self.kafka))[self.source]
 
-    async def read(self, numbers: Sequence[int]) -> list[Snapshot]:
+    async def read(self, numbers: Sequence[int]) -> list[StateSnapshot]:
         """Read what is committed now. Joins no group and opens no transaction.
 
         Raises:
@@ -104,7 +104,9 @@ class StateTopic:
             async for records in reader.batches({state: bounds[state] for state in states}):
                 keep_latest(latest[records[0].partition], records)
         return [
-            Snapshot(source.partition, latest[source.partition], bounds[source].start, bounds[source].stop)
+            StateSnapshot(
+                source.partition, latest[source.partition], bounds[source].start, bounds[source].stop
+            )
             for source in sources
         ]
 

@@ -14,7 +14,7 @@ from typing import Any
 from agents.runtime.counters import PartitionStatus
 from monitor.protocol.metrics import METRICS, Measure
 
-Series = tuple[str, tuple[str, ...]]
+SeriesKey = tuple[str, tuple[str, ...]]
 
 
 class ProcessCounters:
@@ -22,17 +22,17 @@ class ProcessCounters:
 
     def __init__(self) -> None:
         self.scrape_lock = asyncio.Lock()
-        self._sums: dict[Series, float] = {}
-        self._last: dict[tuple[str, int], tuple[Any, dict[Series, float]]] = {}
-        self._seen: set[Series] = set()
-        self._exported: set[Series] | None = None  # None: nobody has read them yet
+        self._sums: dict[SeriesKey, float] = {}
+        self._last: dict[tuple[str, int], tuple[Any, dict[SeriesKey, float]]] = {}
+        self._seen: set[SeriesKey] = set()
+        self._exported: set[SeriesKey] | None = None  # None: nobody has read them yet
 
     def take(self, part: PartitionStatus, measures: Iterable[Measure]) -> Iterator[Measure]:
         """Return the gauges of a partition; add its counters to the sums."""
         core, last = self._last.get((part.agent, part.partition), (None, {}))
         if core is not part.core:  # another ownership: counts from where it was restored
             last = dict(part.counted_at_start)
-        now: dict[Series, float] = {}
+        now: dict[SeriesKey, float] = {}
         for measure in measures:
             if measure.name not in METRICS or METRICS[measure.name].kind != "counter":
                 yield measure

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from agents.kafka.state_topic import HEADER, POSITION, Snapshot
+from agents.kafka.state_topic import HEADER, POSITION, StateSnapshot
 from monitor.delivery.change_delivery import STATE_PREFIX as _CHANGE
 from monitor.delivery.change_delivery import ChangeDelivery
 from monitor.delivery.episode_delivery import EpisodeDelivery
@@ -30,14 +30,14 @@ _OVER = ("held", "closed", "dropped")  # of a page key: nothing is open at the r
 
 
 @dataclass
-class PartitionContents:
+class StoredPartition:
     """The decoded state of one partition.
 
     ``bytes_by``: size of keys and values by feature; ``unreadable``: printable key to reason; ``broken``: the
     same keys as they are; ``layouts``: number of records by format version.
     """
 
-    snapshot: Snapshot
+    snapshot: StateSnapshot
     header: dict[str, Any] = field(default_factory=dict)
     clock: tuple[Any, ...] | None = None
     partition_state: PartitionState = field(default_factory=lambda: PartitionState(0, ""))
@@ -99,9 +99,9 @@ def keys_matching(records: Mapping[bytes, bytes], text: str) -> list[bytes]:
     ]
 
 
-def decode_contents(snapshot: Snapshot) -> PartitionContents:
+def decode_contents(snapshot: StateSnapshot) -> StoredPartition:
     """Decode the records of a partition."""
-    result = PartitionContents(snapshot)
+    result = StoredPartition(snapshot)
     records = dict(snapshot.records)
     if (value := records.pop(HEADER, None)) is not None:
         header = _json(value)
@@ -128,7 +128,7 @@ def decode_contents(snapshot: Snapshot) -> PartitionContents:
     return result
 
 
-def features_matching(contents: PartitionContents, match: str) -> Iterator[FeatureKey]:
+def features_matching(contents: StoredPartition, match: str) -> Iterator[FeatureKey]:
     """Return the features whose `service/feature` matches (with * and ?)."""
     return (
         feature_key
@@ -137,7 +137,7 @@ def features_matching(contents: PartitionContents, match: str) -> Iterator[Featu
     )
 
 
-def record_rows(contents: PartitionContents, match: str) -> Iterator[dict[str, Any]]:
+def record_rows(contents: StoredPartition, match: str) -> Iterator[dict[str, Any]]:
     """Return each record as a JSON object: partition, decoded key, size, and the value where it is short, or
     why it cannot be read.
     """
@@ -160,7 +160,7 @@ def record_rows(contents: PartitionContents, match: str) -> Iterator[dict[str, A
         yield row
 
 
-def _take(contents: PartitionContents, key: bytes, value: bytes) -> None:
+def _take(contents: StoredPartition, key: bytes, value: bytes) -> None:
     if key.startswith(_DELIVERY):
         channel, _, episode_id = key[len(_DELIVERY) :].decode().partition("/")
         contents.deliveries[channel, episode_id] = EpisodeDelivery.from_state(value)

@@ -8,7 +8,7 @@ import argparse
 import json
 from typing import Any
 
-from agents.kafka.state_topic import Snapshot, StateRecord, StateTopic
+from agents.kafka.state_topic import StateRecord, StateSnapshot, StateTopic
 from agents.process.exits import Refused
 from agents.runtime.clock import wall_clock_us
 from agents.state_admin.contents import CLOCK, decode_contents, keys_matching, printable_key
@@ -103,7 +103,9 @@ async def reset(config: Config, options: argparse.Namespace) -> None:
         )
 
 
-async def _reset_partition(state: StateTopic, snapshot: Snapshot, to: str | int | None, cluster: str) -> str:
+async def _reset_partition(
+    state: StateTopic, snapshot: StateSnapshot, to: str | int | None, cluster: str
+) -> str:
     """Reset one partition in one transaction; return what was done."""
     rewriter = rewriter_for(state, snapshot.partition, cluster)
     try:
@@ -133,7 +135,7 @@ async def _endings(state: StateTopic, number: int, records: dict[bytes, bytes]) 
         return []
     now_us, partition_state = (
         wall_clock_us(),
-        decode_contents(Snapshot(number, records, 0, 0)).partition_state,
+        decode_contents(StateSnapshot(number, records, 0, 0)).partition_state,
     )
     episodes = in_partitions(await open_episodes(state.kafka), await state.count(), [number])
     return [
@@ -149,7 +151,7 @@ async def _endings_of(
     plain, now_us = _json(key), wall_clock_us()
     if state.agent != "watch" or not isinstance(plain, list) or plain[0] not in ("incident", "episode"):
         return []
-    partition_state = decode_contents(Snapshot(number, {key: records[key]}, 0, 0)).partition_state
+    partition_state = decode_contents(StateSnapshot(number, {key: records[key]}, 0, 0)).partition_state
     if plain[0] == "incident":
         return list(ended_incidents(partition_state, DROPPED, now_us))
     feature = plain[1:4]
@@ -168,7 +170,7 @@ def _json(key: bytes) -> Any:
         return None
 
 
-def _key_of(snapshot: Snapshot, text: str, topic: str) -> bytes:
+def _key_of(snapshot: StateSnapshot, text: str, topic: str) -> bytes:
     keys = keys_matching(snapshot.records, text)
     if not keys:
         raise Refused(

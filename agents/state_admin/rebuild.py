@@ -11,7 +11,7 @@ from faust.types import TP
 from agents.kafka.state_topic import HEADER, POSITION, StateRecord, StateTopic
 from agents.process.exits import Refused
 from agents.runtime.clock import wall_clock_us
-from agents.state_admin.contents import CLOCK, PartitionContents, decode_contents, printable_key
+from agents.state_admin.contents import CLOCK, StoredPartition, decode_contents, printable_key
 from agents.state_admin.open_episodes import OpenEpisodes, in_partitions, open_episodes
 from agents.state_admin.replay import ReplayResult, replay
 from agents.state_admin.report import SHOWN, confirm
@@ -36,7 +36,7 @@ class RebuildPlan(NamedTuple):
     reaches, or not at all.
     """
 
-    contents: PartitionContents
+    contents: StoredPartition
     replayed: ReplayResult
     changes: dict[bytes, bytes | None]
     restored: list[bytes]
@@ -84,7 +84,7 @@ async def rebuild(config: Config, options: argparse.Namespace) -> None:
 
 
 async def _plan(
-    config: Config, contents: PartitionContents, partitions: int, episodes: OpenEpisodes, *, everything: bool
+    config: Config, contents: StoredPartition, partitions: int, episodes: OpenEpisodes, *, everything: bool
 ) -> RebuildPlan:
     snapshot = contents.snapshot
     ours = Watch(config).partition_state.digest
@@ -125,7 +125,7 @@ async def _plan(
 
 
 def _compared(
-    contents: PartitionContents, replayed: ReplayResult, episodes: OpenEpisodes, *, everything: bool
+    contents: StoredPartition, replayed: ReplayResult, episodes: OpenEpisodes, *, everything: bool
 ) -> RebuildPlan:
     """Compare state and replay; return which records change."""
     counted = {

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from agents.process.exits import Refused
-from agents.state_admin.contents import PartitionContents, features_matching
+from agents.state_admin.contents import StoredPartition, features_matching
 from monitor.windows.segment_keys import FeatureKey, SegmentKey
 from monitor.windows.segment_series import DAY, FINE, HOUR
 from schemas.times import rfc3339
@@ -15,9 +15,7 @@ from schemas.times import rfc3339
 SHOWN = 20
 
 
-def report_lines(
-    partitions: Sequence[PartitionContents], topic: str, source: str, match: str
-) -> Iterator[str]:
+def report_lines(partitions: Sequence[StoredPartition], topic: str, source: str, match: str) -> Iterator[str]:
     """Return the report: partition by partition, then totals.
 
     Args:
@@ -50,7 +48,7 @@ def report_lines(
     )
 
 
-def reset_summary(partitions: Sequence[PartitionContents], ending: Iterable[str] = ()) -> Iterator[str]:
+def reset_summary(partitions: Sequence[StoredPartition], ending: Iterable[str] = ()) -> Iterator[str]:
     """Say what a reset of these partitions deletes. ``ending``: a line for each episode that it resolves."""
     names = sorted(
         {
@@ -97,7 +95,7 @@ def confirm(prefix: str, *, yes: bool) -> None:
         raise Refused("not confirmed, nothing was changed; without a terminal: --yes")
 
 
-def _partition(contents: PartitionContents, topic: str, source: str) -> Iterator[str]:
+def _partition(contents: StoredPartition, topic: str, source: str) -> Iterator[str]:
     snapshot, header = contents.snapshot, contents.header
     yield f"{topic}/{snapshot.partition}: {len(snapshot.records)} records, {contents.bytes} bytes"
     if len(contents.layouts) > 1:
@@ -132,7 +130,7 @@ def _partition(contents: PartitionContents, topic: str, source: str) -> Iterator
         )
 
 
-def _feature(contents: PartitionContents, feature_key: FeatureKey) -> Iterator[str]:
+def _feature(contents: StoredPartition, feature_key: FeatureKey) -> Iterator[str]:
     panes, state = _panes(contents, feature_key), contents.partition_state.features.get(feature_key)
     yield (
         f"  {feature_key.service}/{feature_key.feature} ({feature_key.environment}):"
@@ -155,7 +153,7 @@ def _feature(contents: PartitionContents, feature_key: FeatureKey) -> Iterator[s
         )
 
 
-def _deliveries(contents: PartitionContents) -> Iterator[str]:
+def _deliveries(contents: StoredPartition) -> Iterator[str]:
     waiting = [(key, entry) for key, entry in contents.deliveries.items() if entry.done_us is None]
     if contents.deliveries:
         yield f"  deliveries {len(contents.deliveries)}, {len(waiting)} not done"
@@ -169,7 +167,7 @@ def _deliveries(contents: PartitionContents) -> Iterator[str]:
         yield f"    ... and {len(waiting) - SHOWN} more"
 
 
-def _panes(contents: PartitionContents, feature_key: FeatureKey) -> Counter[str]:
+def _panes(contents: StoredPartition, feature_key: FeatureKey) -> Counter[str]:
     state = contents.partition_state.features.get(feature_key)
     return Counter(
         {

@@ -230,7 +230,7 @@ def _size(evidence: Evidence | Moved, metric: str, value: float | None) -> float
     return value if not falls else 1 / value if value > 0 else None
 
 
-def _is_larger(one: Failure, other: Failure) -> bool:
-    if one.value is None or other.value is None:
+def _is_larger(failure: Failure, other: Failure) -> bool:
+    if failure.value is None or other.value is None:
         return other.value is None
-    return one.value > other.value
+    return failure.value > other.value

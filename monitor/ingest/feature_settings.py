@@ -35,7 +35,7 @@ class FeatureSettings:
         self._suites: dict[int, Suite] = {}
         self._settings: dict[tuple[str, str], FeatureSetting] = {}
 
-    def of(self, service: str, feature: str) -> FeatureSetting:
+    def find(self, service: str, feature: str) -> FeatureSetting:
         """Return the settings of a feature."""
         setting = self._settings.get((service, feature))
         if setting is None:
@@ -55,5 +55,5 @@ class FeatureSettings:
         """Return name and value of each dimension of an event; empty where it has none."""
         return tuple(
             (name, event.dimensions.get(name, ""))
-            for name in self.of(event.service, event.feature).dimensions
+            for name in self.find(event.service, event.feature).dimensions
         )

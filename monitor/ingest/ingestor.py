@@ -65,11 +65,11 @@ class Ingestor:
 
     def owns(self, event: Any) -> bool:
         """Return whether the event belongs to this partition."""
-        return self._settings.of(event.service, event.feature).is_here
+        return self._settings.find(event.service, event.feature).is_here
 
     def evaluators(self, service: str, feature: str) -> Sequence[str]:
         """Return the names of the evaluators of a feature."""
-        return self._settings.of(service, feature).suite.names
+        return self._settings.find(service, feature).suite.names
 
     def group_key(self, event: Any, time_us: int) -> Any:
         """Return the key of the group of an event: all that events counted together have in common."""
@@ -108,7 +108,7 @@ class Ingestor:
             self._too_old.add(key)
             self._expire(event, start_us)
             return None
-        suite = self._settings.of(event.service, event.feature).suite
+        suite = self._settings.find(event.service, event.feature).suite
         feature = self._feature(FeatureKey(event.service, event.feature, event.environment), start_us)
         segment_key = SegmentKey(event.model, event.prompt_version, event.variant, key[10])
         if event.kind != "response" and not event.model:

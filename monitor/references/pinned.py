@@ -12,7 +12,7 @@ from monitor.stats.text_sketch import TextSketch
 from monitor.windows import format_versions
 from monitor.windows.pane import Pane, merge_panes
 from monitor.windows.segment_keys import FeatureKey, SegmentKey
-from schemas.pin_file import Pin, Pinned, PinnedFeature, PinnedSegment, Series, pinned_name
+from schemas.pin_file import Pin, Pinned, PinnedFeature, PinnedSegment, PinnedSeries, pinned_name
 from schemas.times import microseconds, rfc3339
 
 NEVER_US = 2**62
@@ -30,7 +30,7 @@ class PinnedReferences:
 
     def __init__(self, pinned: Mapping[str, Pinned]) -> None:
         self._features: dict[tuple[str, FeatureKey], PinnedFeature] = {}
-        self._series: dict[tuple[str, FeatureKey], dict[SegmentKey | None, Series]] = {}
+        self._series: dict[tuple[str, FeatureKey], dict[SegmentKey | None, PinnedSeries]] = {}
         self._cache: dict[Any, Any] = {}
         for name, entry in pinned.items():
             if entry.pin is None:
@@ -97,7 +97,7 @@ class PinnedReferences:
 
     def _find_series(
         self, name: str, feature: FeatureKey, segment_key: SegmentKey | None
-    ) -> tuple[SegmentKey | None, Series | None]:
+    ) -> tuple[SegmentKey | None, PinnedSeries | None]:
         series = self._series.get((name, feature), {})
         key = _sort_dimensions(segment_key) if segment_key is not None else None
         return (key, series[key]) if key in series else (None, series.get(None))
@@ -122,7 +122,7 @@ def pin_fault(pin: Pin) -> str:
     return ""
 
 
-def _reference(name: str, series: Series) -> Reference:
+def _reference(name: str, series: PinnedSeries) -> Reference:
     blocks = []
     for block in series.blocks:
         start_us = microseconds(block.start)

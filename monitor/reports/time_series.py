@@ -73,7 +73,7 @@ class Bin:
         return Estimate(spread.mean() if q is None else spread.quantile(q), spread.n, None, None)
 
 
-class Series:
+class TimeSeries:
     """One feature over time, in at most ``POINTS`` bins of equal width, aligned to multiples of the width.
 
     Times are microseconds since 1970. With few events the bins are wider, so that each point has enough of
@@ -128,7 +128,7 @@ class Measurements:
 
     def __init__(self, pane_us: int, panels: Sequence[Panel]) -> None:
         self.pane_us, self.panels = pane_us, panels
-        self.series: dict[Key, Series] = {}
+        self.series: dict[Key, TimeSeries] = {}
         self.start: datetime | None = None
         self.end: datetime | None = None
         self._lines = [
@@ -155,7 +155,7 @@ class Measurements:
             key = (record.service, record.feature, record.environment)
             series = self.series.get(key)
             if series is None:
-                series = self.series[key] = Series(self.pane_us)
+                series = self.series[key] = TimeSeries(self.pane_us)
             series.take(round(start.timestamp()) * 1_000_000, self._bin(record))
 
     def _bin(self, window: WindowRecord) -> Bin:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from monitor.protocol.read_progress import ReadProgress
 from monitor.self_health.heartbeat import HeartbeatRecord
-from monitor.self_health.share_checks import Counts, Finding, ShareChecks
+from monitor.self_health.share_checks import Counts, HealthFinding, ShareChecks
 from monitor.state.partition_state import PartitionState
 from monitor.wording.number_format import span
 from schemas.config.self_health import Health as Settings
@@ -48,7 +48,7 @@ class PartitionHealth:
         progress: ReadProgress,
         watermark_us: int | None,
         now_us: int,
-        more: Sequence[Finding] = (),
+        more: Sequence[HealthFinding] = (),
     ) -> HeartbeatRecord | None:
         """Take what was counted so far; return the heartbeat to write, or None if none is due.
 
@@ -104,7 +104,7 @@ class PartitionHealth:
             if not name.startswith("arrived/") or name.replace("arrived", "unreadable-feature", 1) in window
         }
 
-    def _lag(self, progress: ReadProgress, watermark_us: int | None, now_us: int) -> list[Finding]:
+    def _lag(self, progress: ReadProgress, watermark_us: int | None, now_us: int) -> list[HealthFinding]:
         behind_us = 0 if watermark_us is None or progress.caught_up else now_us - watermark_us
         since_us = self._lagging_since_us
         is_firing = since_us is not None and now_us - since_us >= self._window_us
@@ -118,17 +118,17 @@ class PartitionHealth:
             f"records wait, and the watermark is {span(round(behind_us / 6e7) * 60)} behind: panes close"
             " late, so pages come late"
         )
-        return [Finding("lag", "error", text, self._lagging_since_us, round(behind_us / 1e6, 1))]
+        return [HealthFinding("lag", "error", text, self._lagging_since_us, round(behind_us / 1e6, 1))]
 
-    def _loss(self, progress: ReadProgress, now_us: int) -> list[Finding]:
+    def _loss(self, progress: ReadProgress, now_us: int) -> list[HealthFinding]:
         if self._last_loss_us is None or now_us - self._last_loss_us > self._window_us:
             return []
         text = (
             f"{progress.lost:,} records were deleted by Kafka before they were read, and are measured nowhere"
         )
-        return [Finding("lost-records", "error", text, self._last_loss_us, float(progress.lost))]
+        return [HealthFinding("lost-records", "error", text, self._last_loss_us, float(progress.lost))]
 
-    def _recovery(self, progress: ReadProgress, now_us: int) -> list[Finding]:
+    def _recovery(self, progress: ReadProgress, now_us: int) -> list[HealthFinding]:
         took_s = progress.recovery_s
         if took_s < self._settings.recovery or now_us - self._began_us > self._window_us:
             return []
@@ -137,7 +137,7 @@ class PartitionHealth:
             " late by as much"
         )
         since_us = self._began_us - round(took_s * 1e6)
-        return [Finding("recovery", "warning", text, since_us, round(took_s, 1))]
+        return [HealthFinding("recovery", "warning", text, since_us, round(took_s, 1))]
 
 
 def partition_counts(

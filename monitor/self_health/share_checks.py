@@ -70,7 +70,7 @@ SHARE_LIMITS = (
 )
 
 
-class Finding(NamedTuple):
+class HealthFinding(NamedTuple):
     """Something wrong with softfail itself. ``since_us``: wall clock, microseconds since 1970."""
 
     name: str
@@ -79,7 +79,7 @@ class Finding(NamedTuple):
     since_us: int
     value: float | None = None
 
-    def as_one_partition_sees_it(self) -> Finding:
+    def as_one_partition_sees_it(self) -> HealthFinding:
         """Return unreadable records as a ticket: they page if they are as large a share of all records."""
         return self._replace(severity="warning") if self.name == "dead-letters" else self
 
@@ -104,9 +104,9 @@ class ShareChecks:
             limit._replace(warning=warning[limit.name], error=error) if limit.name in warning else limit
             for limit in SHARE_LIMITS
         ]
-        self._findings: dict[str, Finding] = {}
+        self._findings: dict[str, HealthFinding] = {}
 
-    def check(self, counts: Counts, seconds: float, now_us: int) -> list[Finding]:
+    def check(self, counts: Counts, seconds: float, now_us: int) -> list[HealthFinding]:
         """Return the findings of a window.
 
         Args:
@@ -165,14 +165,16 @@ def _measure(limit: ShareLimit, counts: Counts) -> _Measured:
 
 
 def _finding(
-    limit: ShareLimit, measured: _Measured, previous: Finding | None, seconds: float, now_us: int
-) -> Finding:
+    limit: ShareLimit, measured: _Measured, previous: HealthFinding | None, seconds: float, now_us: int
+) -> HealthFinding:
     severity, since_us = limit.worst, now_us
     if severity == "error" and measured.share < limit.error:
         severity = "warning"
     if previous is not None:
         severity, since_us = most_severe((severity, previous.severity)), previous.since_us
-    return Finding(limit.name, severity, _text(limit, measured, seconds), since_us, round(measured.share, 6))
+    return HealthFinding(
+        limit.name, severity, _text(limit, measured, seconds), since_us, round(measured.share, 6)
+    )
 
 
 def _text(limit: ShareLimit, measured: _Measured, seconds: float) -> str:

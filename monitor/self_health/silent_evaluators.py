@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from monitor.evaluators.verdict import SKIPPED_ERROR
-from monitor.self_health.share_checks import Finding
+from monitor.self_health.share_checks import HealthFinding
 from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import OTHER
@@ -69,7 +69,7 @@ class SilentEvaluators:
         self._window_us = window_us
         self._gaps: dict[tuple[str, ...], _Gap] = {}
 
-    def look(self, partition_state: PartitionState, now_us: int) -> list[Finding]:
+    def look(self, partition_state: PartitionState, now_us: int) -> list[HealthFinding]:
         """Return one finding for all silent evaluators, or none. ``now_us``: wall clock, microseconds since
         1970.
         """
@@ -97,7 +97,7 @@ class SilentEvaluators:
         responses, _, text = max(gaps)
         more = f"; and {len(gaps) - 1} more like it" if len(gaps) > 1 else ""
         since_us = min(since_us for _, since_us, _ in gaps)
-        return [Finding(NAME, "warning", text + more, since_us, float(responses))]
+        return [HealthFinding(NAME, "warning", text + more, since_us, float(responses))]
 
     def _is_silent(self, gap: _Gap, now_us: int) -> bool:
         lasts = now_us - gap.since_us >= self._window_us

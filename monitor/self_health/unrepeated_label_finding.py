@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.self_health.share_checks import Finding
+from monitor.self_health.share_checks import HealthFinding
 from monitor.state.partition_state import PartitionState
 from monitor.windows.segment_series import HOUR_US
 from softfail.sanitize import sanitize
@@ -10,7 +10,7 @@ from softfail.sanitize import sanitize
 NAME = "unrepeated-label"
 
 
-def unrepeated_label_finding(partition_state: PartitionState) -> list[Finding]:
+def unrepeated_label_finding(partition_state: PartitionState) -> list[HealthFinding]:
     """Return one finding for all labels that never repeated within the last hour of event time, or none.
 
     >>> unrepeated_label_finding(PartitionState(60_000_000, ""))
@@ -31,4 +31,6 @@ def unrepeated_label_finding(partition_state: PartitionState) -> list[Finding]:
         f"nearly every event of {sanitize(feature)} has a {sanitize(name)} of its own, so {events:,} events are"
         f" measured as `other`, and versions of it cannot be compared{more}"
     )
-    return [Finding(NAME, "warning", text, min(since_us for _, since_us, _, _ in labels), float(events))]
+    return [
+        HealthFinding(NAME, "warning", text, min(since_us for _, since_us, _, _ in labels), float(events))
+    ]

@@ -20,7 +20,7 @@ from monitor.protocol.metrics import Measure
 from monitor.protocol.service import MONITOR, subject_of
 from monitor.self_health.finding_state import FindingState, Report
 from monitor.self_health.health_episodes import HealthEpisodes
-from monitor.self_health.share_checks import Finding, ShareChecks, described
+from monitor.self_health.share_checks import HealthFinding, ShareChecks, described
 from monitor.wording.explanation import with_text
 from monitor.wording.number_format import span
 from schemas.config.monitor_config import Config
@@ -64,7 +64,9 @@ class WorkerAlerts:
             self._changed[_SEEN] = None
         self._heartbeats[heartbeat.partition] = now_us, heartbeat
         findings = [
-            Finding(finding.name, finding.severity, finding.text, microseconds(finding.since), finding.value)
+            HealthFinding(
+                finding.name, finding.severity, finding.text, microseconds(finding.since), finding.value
+            )
             for finding in heartbeat.findings
         ]
         seen_by_one = findings
@@ -103,17 +105,17 @@ class WorkerAlerts:
         findings = []
         if unexpected:
             text = f"what answers {channel} is not its receiver: {unexpected}; pages wait and are tried again"
-            findings.append(Finding("unexpected-answer", "error", text, now_us))
+            findings.append(HealthFinding("unexpected-answer", "error", text, now_us))
         if open_since_us is not None and now_us - open_since_us >= self._window_us:
             text = f"{channel} takes nothing: {open_reason or 'no answer'}"
-            findings.append(Finding("channel-down", "error", text, open_since_us))
+            findings.append(HealthFinding("channel-down", "error", text, open_since_us))
         previous = self._refused.get(channel, 0)
         if refused != previous:
             self._refused[channel] = refused
             self._changed[_SEEN] = None
         if refused > previous:
             text = f"{channel} refused a delivery for good: {refused_reason}; it is in the dead letters"
-            findings.append(Finding("refused", "error", text, now_us))
+            findings.append(HealthFinding("refused", "error", text, now_us))
         self._add(subject_of(channel), channel, findings, now_us)
         kept = {finding.name for finding in findings} | (
             {"unexpected-answer"} if unexpected is None else set()
@@ -190,13 +192,13 @@ class WorkerAlerts:
         for part, heard_us in [*parts, (_ALL, now_us if heartbeats else 0)]:
             since_us = max(heard_us, self._began_us)
             if may_add and now_us - since_us >= limit_us:
-                self._add(MONITOR, part, [Finding("no-heartbeat", "error", text, since_us)], now_us)
+                self._add(MONITOR, part, [HealthFinding("no-heartbeat", "error", text, since_us)], now_us)
             elif now_us - heard_us < limit_us:
                 self._clear_finding(MONITOR, "no-heartbeat", part, now_us)
 
     # findings
 
-    def _add(self, subject: str, part: str, findings: Sequence[Finding], now_us: int) -> None:
+    def _add(self, subject: str, part: str, findings: Sequence[HealthFinding], now_us: int) -> None:
         """Take what one part finds now."""
         for finding in findings:
             state = self._findings.get((subject, finding.name))

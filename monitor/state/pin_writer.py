@@ -17,7 +17,7 @@ from monitor.windows.pane import Pane, merge_panes
 from monitor.windows.segment_keys import UNLABELLED, FeatureKey, SegmentKey
 from monitor.windows.segment_series import FINE, HOUR_US
 from monitor.windows.text_blocks import BLOCK_US, TEXT_NAMES, TextBlock
-from schemas.pin_file import Block, Pin, PinnedFeature, PinnedSegment, Series
+from schemas.pin_file import Block, Pin, PinnedFeature, PinnedSegment, PinnedSeries
 
 MAX_BLOCKS = 48
 """Blocks of one series."""
@@ -128,7 +128,7 @@ def make_pin(
             PinnedFeature(
                 **key._asdict(),
                 evaluators=dict(evaluators),
-                whole=Series(**_series_fields(whole)),
+                whole=PinnedSeries(**_series_fields(whole)),
                 segments=tuple(
                     _pinned_segment(segment_key, series)
                     for segment_key, series in sorted(segments.items())

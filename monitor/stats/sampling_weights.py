@@ -109,13 +109,13 @@ class WeightMemory:
 
     def merge(self, other: WeightMemory) -> None:
         """Add what ``other`` remembers, which stays as it is. The order of merges does not matter."""
-        for mine, theirs in ((self._any, other._any), (self._failed, other._failed)):
-            if theirs[0] == mine[0]:
-                mine[:] = [mine[0], min(mine[1], theirs[1]), max(mine[2], theirs[2])]
+        for own, others in ((self._any, other._any), (self._failed, other._failed)):
+            if others[0] == own[0]:
+                own[:] = [own[0], min(own[1], others[1]), max(own[2], others[2])]
             else:
-                lighter = min(mine[0], theirs[0])
-                heavier = mine if mine[0] > theirs[0] else theirs
-                mine[:] = [heavier[0], heavier[1], max(mine[2], theirs[2], lighter)]
+                lighter = min(own[0], others[0])
+                heavier = own if own[0] > others[0] else others
+                own[:] = [heavier[0], heavier[1], max(own[2], others[2], lighter)]
         self.has_passed = self.has_passed or other.has_passed
 
     def state(self) -> list[float]:

@@ -35,8 +35,8 @@ def place(episode: Episode) -> str:
             for name, value in (("provider", episode.provider), ("model", episode.model))
             if value
         ]
-        of = f"with {', '.join(common)}" if common else f"of {episode.service}"
-        where = f"{episode.features} features {of}"
+        owners = f"with {', '.join(common)}" if common else f"of {episode.service}"
+        where = f"{episode.features} features {owners}"
     return sanitize(where if episode.environment == "production" else f"{where} ({episode.environment})", 600)
 
 

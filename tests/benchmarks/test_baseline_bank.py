@@ -59,8 +59,8 @@ def test_the_bank_and_baselines_of_the_product_give_the_same_evidence(name: str)
             present[:, 1] |= present[:, 0]
         rows, statistic = bank.feed(edge, events, failed, present)
         alarms[rows[statistic >= bank.bound]] = True
-        for nth, one in enumerate(series):
-            one.feed(edge, weights, events[nth], failed[nth], base)
+        for nth, own in enumerate(series):
+            own.feed(edge, weights, events[nth], failed[nth], base)
         for nth in np.flatnonzero(~alarms):
             detector = series[nth].baseline.detector if series[nth].baseline else None
             if detector is None or edge % 7:
@@ -73,5 +73,5 @@ def test_the_bank_and_baselines_of_the_product_give_the_same_evidence(name: str)
             assert bank.logs[nth] == pytest.approx(state[7:13], abs=0.02)
             compared += 1
     assert compared > 300
-    risen = [one.baseline is not None and one.baseline.risen is not None for one in series]
+    risen = [own.baseline is not None and own.baseline.risen is not None for own in series]
     assert alarms.tolist() == risen

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from monitor.notifier import Notifier
 from monitor.protocol.messages import FileRecord
 from monitor.protocol.metrics import METRICS
-from monitor.self_health.share_checks import Finding
+from monitor.self_health.share_checks import HealthFinding
 from monitor.wording.episode_text import next_step
 from schemas.config.monitor_config import Config
 from schemas.records import Episode
@@ -23,11 +23,11 @@ from tests.tiers import examples
 SECOND, MINUTE = 1_000_000, 60_000_000
 BEGAN = int(datetime(2026, 3, 2, 9, tzinfo=UTC).timestamp()) * SECOND
 PAGERDUTY = {"channels": {"pagerduty": {"routing_key": "0123456789abcdef0123456789abcdef"}, "console": {}}}
-DEAD = Finding(
+DEAD = HealthFinding(
     "dead-letters", "error", "12 % of records could not be read in 5 min (mostly: unreadable)", BEGAN, 0.12
 )
 FEW = DEAD._replace(severity="warning", value=0.02)
-LAG = Finding("lag", "error", "records wait", BEGAN, 900.0)
+LAG = HealthFinding("lag", "error", "records wait", BEGAN, 900.0)
 
 
 class Bench:
@@ -196,9 +196,9 @@ def test_a_loss_stays_open_for_an_hour(bench):
 @pytest.mark.parametrize(
     ("finding", "stays"),
     [
-        (Finding("recovery", "warning", "reading the state took 95 s", BEGAN, 95.0), True),
+        (HealthFinding("recovery", "warning", "reading the state took 95 s", BEGAN, 95.0), True),
         (
-            Finding(
+            HealthFinding(
                 "evaluator-silence",
                 "warning",
                 "truncation has judged none of the last 280 answers of bot/answer",

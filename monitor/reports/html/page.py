@@ -18,7 +18,7 @@ from markupsafe import Markup
 from monitor.reports.config_comparison import Difference
 from monitor.reports.data_gaps import DeadLetterCounts
 from monitor.reports.episode_history import EpisodeHistory, Feature
-from monitor.reports.html.svg_plot import Axis, Plot, Span, plot
+from monitor.reports.html.svg_plot import Axis, EpisodeSpan, Plot, plot
 from monitor.reports.html.tables import CountRow, episode_row, rule_row, table, unread_row, what_if
 from monitor.reports.plot_panels import Limit, limits_of, split
 from monitor.reports.report_text import (
@@ -33,7 +33,7 @@ from monitor.reports.report_text import (
     place,
 )
 from monitor.reports.result import BacktestResult
-from monitor.reports.time_series import Series
+from monitor.reports.time_series import TimeSeries
 from monitor.wording.episode_text import clock
 from softfail.sanitize import sanitize
 
@@ -42,7 +42,7 @@ PLOTTED = 40  # features: those with pages and tickets first, then those with mo
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-class Figure(NamedTuple):
+class PlotFigure(NamedTuple):
     """A plot under its title. ``limits``: the thresholds in words."""
 
     title: str
@@ -55,7 +55,7 @@ class FeatureSection(NamedTuple):
 
     name: str
     facts: str
-    figures: Sequence[Figure]
+    figures: Sequence[PlotFigure]
 
 
 def render(
@@ -168,7 +168,7 @@ def _figures(
     here: Sequence[EpisodeHistory],
     there: Sequence[EpisodeHistory],
     axis: Axis,
-) -> Iterator[Figure]:
+) -> Iterator[PlotFigure]:
     series, limits = result.measurements.series[feature], limits_of(result.config, *feature)
     spans = [span for episode in here for span in _spans(episode, axis.end_s)]
     spans += [span for episode in there for span in _spans(episode, axis.end_s, other=True)]
@@ -185,10 +185,10 @@ def _figures(
         on_panel = limits.get(panel.name, ())
         drawn = plot(panel, bins, series.width_us, result.measurements.pane_us, on_panel, spans, axis)
         if drawn is not None:
-            yield Figure(panel.title, "; ".join(_limit(panel.name, limit) for limit in on_panel), drawn)
+            yield PlotFigure(panel.title, "; ".join(_limit(panel.name, limit) for limit in on_panel), drawn)
 
 
-def _resolution(series: Series, result: BacktestResult) -> str:
+def _resolution(series: TimeSeries, result: BacktestResult) -> str:
     panes = series.width_us // result.measurements.pane_us
     width = length(timedelta(microseconds=series.width_us))
     return f"a point is {width}" + (f", {panes} panes merged" if panes > 1 else "")
@@ -204,7 +204,7 @@ def _limit(name: str, limit: Limit) -> str:
     return f"{limit.rule}: {f'{limit.reading} ' if limit.reading else ''}{bound}"
 
 
-def _spans(episode: EpisodeHistory, end_s: float, *, other: bool = False) -> Iterator[Span]:
+def _spans(episode: EpisodeHistory, end_s: float, *, other: bool = False) -> Iterator[EpisodeSpan]:
     """Return the span of an episode; two for a ticket that became a page."""
     incidents = incidents_of(episode)
     reason = broke(incidents[0]) if incidents else episode.latest.reason
@@ -212,5 +212,5 @@ def _spans(episode: EpisodeHistory, end_s: float, *, other: bool = False) -> Ite
     since_s, until_s = episode.since.timestamp(), episode.until.timestamp() if episode.until else end_s
     paged_s = episode.paged.timestamp() if episode.paged is not None and episode.escalated else since_s
     if paged_s > since_s:
-        yield Span(since_s, paged_s, False, text, other)
-    yield Span(paged_s, until_s, episode.is_page, text, other)
+        yield EpisodeSpan(since_s, paged_s, False, text, other)
+    yield EpisodeSpan(paged_s, until_s, episode.is_page, text, other)

@@ -20,7 +20,7 @@ STRIP_HEIGHT = 3.0  # of the strip below the plot that shows an episode of the o
 DAY_S = 86_400
 
 
-class Span(NamedTuple):
+class EpisodeSpan(NamedTuple):
     """An episode on the time axis: seconds since 1970, whether it paged, its description, and whether it is
     an episode of the other configuration.
     """
@@ -101,7 +101,7 @@ def plot(
     width_us: int,
     pane_us: int,
     limits: Sequence[Limit],
-    spans: Sequence[Span],
+    spans: Sequence[EpisodeSpan],
     axis: Axis,
 ) -> Plot | None:
     """Lay out the plot of one panel.
@@ -239,7 +239,7 @@ def _curve(points: Sequence[Point], axis: Axis, y: Callable[[float], float], gap
     return Curve("".join(line), "".join(intervals), "".join(extremes))
 
 
-def _shade(span: Span, axis: Axis) -> Shade:
+def _shade(span: EpisodeSpan, axis: Axis) -> Shade:
     left, right = axis.x(span.start_s), axis.x(span.end_s)
     width = max(LEAST_WIDTH, right - left)
     left = min(left, RIGHT - width)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from agents.commands import command_line, state
-from agents.kafka.state_topic import HEADER, POSITION, Snapshot, StateTopic
+from agents.kafka.state_topic import HEADER, POSITION, StateSnapshot, StateTopic
 from agents.process.exits import Refused
 from agents.state_admin import drop_reset
 from agents.state_admin.contents import decode_contents, keys_matching, printable_key, record_rows
@@ -63,7 +63,9 @@ def records() -> dict[bytes, bytes]:
 
 def no_episodes(records, match="*", begin=0, end=100) -> str:
     return "\n".join(
-        report_lines([decode_contents(Snapshot(2, records, begin, end))], "p.watch.state", "p.events", match)
+        report_lines(
+            [decode_contents(StateSnapshot(2, records, begin, end))], "p.watch.state", "p.events", match
+        )
     )
 
 
@@ -84,7 +86,8 @@ def test_only_the_requested_features_are_shown(records):
     assert "bot/search" in text
     assert "bot/answer" not in text
     assert {
-        tuple(row["key"][1:3]) for row in record_rows(decode_contents(Snapshot(2, records, 0, 100)), "bot/s*")
+        tuple(row["key"][1:3])
+        for row in record_rows(decode_contents(StateSnapshot(2, records, 0, 100)), "bot/s*")
     } == {("bot", "search")}
 
 
@@ -128,7 +131,7 @@ def test_sizes_are_those_of_keys_and_values(records):
 )
 def test_an_unreadable_record_is_reported_by_key_and_the_others_are_shown(records, key, value):
     records[key] = value
-    contents = decode_contents(Snapshot(2, records, 0, 100))
+    contents = decode_contents(StateSnapshot(2, records, 0, 100))
     assert list(contents.unreadable) == [printable_key(key)]
     assert f"UNREADABLE  {printable_key(key)}" in no_episodes(records)
     assert "bot/answer (production): 1 segments, panes 3 fine" in no_episodes(records)
@@ -138,7 +141,7 @@ def test_an_unreadable_record_is_reported_by_key_and_the_others_are_shown(record
 def test_each_record_is_one_json_object_with_its_key_decoded(records):
     contents = [
         json.loads(json.dumps(row, default=str))
-        for row in record_rows(decode_contents(Snapshot(2, records, 0, 100)), "*")
+        for row in record_rows(decode_contents(StateSnapshot(2, records, 0, 100)), "*")
     ]
     assert len(contents) == len(records)
     assert ["pane", *AT, ["gpt-x", "v1", "a", [["country", "de"]]], "pane", NINE_US] in [
@@ -171,7 +174,9 @@ def test_external_text_cannot_control_the_terminal(records, command, capsys):
 
 
 def test_a_reset_names_the_features_it_deletes_and_the_episodes_it_resolves(records):
-    text = "\n".join(reset_summary([decode_contents(Snapshot(2, records, 0, 100))], ["p/e1 of bot/answer"]))
+    text = "\n".join(
+        reset_summary([decode_contents(StateSnapshot(2, records, 0, 100))], ["p/e1 of bot/answer"])
+    )
     assert "2 features: bot/answer (production), bot/search (production)" in text
     assert "1 open episodes, which will be resolved (state_reset)" in text
     assert "  p/e1 of bot/answer" in text
@@ -189,7 +194,7 @@ def test_silences_of_the_notifier_are_listed_and_an_unreadable_silence_is_report
             "time": "2026-03-02T09:00:00Z",
         }
     ).encode()
-    contents = decode_contents(Snapshot(0, {b"silence/a": value, b"silence/b": b"{}"}, 0, 9))
+    contents = decode_contents(StateSnapshot(0, {b"silence/a": value, b"silence/b": b"{}"}, 0, 9))
     assert contents.broken == [b"silence/b"]
     assert [row["value"]["match"] for row in record_rows(contents, "*") if "value" in row] == ["b/*"]
 
@@ -204,7 +209,7 @@ def test_deliveries_of_the_notifier_are_shown_with_their_open_keys(episode_of):
         b"delivery/pagerduty/e2": done.model_dump_json().encode(),
         b"counts": b"{}",
     }
-    contents = decode_contents(Snapshot(0, records, 0, 9))
+    contents = decode_contents(StateSnapshot(0, records, 0, 9))
     assert not contents.unreadable
     assert contents.open_pages() == [("p/e1/high", "support-bot/answer at pagerduty (open)")]
     assert "pagerduty: e1 opened, keys high open, low closed" in no_episodes(records)
@@ -219,7 +224,7 @@ class FakeTopic(StateTopic):
         return [0]
 
     async def read(self, numbers):
-        return [Snapshot(0, self.records, 10, 20)]
+        return [StateSnapshot(0, self.records, 10, 20)]
 
     async def require_unowned(self, numbers):
         pass

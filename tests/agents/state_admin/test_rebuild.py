@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.kafka.state_topic import HEADER, POSITION, Snapshot
+from agents.kafka.state_topic import HEADER, POSITION, StateSnapshot
 from agents.runtime.clock import WallClock
 from agents.state_admin.contents import decode_contents
 from agents.state_admin.open_episodes import _apply, in_partitions
@@ -133,7 +133,7 @@ def broken(records: dict[bytes, bytes], *kinds: bytes) -> Any:
     keys = [next(key for key in records if key.startswith(b'["%s"' % kind)) for kind in kinds]
     return (
         decode_contents(
-            Snapshot(
+            StateSnapshot(
                 0, records | dict.fromkeys(keys, b"\xc1\x02") | {POSITION: b"200", HEADER: b"{}"}, 0, 200
             )
         ),
@@ -171,7 +171,7 @@ def test_all_replaces_exactly_the_panes_that_the_log_covers_entirely():
         [*json.loads(panes[-1])[:6], NINE_US + 3_600_000_000], separators=(",", ":")
     ).encode()
     altered[missing_key] = records[panes[-1]]  # a pane of which the log has nothing
-    contents = decode_contents(Snapshot(0, altered | {POSITION: b"200"}, 0, 200))
+    contents = decode_contents(StateSnapshot(0, altered | {POSITION: b"200"}, 0, 200))
     contents.broken.clear()
     plan = _compared(
         contents, ReplayResult(0, json.loads(panes[1])[6], 200, records), episodes, everything=True

@@ -64,19 +64,21 @@ def test_a_second_statistic_that_moves_while_a_drift_ticket_is_open_is_reported_
         }
 
     _, records = run(events(110, 40, fields))
-    news = [
+    later_findings = [
         (minute_of(record), part)
         for record in episodes(records)
         for part in record["reason"].split("; ")
         if part.startswith(f"drift: {ALSO}")
     ]
-    assert {part.removeprefix(f"drift: {ALSO}").partition(".")[0] for _, part in news} == {"duration_s"}
-    assert all(85 < minute < 90 for minute, _ in news)
-    assert len(news) == 1  # the feature and its segment say the same
+    assert {part.removeprefix(f"drift: {ALSO}").partition(".")[0] for _, part in later_findings} == {
+        "duration_s"
+    }
+    assert all(85 < minute < 90 for minute, _ in later_findings)
+    assert len(later_findings) == 1  # the feature and its segment say the same
     (first, *_) = episodes(records)
     assert 70 < minute_of(first) < 75
     transitions = [record for record in records if record["record"] == "transition"]
-    assert {record["state"] for record in transitions} == {"firing"}  # news are no transition
+    assert {record["state"] for record in transitions} == {"firing"}  # later_findings are no transition
     assert len(transitions) == 2
 
 

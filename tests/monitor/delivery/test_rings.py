@@ -121,7 +121,7 @@ def test_at_most_four_rings_in_an_hour(outbox, make_page, nine_us):
         ]
     assert len(rings) >= 4
     assert all(later - sooner >= 15 for sooner, later in itertools.pairwise(rings))
-    assert max(sum(one <= other < one + 60 for other in rings) for one in rings) <= 4
+    assert max(sum(first <= ring < first + 60 for ring in rings) for first in rings) <= 4
 
 
 def test_a_second_episode_of_a_feature_is_a_ticket_until_15_minutes_after_its_last_ring(
@@ -160,7 +160,7 @@ def test_a_feature_rings_at_most_four_times_in_an_hour_over_all_its_episodes(out
         rings += [minute for action, key, _ in steps if action == "trigger" and "/high" in key]
     assert len(rings) >= 4
     assert all(later - sooner >= 15 for sooner, later in itertools.pairwise(rings))
-    assert max(sum(one <= other < one + 60 for other in rings) for one in rings) <= 4
+    assert max(sum(first <= ring < first + 60 for ring in rings) for first in rings) <= 4
 
 
 def test_features_whose_pages_are_open_share_the_page_of_a_new_cause(outbox, make_page, nine_us):

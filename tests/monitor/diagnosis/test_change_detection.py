@@ -262,7 +262,7 @@ def test_restarts_at_any_time_give_the_same_bytes_and_each_name_once(
     rare = draw.choice([0.02, 0.3, 1])
 
     def fields_of(minute: float, rng: random.Random) -> dict[str, Any]:
-        now = [rng.random() < rare if minute >= at else False for at in switch]
+        now = [rng.random() < rare if minute >= begin else False for begin in switch]
         return {
             "prompt_version": f"v{now[0] + now[1]}",
             "model": "ab"[now[2]],

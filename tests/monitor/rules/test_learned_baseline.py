@@ -376,7 +376,7 @@ def test_a_rare_heavy_failure_raises_the_unit_of_failures_unless_it_looks_like_a
         return baseline
 
     assert baseline_after(0).units == (10, 1)
-    one = baseline_after(1)
-    assert min(one.detector.state()[7:13]) > math.log(100)  # of each of the six, so of their mean
-    assert one.units == (10, 10)
+    baseline = baseline_after(1)
+    assert min(baseline.detector.state()[7:13]) > math.log(100)  # of each of the six, so of their mean
+    assert baseline.units == (10, 10)
     assert baseline_after(2).units == (10, 1)

@@ -123,7 +123,7 @@ def test_a_number_is_not_judged_from_few_events() -> None:
 def test_a_page_of_a_quiet_series_ends_when_the_odds_favour_recovery() -> None:
     outage = regular(60, 24, 2, True)
     states = [
-        Sparse(*outage, *regular(24, 24 - 2 * well, 2, False)).read(firing=0.9).state for well in range(6)
+        Sparse(*outage, *regular(24, 24 - 2 * good, 2, False)).read(firing=0.9).state for good in range(6)
     ]
     assert states[0] == "breach"
     assert states[-1] == "good"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from monitor.protocol.messages import FileRecord
 from monitor.protocol.read_progress import ReadProgress
 from monitor.self_health.partition_health import PartitionHealth
-from monitor.self_health.share_checks import SHARE_LIMITS, Finding, ShareChecks
+from monitor.self_health.share_checks import SHARE_LIMITS, HealthFinding, ShareChecks
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 from schemas.config.self_health import Health as Settings
@@ -225,7 +225,7 @@ def test_a_recovery_of_over_a_minute_is_an_immediate_warning_for_one_window(took
 def test_findings_of_other_checks_are_sent_immediately():
     health, silent = (
         PartitionHealth(Settings(), 0, 1),
-        Finding("evaluator-silence", "warning", "e has judged none", 5 * SECOND, 60.0),
+        HealthFinding("evaluator-silence", "warning", "e has judged none", 5 * SECOND, 60.0),
     )
     assert health.look({}, WELL, None, 1000 * SECOND).findings == []
     assert health.look({}, WELL, None, 1015 * SECOND) is None

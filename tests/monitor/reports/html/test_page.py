@@ -9,7 +9,7 @@ import pytest
 from monitor.reports.config_comparison import differences
 from monitor.reports.data_gaps import DeadLetterCounts
 from monitor.reports.html import page
-from monitor.reports.html.svg_plot import Axis, Span, plot
+from monitor.reports.html.svg_plot import Axis, EpisodeSpan, plot
 from monitor.reports.plot_panels import Limit, Panel
 from monitor.reports.time_series import POINTS
 from monitor.watch import Watch
@@ -190,7 +190,7 @@ def test_a_distant_threshold_does_not_flatten_the_plot(trial):
 
 def test_a_short_episode_has_a_visible_width(trial):
     start_s = trial.measurements.start.timestamp()
-    (shade,) = draw(trial, Panel("events"), (), [Span(start_s, start_s + 1, False, "x")]).shades
+    (shade,) = draw(trial, Panel("events"), (), [EpisodeSpan(start_s, start_s + 1, False, "x")]).shades
     assert (shade.kind, shade.y) == ("ticket", "8")
     assert float(shade.width) >= 1.5
 
