@@ -44,13 +44,18 @@ Failures = dict[int, list[tuple[int, Verdict]]]
 
 
 def aggregate_responses(
-    events: Sequence[Any], group_of: Sequence[int], groups: Sequence[CountGroup], suite: Suite
+    events: Sequence[Any],
+    group_of: Sequence[int],
+    groups: Sequence[CountGroup],
+    suite: Suite,
+    pane_us: int,
 ) -> Failures:
     """Evaluate responses and count them into the panes of their groups.
 
     Args:
         events: decoded responses, all of one suite; may be empty.
         group_of: index into ``groups`` of each event.
+        pane_us: length of a pane, microseconds.
 
     Returns:
         Event index -> failed verdicts, as ``Suite.judge_all`` gives them.
@@ -75,7 +80,7 @@ def aggregate_responses(
     count_quantities(events, RESPONSE_QUANTITIES, group, groups)
     _count_categories(events, group, groups)
     count_stages(events, group_of, groups)
-    count_texts(events, group_of, groups)
+    count_texts(events, has_text, group, groups, pane_us)
     return judged.failures
 
 

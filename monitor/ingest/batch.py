@@ -10,6 +10,7 @@ from monitor.protocol.messages import Record
 from monitor.stats.sampling_weights import to_ppm
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.pane import Pane
+from monitor.windows.segment_series import SegmentSeries
 from monitor.windows.text_blocks import TextBlock
 
 
@@ -21,7 +22,7 @@ class CountGroup:
         call_probability: with which a call was sampled, 0 to 1.
         content_probability: with which the text of a sampled call was kept, 0 to 1.
         producer_suffix: added to names of producers where features share the loss accounting.
-        texts: returns the text block of the pane; its argument says whether texts will be added to it.
+        texts: returns the text block of the segment at a time; its second argument says whether it changes.
         base_probability: with which ordinary calls are sampled, if these events state another one.
         absent_is_ok: whether calls without an outcome pass.
         is_late: they came so late that no rule reads them.
@@ -44,6 +45,7 @@ class CountGroup:
         "pane",
         "producer_suffix",
         "reported_ok",
+        "segment",
         "text_ppm",
         "texts",
     )
@@ -52,11 +54,12 @@ class CountGroup:
         self,
         index: int,
         feature: FeatureState,
+        segment: SegmentSeries,
         pane: Pane,
         call_probability: float,
         content_probability: float,
         producer_suffix: str,
-        texts: Callable[[bool], TextBlock],
+        texts: Callable[[int, bool], TextBlock],
         base_probability: float | None = None,
         *,
         absent_is_ok: bool = False,
@@ -64,6 +67,7 @@ class CountGroup:
     ) -> None:
         self.index = index
         self.feature = feature
+        self.segment = segment
         self.pane = pane
         self.producer_suffix = producer_suffix
         self.texts = texts

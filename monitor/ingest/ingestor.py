@@ -141,11 +141,12 @@ class Ingestor:
         group = CountGroup(
             len(chunk.groups),
             feature,
+            segment,
             pane,
             key[7],
             key[8],
             producer_suffix,
-            partial(self.partition_state.texts, feature, segment, start_us),
+            partial(self.partition_state.texts, feature, segment),
             key[11],
             absent_is_ok=self._outcomes.absent_is_ok(feature.key),
             is_late=is_late,
@@ -160,7 +161,10 @@ class Ingestor:
         for chunk in self._chunks.values():
             if chunk.kind == "response":
                 samples += self._failure_samples(
-                    chunk, aggregate_responses(chunk.events, chunk.group_of, chunk.groups, chunk.suite)
+                    chunk,
+                    aggregate_responses(
+                        chunk.events, chunk.group_of, chunk.groups, chunk.suite, self._pane_us
+                    ),
                 )
             elif chunk.kind == "feedback":
                 aggregate_feedback(chunk.events, chunk.group_of, chunk.groups)

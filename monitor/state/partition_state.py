@@ -137,6 +137,7 @@ class PartitionState(PartitionContents):
     def drop_segment(self, feature: FeatureState, key: SegmentKey) -> None:
         """Drop a segment that has no panes, with its learned baselines and weights."""
         del feature.segments[key]
+        feature.text_quota = 0, 0.0
         feature.quiet_readings.clear()
         feature.cache.drop_segment(key)
         if feature.weights.memories.pop(key, None) is not None:

@@ -47,6 +47,7 @@ _HEAD = 10  # bytes: version, width, number of texts
 
 Ints = npt.NDArray[np.int64]
 FeatureVectors = npt.NDArray[np.int8]
+FeatureSums = npt.NDArray[np.int64]
 
 
 def _weights() -> tuple[npt.NDArray[np.float32], float]:
@@ -87,6 +88,23 @@ def text_features(texts: Sequence[str]) -> FeatureVectors:
     return out
 
 
+def feature_sums(vectors: FeatureVectors, starts: Sequence[int]) -> FeatureSums:
+    """Return the sums of features and of their products of runs of texts, one row a run, for ``add_sums``.
+
+    Args:
+        vectors: features of texts, shape (n, 32), n > 0.
+        starts: ascending row at which each run begins.
+
+    >>> sums = feature_sums(text_features(["yes", "no", "maybe"]), [0, 2])
+    >>> sums.shape
+    (2, 560)
+    """
+    values = vectors.astype(np.int64)
+    products = values[:, _PAIRS[0]] * values[:, _PAIRS[1]]
+    sums: FeatureSums = np.add.reduceat(np.concatenate((values, products), axis=1), starts, axis=0)
+    return sums
+
+
 class TextSketch:
     """Number of texts, sum of their features, sum of the products of features. Initially empty: no text.
 
@@ -113,6 +131,11 @@ class TextSketch:
         for begin in range(0, len(vectors), _ROWS):
             exact = vectors[begin : begin + _ROWS].astype(np.float64)
             self._sums[FEATURES:] += (exact.T @ exact)[_PAIRS].astype(np.int64)
+
+    def add_sums(self, n: int, sums: FeatureSums) -> None:
+        """Add n texts by their row of ``feature_sums``."""
+        self.n += n
+        self._sums += sums
 
     def merge(self, other: TextSketch) -> None:
         """Add the texts of ``other``, which stays as it is."""

@@ -48,6 +48,8 @@ class FeatureState:
         revision: how often panes that rules read have changed since this process knows the feature.
         quiet_readings: rule and segment -> a reading that is the same for some edges
             (``monitor.rules.quiet_reading``).
+        text_quota: start of a minute, and how many texts of each segment are read in it
+            (``monitor.ingest.text_sampling``); computed from the text blocks.
     """
 
     def __init__(self, key: FeatureKey) -> None:
@@ -77,6 +79,7 @@ class FeatureState:
         self.cache = FeatureCache()
         self.revision = 0
         self.quiet_readings: dict[str, Any] = {}
+        self.text_quota = 0, 0.0
         self._merged_panes: dict[int, Pane] = {}
 
     @property

@@ -6,18 +6,14 @@ has.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from monitor.stats.text_sketch import FeatureVectors, TextSketch
+from monitor.stats.text_sketch import FeatureSums, FeatureVectors, TextSketch
 
 BLOCK_US = 300_000_000
-TEXTS_PER_PANE = 50
-"""Responses of one segment and pane whose texts are sketched: the first ones, also after a restart."""
 TEXT_RETENTION_US = 26 * 3_600_000_000
 """Retention of hours of texts: enough for a trailing day that ended two hours ago."""
-LANGUAGES_PER_PANE = 20
-"""Of those responses, the first whose language is detected, because that takes longer."""
 TEXT_NAMES = ("input_text", "output_text")
 
 
@@ -27,7 +23,8 @@ class TextBlock:
     Sketches that no text is added to are kept packed, at a quarter of the size.
 
     Attributes:
-        responses: pane start -> number of responses whose texts were added.
+        responses: start of a minute -> number of responses with text that were read in it, by which
+            ``monitor.ingest.text_sampling`` chooses some of the next ones.
     """
 
     __slots__ = ("_packed", "_unpacked", "responses", "start_us")
@@ -38,25 +35,13 @@ class TextBlock:
         self._unpacked: dict[str, TextSketch] = {}
         self._packed: dict[str, bytes] = {}
 
-    def has_room(self, pane_us: int) -> bool:
-        """Whether the texts of a further response of this pane may be added."""
-        return self.responses.get(pane_us, 0) < TEXTS_PER_PANE
-
-    def count_response(self, pane_us: int) -> bool:
-        """Count a response of this pane if there is room for its texts; return whether there was."""
-        responses = self.responses.get(pane_us, 0)
-        if responses >= TEXTS_PER_PANE:
-            return False
-        self.responses[pane_us] = responses + 1
-        return True
-
-    def wants_language(self, pane_us: int) -> bool:
-        """Whether the language of the response counted last in this pane is to be detected."""
-        return self.responses.get(pane_us, 0) <= LANGUAGES_PER_PANE
-
     def update(self, name: str, features: FeatureVectors) -> None:
         """Add texts by their ``text_features``, shape (n, 32), to the sketch ``name`` of ``TEXT_NAMES``."""
         self._open(name).update(features)
+
+    def add_sums(self, name: str, n: int, sums: FeatureSums) -> None:
+        """Add n texts by their row of ``feature_sums`` to the sketch ``name`` of ``TEXT_NAMES``."""
+        self._open(name).add_sums(n, sums)
 
     def sketch(self, name: str) -> TextSketch | None:
         """Return the sketch of one of ``TEXT_NAMES``; None if it has no texts."""
@@ -105,6 +90,14 @@ class TextBlock:
                 TextSketch.from_state(self._packed.pop(name)) if name in self._packed else TextSketch()
             )
         return sketch
+
+
+def text_responses(texts: Mapping[str, Mapping[int, TextBlock]], minute_us: int) -> int:
+    """Return the responses with text of a segment that were read in a minute. ``texts``: its fine blocks
+    and others by resolution.
+    """
+    block = texts["pane"].get(minute_us // BLOCK_US * BLOCK_US)
+    return block.responses.get(minute_us, 0) if block is not None else 0
 
 
 def roll_up_texts(blocks: Sequence[TextBlock], start_us: int) -> TextBlock:

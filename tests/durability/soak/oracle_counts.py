@@ -36,8 +36,6 @@ CATEGORIES = {
     "service_version": None,
 }
 STAGES = 16  # stage names per pane
-FORMATTED = 50  # answers per pane of which the format is counted
-TOLD = 20  # responses with text per segment and pane of which the language is detected
 
 
 class Pane:
@@ -46,11 +44,11 @@ class Pane:
     ``revision`` and ``late`` are those of its last window.
     """
 
-    __slots__ = ("categories", "events", "late", "numbers", "rates", "revision", "start_us", "texts")
+    __slots__ = ("categories", "events", "late", "numbers", "rates", "revision", "start_us")
 
     def __init__(self, start_us: int) -> None:
         self.start_us = start_us
-        self.events = self.revision = self.late = self.texts = 0
+        self.events = self.revision = self.late = 0
         self.rates: dict[str, figures.Classes] = {}
         self.numbers: dict[tuple[str, float], dict[int, list[Any]]] = {}
         self.categories: dict[str, dict[int, dict[str, int]]] = {}
@@ -137,11 +135,16 @@ def add_rate(rates: dict[str, figures.Classes], name: str, ppm: int, n: int, fai
 Rates = list[tuple[str, int, int]]  # metric, ppm, failures (0 or 1)
 
 
-def count(event: dict[str, Any], pane: Pane, judges: Judges) -> Rates:
-    """Count an event into its pane; return the rates that it contributes to, for the sums over windows."""
+def count(event: dict[str, Any], pane: Pane, judges: Judges, *, reads_texts: bool) -> Rates:
+    """Count an event into its pane; return the rates that it contributes to, for the sums over windows.
+
+    ``reads_texts``: it is one of the responses whose language and format are counted.
+    """
     p = figures.grid(event["sample_probability"])
     if event["kind"] == "response":
         outcomes = _response(event, pane, judges, p)
+        if reads_texts:
+            _texts(event, pane)
     elif event["kind"] == "feedback":
         outcomes = _feedback(event, pane, p)
     else:
@@ -178,18 +181,19 @@ def _response(event: dict[str, Any], pane: Pane, judges: Judges, p: int) -> Rate
         label = str(event.get(name) or "")
         if label and label != absent:
             pane.label(name, p, label[:128])
-    if "input" in event or "output" in event:
-        pane.texts += 1
-        if pane.texts <= FORMATTED and "output" in event and (form := format_of(event)):
-            pane.label("output_format", figures.WHOLE, form)
-        for text in ("input", "output") if pane.texts <= TOLD else ():
-            if (language := LANGUAGES[event[text]] if text in event else None) is not None:
-                pane.label(f"{text}_language", figures.WHOLE, language)
     for stage, seconds in event.get("stages_s", {}).items():
         number_key = (f"stage.{_plain(stage)}_s", MICRO)
         if number_key in pane.numbers or sum(name.startswith("stage.") for name, _ in pane.numbers) < STAGES:
             pane.value(number_key[0], p, round(seconds / MICRO), MICRO)
     return outcomes
+
+
+def _texts(event: dict[str, Any], pane: Pane) -> None:
+    if "output" in event and (form := format_of(event)):
+        pane.label("output_format", figures.WHOLE, form)
+    for text in ("input", "output"):
+        if (language := LANGUAGES[event[text]] if text in event else None) is not None:
+            pane.label(f"{text}_language", figures.WHOLE, language)
 
 
 def _feedback(event: dict[str, Any], pane: Pane, p: int) -> Rates:

@@ -13,6 +13,7 @@ import oracle_figures as figures
 from oracle_counts import Pane, add_rate, count
 from oracle_desk import UNLABELLED, At, Desk, Feature, Key, labels
 from oracle_rules import FINE_US, HOUR_US, rules_of, seconds
+from oracle_texts import TextChoice
 from oracle_verdicts import Judges, judges_of
 
 LATE_US = HOUR_US // 2  # rules ignore events that arrive this long after their time
@@ -47,6 +48,7 @@ class Partition:
         self._on_time: dict[tuple[Key, At], dict[int, dict[str, figures.Classes]]] = {}
         self._known: dict[tuple[Key, At | None, int], dict[str, figures.Units]] = {}  # at the last window
         self._judges: dict[tuple[str, str], tuple[Judges, bool]] = {}
+        self._texts: dict[Key, TextChoice] = {}
         self.watermark_us: int | None = None
         self._rolled_us = 0
         self.refused: list[tuple[int, str]] = []
@@ -123,7 +125,11 @@ class Partition:
         feature.segment_active_us[segment_key] = max(feature.segment_active_us.get(segment_key, 0), start_us)
         if event["kind"] == "response":
             feature.active_us = max(feature.active_us, start_us)
-        counted = count(event, pane, judges)
+        reads_texts = False
+        if event["kind"] == "response" and ("input" in event or "output" in event):
+            choice = self._texts.setdefault(key, TextChoice())
+            reads_texts = choice.is_read(segment_key, feature.active_us // self.pane_us)
+        counted = count(event, pane, judges, reads_texts=reads_texts)
         if start_us + self.pane_us + LATE_US <= closed_us + self._lateness_us:
             return  # too late for rules: it only revises its window
         fresh = self._fresh.setdefault(start_us, {}).setdefault((key, segment_key), {})

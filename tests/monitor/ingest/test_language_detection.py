@@ -1,4 +1,4 @@
-"""Language detection of a text, and the choice of texts of a pane."""
+"""Language detection of a text, and its counts in a window."""
 
 from __future__ import annotations
 
@@ -219,17 +219,10 @@ def test_the_doctest_passes():
     assert doctest.testmod(language_detection) == (0, 1)
 
 
-def measured(
-    records: list[FileRecord], cuts: tuple[int, ...] = (), restart: bool = False
-) -> dict[str, dict[str, Any]]:
-    """Return the windows of segments by model, of a log cut into bundles at these positions."""
-    watch, state = Watch(Config()), {}
-    for begin, end in zip((0, *cuts), (*cuts, len(records)), strict=True):
-        watch.apply(records[begin:end])
-        if restart:
-            state |= dict(watch.changed())
-            watch = Watch(Config())
-            watch.restore(state.items())
+def measured(records: list[FileRecord]) -> dict[str, dict[str, Any]]:
+    """Return the windows of segments by model."""
+    watch = Watch(Config())
+    watch.apply(records)
     windows = [json.loads(message.value) for message in watch.finish().messages["windows"]]
     return {window["model"]: window["metrics"] for window in windows if window["level"] == "segment"}
 
@@ -255,53 +248,8 @@ def test_a_window_counts_the_languages_of_inputs_and_outputs_unweighted():
     assert metrics_by_model["output_language"]["counts"] == {"en": 4.0}
 
 
-def test_only_the_first_twenty_responses_with_text_of_a_segment_are_detected():
-    silent = [record_of(nth) for nth in range(5)]
-    first = [record_of(10 + nth, output=ENGLISH[0] if nth < 19 else FRENCH[0]) for nth in range(20)]
-    then = [record_of(100 + nth, output=FRENCH[0]) for nth in range(100)]
-    other = [record_of(300, model="n", output=FRENCH[0])]
-    metrics_by_model = measured([*silent, *first, *then, *other])
-    assert metrics_by_model["m"]["output_language"]["counts"] == {"en": 19.0, "fr": 1.0}
-    assert metrics_by_model["n"]["output_language"]["counts"] == {"fr": 1.0}
-
-
 def test_without_texts_there_are_no_languages():
     assert (
         not {"input_language", "output_language"}
         & measured([record_of(nth, output_chars=9) for nth in range(5)])["m"].keys()
     )
-
-
-@given(
-    st.lists(
-        st.tuples(
-            st.sampled_from(["m", "n"]),
-            st.sampled_from([None, "", *ENGLISH, *FRENCH]),
-            st.sampled_from([None, *FRENCH]),
-        ),
-        min_size=24,
-        max_size=60,
-    ),
-    st.lists(st.integers(0, 40), max_size=4),
-    st.booleans(),
-)
-def test_the_detected_responses_depend_on_the_log_alone(rows, cuts, restart):
-    records = [
-        record_of(nth, model=model, sample_probability=(1.0, 0.5, 0.1)[nth % 3], output=output, input=asked)
-        for nth, (model, output, asked) in enumerate(rows)
-    ]
-    expected: dict[str, dict[str, dict[str, float]]] = {}
-    count_by_model: dict[str, int] = {}
-    for model, output, asked in rows:
-        if output is None and asked is None:
-            continue
-        count_by_model[model] = count_by_model.get(model, 0) + 1
-        for name, text in (("input_language", asked), ("output_language", output)):
-            if count_by_model[model] <= 20 and text:
-                counts = expected.setdefault(model, {}).setdefault(name, {})
-                counts[detect_language(text)] = counts.get(detect_language(text), 0) + 1.0
-    metrics_by_model = measured(records, tuple(sorted(min(cut, len(records)) for cut in cuts)), restart)
-    assert {
-        model: {name: metric["counts"] for name, metric in metrics.items() if name.endswith("_language")}
-        for model, metrics in metrics_by_model.items()
-    } == {model: expected.get(model, {}) for model in metrics_by_model}

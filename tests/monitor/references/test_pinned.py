@@ -111,7 +111,7 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def test_a_pin_contains_exactly_the_counts_between_its_times(desk: Desk) -> None:
-    inside = events(700)
+    inside = events(700, every_s=10)
     assert desk.pin([*events(50, start_s=-200), *inside, *events(50, start_s=86_400 + 10)], days=1) == 0
     reference = desk.pins().find("march", KEY, None)
     assert reference is not None

@@ -87,12 +87,12 @@ def test_every_change_of_format_is_named(old: str, new: str, name: str) -> None:
     assert f"output_format={name}" in metrics
 
 
-def test_a_window_counts_the_formats_of_the_first_fifty_answers() -> None:
-    texts = [PROSE] * 30 + [CODE[0]] * 30
-    _, windows = measured(lambda rng, minute: {"output": texts[round(minute * 60)]}, 1, 60)
+def test_a_window_counts_the_formats_of_answers() -> None:
+    texts = [PROSE] * 8 + [CODE[0]] * 4
+    _, windows = measured(lambda rng, minute: {"output": texts[round(minute * 12)]}, 1, 12)
     assert {window["level"]: window["metrics"]["output_format"]["counts"] for window in windows} == {
-        "segment": {"code": 20.0, "prose": 30.0},
-        "feature": {"code": 20.0, "prose": 30.0},
+        "segment": {"code": 4.0, "prose": 8.0},
+        "feature": {"code": 4.0, "prose": 8.0},
     }
 
 
