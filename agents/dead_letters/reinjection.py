@@ -96,29 +96,10 @@ def judge(
         return "the record had no value"
     if letter.error.startswith(POISON):
         return "it ended the workers that applied it"
-    stored = stored_value(letter)
-    if stored is not None and isinstance(read := _read(stored), str):
-        return read
-    record = fetch(letter.topic, letter.partition, letter.offset)
-    if (
-        record is not None
-        and record.timestamp == letter.timestamp
-        and record.value is not None
-        and len(record.value) == letter.size
-    ):
-        value, headers, how = (
-            record.value,
-            [(name, data or b"") for name, data in record.headers],
-            "from its source offset",
-        )
-    elif stored is not None:
-        value, headers, how = (
-            stored,
-            [(name, text.encode()) for name, text in letter.headers],
-            "from the stored value, the source is gone",
-        )
-    else:
-        return "the source is gone, and only the first 64 KiB are stored"
+    source = _source(letter, fetch)
+    if isinstance(source, str):
+        return source
+    value, headers, how = source
     event = _read(value)
     if isinstance(event, str):
         return event
@@ -140,6 +121,25 @@ def judge(
         (*kept_headers, mark),
         how,
     )
+
+
+def _source(letter: DeadLetter, fetch: Fetch) -> tuple[bytes, list[tuple[str, bytes]], str] | str:
+    """Return value, headers and origin of the record of a dead letter, or why it cannot be had."""
+    stored = stored_value(letter)
+    if stored is not None and isinstance(read := _read(stored), str):
+        return read
+    record = fetch(letter.topic, letter.partition, letter.offset)
+    if (
+        record is not None
+        and record.timestamp == letter.timestamp
+        and record.value is not None
+        and len(record.value) == letter.size
+    ):
+        return record.value, [(name, data or b"") for name, data in record.headers], "from its source offset"
+    if stored is not None:
+        headers = [(name, text.encode()) for name, text in letter.headers]
+        return stored, headers, "from the stored value, the source is gone"
+    return "the source is gone, and only the first 64 KiB are stored"
 
 
 def _read(value: bytes) -> Any:

@@ -108,7 +108,6 @@ class Ingestor:
             self._too_old.add(key)
             self._expire(event, start_us)
             return None
-        suite = self._settings.find(event.service, event.feature).suite
         feature = self._feature(FeatureKey(event.service, event.feature, event.environment), start_us)
         segment_key = SegmentKey(event.model, event.prompt_version, event.variant, key[10])
         if event.kind != "response" and not event.model:
@@ -130,6 +129,13 @@ class Ingestor:
             segment = feature.segments.get(segment_key)
             if segment is None:
                 segment = feature.segments[segment_key] = SegmentSeries(segment_key)
+        self.groups[key] = opened = self._new_group(key, event, feature, segment, closed_us)
+        return opened
+
+    def _new_group(
+        self, key: Any, event: Any, feature: FeatureState, segment: SegmentSeries, closed_us: int
+    ) -> tuple[CountGroup, Chunk]:
+        start_us, suite = key[6], self._settings.find(event.service, event.feature).suite
         is_late = start_us + self._pane_us + LATE_US <= closed_us + self._lateness_us
         pane = self.partition_state.pane(feature, segment, start_us, LATE if is_late else FINE)
         chunk = self._chunks.get((event.kind, id(suite)))
@@ -152,8 +158,7 @@ class Ingestor:
             is_late=is_late,
         )
         chunk.groups.append(group)
-        self.groups[key] = opened = (group, chunk)
-        return opened
+        return group, chunk
 
     def flush(self, closed_us: int, out: Outputs) -> None:
         """Count the events since the last flush; write the failure samples among them."""
