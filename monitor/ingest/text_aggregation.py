@@ -68,7 +68,8 @@ def _sketch(name: str, targets: Sequence[CountGroup], texts: Sequence[str]) -> N
     for row, target in enumerate(targets):
         block = target.texts(target.pane.start_us, True)
         rows_by_block.setdefault(id(block), (block, []))[1].append(row)
-    order, starts = [], []
+    order: list[int] = []
+    starts: list[int] = []
     for _, rows in rows_by_block.values():
         starts.append(len(order))
         order += rows

@@ -71,7 +71,8 @@ def choose_texts(has_text: Mask, group: Ints, groups: Sequence[CountGroup], pane
     number = base[row] + _ranks(row, counts)
     place = (number * _STEP + minute * _MINUTE_STEP) % _TURN
     chosen = place * np.maximum(previous[row], number + 1) < quota[row] * _TURN
-    return at[chosen]
+    indices: Ints = at[chosen]
+    return indices
 
 
 def _minutes(group: Ints, groups: Sequence[CountGroup], pane_us: int) -> Ints:
@@ -86,7 +87,8 @@ def _minutes(group: Ints, groups: Sequence[CountGroup], pane_us: int) -> Ints:
         latest[index] = max(latest[index], number)
     feature = feature_of[group]
     if (latest <= active).all():  # in nearly all chunks
-        return active[feature]
+        minutes: Ints = active[feature]
+        return minutes
     order = np.argsort(feature, kind="stable")
     height = feature[order] << 40  # above all minute numbers
     climbing = np.maximum.accumulate(height + np.maximum(numbers[group[order]], active[feature[order]]))
