@@ -62,20 +62,17 @@ def fail_to_connect() -> Any:
     raise KafkaTimeoutError("no broker")
 
 
-def test_when_the_queue_is_full_the_oldest_event_is_dropped_and_counted(make: Callable[..., Sender]) -> None:
-    sender = make(fail_to_connect, queue_size=3)
-    items = [FakeItem(number) for number in range(5)]
+@pytest.mark.parametrize(
+    ("limit", "events", "kept"), [({"queue_size": 3}, 5, 3), ({"queue_bytes": 100}, 4, 2)]
+)
+def test_when_the_queue_is_full_in_events_or_bytes_the_oldest_event_is_dropped_and_counted(
+    make: Callable[..., Sender], limit: dict[str, int], events: int, kept: int
+) -> None:
+    sender = make(fail_to_connect, **limit)
+    items = [FakeItem(number, size=40) for number in range(events)]
     for item in items:
         sender.put(item)
-    assert [item.outcomes for item in items] == [["queue full"]] * 2 + [[]] * 3
-
-
-def test_the_queue_is_bounded_in_bytes(make: Callable[..., Sender]) -> None:
-    sender = make(fail_to_connect, queue_bytes=100)
-    items = [FakeItem(number, size=40) for number in range(4)]
-    for item in items:
-        sender.put(item)
-    assert [item.outcomes for item in items] == [["queue full"]] * 2 + [[]] * 2
+    assert [item.outcomes for item in items] == [["queue full"]] * (events - kept) + [[]] * kept
 
 
 def test_events_queued_during_an_outage_are_sent_in_order_after_it(

@@ -493,32 +493,22 @@ def test_no_data_is_detected_by_the_clock_alone() -> None:
 
 
 @pytest.mark.long_form
-def test_a_service_idle_every_night_causes_no_no_data_page() -> None:
-    days = by_profile(3, 6)
-    busy = [value for day in range(days) for value in traffic(12 * 60, a_minute=1, start=day * 24 * HOUR)]
-    records = run(
-        in_order(busy, [event(nth * 600.0, service="other", feature="alive") for nth in range(days * 144)]),
-        NO_DATA_ONLY,
-    )
-    fired = [
-        record["time"][:10]
-        for record in records
-        if record.get("rule") == "no-data" and record["state"] == "firing"
+@pytest.mark.parametrize(("hours", "days"), [(12.0, (3, 6)), (11.5, (2, 4))])
+def test_a_service_that_is_idle_every_night_causes_no_no_data_page(
+    hours: float, days: tuple[int, int]
+) -> None:
+    """It stops at the full hour, or at half past."""
+    number = by_profile(*days)
+    busy = [
+        value for day in range(number) for value in traffic(hours * 60, a_minute=1, start=day * 24 * HOUR)
     ]
-    assert fired == ["2026-03-02"]  # on its very first evening nobody could know
-
-
-@pytest.mark.long_form
-def test_a_service_that_stops_at_half_past_every_evening_causes_no_no_data_page() -> None:
-    days = by_profile(2, 4)
-    busy = [value for day in range(days) for value in traffic(11.5 * 60, a_minute=1, start=day * 24 * HOUR)]
-    alive = [event(nth * 600.0, service="other", feature="alive") for nth in range(days * 144)]
+    alive = [event(nth * 600.0, service="other", feature="alive") for nth in range(number * 144)]
     fired = [
         record["time"][:10]
         for record in run(in_order(busy, alive), NO_DATA_ONLY)
         if record.get("rule") == "no-data" and record["state"] == "firing"
     ]
-    assert fired == ["2026-03-02"]
+    assert fired == ["2026-03-02"]  # on its very first evening nobody could know
 
 
 def test_a_feature_whose_producer_reports_zero_calls_is_idle() -> None:
