@@ -45,7 +45,8 @@ class Notifier:
                 alert_record = read_alert_record(record.value, record.headers)
                 if isinstance(alert_record, Heartbeat):
                     if self._worker_alerts is not None:
-                        self._worker_alerts.take(alert_record, self._now_us)
+                        # not the latest time seen: after a clock that was ahead, silence would not be noticed
+                        self._worker_alerts.take(alert_record, self._now_us if now_us is None else now_us)
                 elif alert_record is not None:
                     self.outbox.take(alert_record, record.offset, self._now_us)
             except UnreadableHeartbeat:

@@ -735,4 +735,42 @@ REMOVALS = (
         "pass",
         (f"{FAUST}::test_the_consumer_created_by_faust_has_the_settings_of_the_transport",),
     ),
+    Removal(
+        "careful-replay",
+        "state, poison",
+        "agents/runtime/partition.py",
+        "if recovered.openings > 1 or exits.restarts():",
+        "if False:",
+        (
+            "tests/agents/runtime/test_careful_replay.py::test_a_deadly_record_is_set_aside_with_its_offset_after_a_few_deaths",
+        ),
+    ),
+    Removal(
+        "a-withdrawn-attempt",
+        "state, poison",
+        "agents/runtime/partition.py",
+        "self._attempt, self._mark = NO_ATTEMPT, self._mark + 1",
+        "pass",
+        (
+            "tests/agents/runtime/test_careful_replay.py::test_a_partition_that_is_released_between_the_note_and_its_attempt_blames_no_record",
+        ),
+    ),
+    Removal(
+        "bounded-decompression",
+        "transport",
+        "agents/kafka/decompression.py",
+        "setattr(module, name, decode)",
+        "pass",
+        (
+            "tests/agents/kafka/test_decompression.py::test_a_batch_of_kilobytes_that_is_a_record_of_400_megabytes_takes_little_memory",
+        ),
+    ),
+    Removal(
+        "topic-ids",
+        "state 6",
+        "agents/runtime/source_topics.py",
+        'return {} if identity is None or not identity.topic_id else {"topic_id": identity.topic_id}',
+        "return {}",
+        (f"{KAFKA}::test_a_topic_that_was_created_again_and_is_longer_than_the_position_is_refused",),
+    ),
 )

@@ -2,14 +2,63 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Callable
 
 TICK_S = 1.0  # between two looks at the clock
 
 
+STEP_S = 2.0  # a larger difference to the monotonic clock is a step, a smaller one is followed at once
+PATIENCE_S = (
+    60.0  # a step that lasts is followed after this; one that is taken back was an error of the clock
+)
+
+log = logging.getLogger("softfail.clock")
+
+
+class SteadyClock:
+    """A wall clock that ignores steps of the system's clock until they have lasted a minute.
+
+    A clock that jumps a day ahead for a moment would end silences, delay retries for a day, and make
+    heartbeats look recent for a day.
+
+    Args:
+        wall_ns, steady_ns: the clocks, in nanoseconds.
+    """
+
+    def __init__(self, wall_ns: Callable[[], int], steady_ns: Callable[[], int]) -> None:
+        self._wall_ns, self._steady_ns = wall_ns, steady_ns
+        self._offset_ns = wall_ns() - steady_ns()
+        self._step: tuple[int, int] | None = None  # another offset, and when it was first seen
+
+    def now_us(self) -> int:
+        """Return microseconds since 1970."""
+        steady_ns = self._steady_ns()
+        offset_ns = self._wall_ns() - steady_ns
+        if abs(offset_ns - self._offset_ns) <= STEP_S * 1e9:
+            self._offset_ns, self._step = offset_ns, None
+        elif self._step is None or abs(offset_ns - self._step[0]) > STEP_S * 1e9:
+            self._step = offset_ns, steady_ns
+        elif steady_ns - self._step[1] >= PATIENCE_S * 1e9:
+            log.warning("the system's clock was set by %+.0f s", (offset_ns - self._offset_ns) / 1e9)
+            self._offset_ns, self._step = offset_ns, None
+        return (steady_ns + self._offset_ns) // 1000
+
+
+def _steady_ns() -> int:
+    """Return the time since the start of the machine, suspension included."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return time.monotonic_ns()
+
+
+_clock = SteadyClock(time.time_ns, _steady_ns)
+
+
 def wall_clock_us() -> int:
-    """Return the wall clock, microseconds since 1970."""
-    return time.time_ns() // 1000
+    """Return the wall clock without steps that do not last, microseconds since 1970."""
+    return _clock.now_us()
 
 
 class WallClock:

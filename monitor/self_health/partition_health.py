@@ -59,6 +59,11 @@ class PartitionHealth:
             now_us: wall clock, microseconds since 1970.
             more: findings of other checks.
         """
+        if now_us < self._looked_us and self._looks:  # the clock was ahead
+            _, last_counts, last_progress = self._looks[-1]
+            self._looks.clear()
+            self._looks.append((now_us, last_counts, last_progress))
+            self._began_us = now_us
         self._began_us = self._began_us or now_us
         lost = progress.lost - (self._looks[-1][2].lost if self._looks else 0)
         self._looks.append((now_us, dict(counts), progress))
@@ -78,7 +83,7 @@ class PartitionHealth:
         ]
         names = {(finding.name, finding.severity) for finding in findings}
         since_us = now_us - self._heartbeat_sent_us
-        if self._heartbeat_sent_us and names == self._sent_findings and since_us < self._heartbeat_us:
+        if self._heartbeat_sent_us and names == self._sent_findings and 0 <= since_us < self._heartbeat_us:
             return None
         self._sent_findings, self._heartbeat_sent_us = names, now_us
         return HeartbeatRecord(

@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.notifier import Notifier
-from monitor.protocol.messages import FileRecord
+from monitor.protocol.messages import FileRecord, Outputs
 from monitor.protocol.metrics import METRICS
+from monitor.protocol.read_progress import ReadProgress
 from monitor.self_health.share_checks import HealthFinding
+from monitor.watch import Watch
 from monitor.wording.episode_text import next_step
 from schemas.config.monitor_config import Config
 from schemas.records import Episode
@@ -552,3 +554,36 @@ def _quality(name):
         },
         separators=(",", ":"),
     ).encode()
+
+
+@pytest.mark.parametrize("step_s", [86_400, 3600, -86_400])
+def test_a_partition_that_falls_silent_is_noticed_although_the_clock_was_wrong_for_a_moment(step_s):
+    config = Config.model_validate({"kafka": {"partitions": 1}})
+    notifier, watch, start_us, second_us = (
+        Notifier(config),
+        Watch(config, 0, 1),
+        1_800_000_000_000_000,
+        1_000_000,
+    )
+    opened: list[tuple[int, str]] = []
+
+    def tick(second: int, *, is_alive: bool, step_s: int = 0) -> None:
+        now_us = start_us + (second + step_s) * second_us
+        beats = watch.heartbeat(ReadProgress(True, 0, 0.0), now_us) if is_alive else Outputs()
+        found = notifier.check_health(now_us)
+        for message in [*beats.messages.get("alerts", ()), *found.messages.get("alerts", ())]:
+            record = json.loads(message.value)
+            if record["record"] == "episode" and record["state"] == "opened":
+                opened.append((second, record["incidents"][0]["rule"]))
+            notifier.apply([FileRecord(message.value, second, now_us // 1000)], now_us)
+
+    for second in range(600):
+        tick(second, is_alive=True)
+    for second in range(600, 630):
+        tick(second, is_alive=True, step_s=step_s)
+    for second in range(630, 1500):
+        tick(second, is_alive=True)
+    assert opened == []
+    for second in range(1500, 2400):
+        tick(second, is_alive=False)
+    assert [rule for _, rule in opened] == ["no-heartbeat"]
