@@ -133,6 +133,7 @@ class StatusView:
             evaluators = dict.fromkeys(self._evaluators(*name), 0)
             for kind, n in (dict.fromkeys(MEASURED_KINDS, 0) | feature.received).items():
                 yield Measure("softfail_received_events_total", (*key, kind), n)
+            yield Measure("softfail_merged_segments_total", key, feature.overflowed)
             for label, n in feature.unrepeated.events.items():
                 yield Measure("softfail_unrepeated_label_events_total", (*key, label), n)
             for stage, n in feature.producer_totals()._asdict().items():

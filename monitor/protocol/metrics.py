@@ -50,6 +50,9 @@ METRICS: dict[str, Metric] = {
         "Optional fields of events with an odd value: left out, or a long label cut; the event was counted",
         ("field", "reason"),
     ),
+    "softfail_merged_segments_total": Metric(
+        "counter", "Segments that were merged into `other`, because a feature had too many", FEATURE
+    ),
     "softfail_unrepeated_label_events_total": Metric(
         "counter",
         "Events whose value of a label was measured as `other`, because its values never repeat",
