@@ -10,20 +10,17 @@ from collections.abc import Iterable
 from monitor.delivery.covered_episodes import CoveredEpisodes
 from monitor.delivery.delivery_log import DeliveryLog, Key
 from monitor.delivery.delivery_times import (
-    CATCH_UP_US,
     LATE_US,
     OLD_US,
     REPEAT_AT_US,
     REPEAT_US,
-    TICKET_PANES,
 )
-from monitor.delivery.episode_delivery import STATE_PREFIX, Decision, EpisodeDelivery
+from monitor.delivery.episode_delivery import STATE_PREFIX, Decision, EpisodeDelivery, feature_name
 from monitor.delivery.page_grouping import UNGROUPED, assign_group, merge_group, without_group
 from monitor.delivery.silences import ScheduledSilence, silence_subject
-from monitor.delivery.snapshot import Snapshot, snapshot
+from monitor.delivery.snapshot import snapshot
 from monitor.delivery.stored_silences import StoredSilences
 from monitor.protocol.service import SERVICE, subject_of
-from monitor.windows.failure_kind import ERRORS
 from schemas.config.monitor_config import Config
 from schemas.records import Episode, Silence
 from schemas.times import microseconds
@@ -62,9 +59,9 @@ class Dispatcher:
             if delivery is None:
                 if episode.muted or episode.state == "resolved":
                     continue  # nothing was sent, so nothing has to be resolved
-                delivery = self._opened(state)
+                delivery = EpisodeDelivery.opened(state, self.log.next_order(), self._config)
                 self.log.put(key, delivery)
-            delivery.feature = _feature(episode)  # in state of older releases it is empty
+            delivery.feature = feature_name(episode)  # in state of older releases it is empty
             was_page = delivery.urgency == "high"
             at_us = microseconds(episode.decided_at)
             silenced_until_us = self.silences.silenced_until(silence_subject(episode), at_us)
@@ -107,24 +104,6 @@ class Dispatcher:
             if (other := self.log.get(name)) is not None and other.feature == delivery.feature
             for ring_us in other.rung_us
         ]
-
-    def _opened(self, state: Snapshot) -> EpisodeDelivery:
-        episode, catch_up_until_us, ticket_due_us = state.episode, None, None
-        may_page = episode.environment in self._config.page_environments
-        is_about_errors = all(incident.kind == ERRORS for incident in episode.incidents)
-        if episode.urgency == "low" and may_page and is_about_errors:
-            wait_us = round(self._config.time.pane * TICKET_PANES * 1e6)
-            ticket_due_us = microseconds(episode.decided_at) + wait_us
-        if EpisodeDelivery.was_decided_late(episode):
-            catch_up_until_us = microseconds(episode.decided_at) + CATCH_UP_US
-        return EpisodeDelivery(
-            order=self.log.next_order(),
-            dedup_key=episode.dedup_key,
-            feature=_feature(episode),
-            latest=state,
-            catch_up_until_us=catch_up_until_us,
-            ticket_due_us=ticket_due_us,
-        )
 
     # groups
 
@@ -316,7 +295,3 @@ class Dispatcher:
         for delivery in deliveries:
             if (state := delivery.own_latest or delivery.latest) is not None:
                 self.log.touch((channel, state.episode.episode_id))
-
-
-def _feature(episode: Episode) -> str:
-    return f"{episode.service}/{episode.feature}/{episode.environment}"

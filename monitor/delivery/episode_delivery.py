@@ -10,11 +10,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from monitor.channels.interface import Action, Urgency
-from monitor.delivery.delivery_times import JOINED_US, OLD_US, RECENT_US, REPEAT_US, UPDATE_US
+from monitor.delivery.delivery_times import (
+    CATCH_UP_US,
+    JOINED_US,
+    OLD_US,
+    RECENT_US,
+    REPEAT_US,
+    TICKET_PANES,
+    UPDATE_US,
+)
 from monitor.delivery.episode_progress import EpisodeProgress
 from monitor.delivery.page_keys import KeyState
 from monitor.delivery.snapshot import Snapshot, finding_keys, member_keys
 from monitor.protocol.severity import severity_rank
+from monitor.windows.failure_kind import ERRORS
+from schemas.config.monitor_config import Config
 from schemas.records import Episode
 from schemas.times import microseconds
 
@@ -33,6 +43,26 @@ class Decision(NamedTuple):
 
 class EpisodeDelivery(EpisodeProgress):
     """Progress of one episode at one channel, and the step to send next."""
+
+    @classmethod
+    def opened(cls, state: Snapshot, order: int, config: Config) -> EpisodeDelivery:
+        """Return the delivery of a new episode. ``order``: its place among all deliveries."""
+        episode, catch_up_until_us, ticket_due_us = state.episode, None, None
+        may_page = episode.environment in config.page_environments
+        is_about_errors = all(incident.kind == ERRORS for incident in episode.incidents)
+        if episode.urgency == "low" and may_page and is_about_errors:
+            wait_us = round(config.time.pane * TICKET_PANES * 1e6)
+            ticket_due_us = microseconds(episode.decided_at) + wait_us
+        if cls.was_decided_late(episode):
+            catch_up_until_us = microseconds(episode.decided_at) + CATCH_UP_US
+        return cls(
+            order=order,
+            dedup_key=episode.dedup_key,
+            feature=feature_name(episode),
+            latest=state,
+            catch_up_until_us=catch_up_until_us,
+            ticket_due_us=ticket_due_us,
+        )
 
     def next_step(
         self, now_us: int, page_old: bool = False, *, silenced: bool = False, repeat_us: int = REPEAT_US
@@ -141,3 +171,8 @@ class EpisodeDelivery(EpisodeProgress):
 def _resolve(key: str, reason: str, latest: Snapshot) -> Decision:
     urgency, _, ring = key.partition("/")
     return Decision("resolve", "high" if urgency == "high" else "low", reason, latest, int(ring or 1))
+
+
+def feature_name(episode: Episode) -> str:
+    """Return the name under which the deliveries of a feature are found."""
+    return f"{episode.service}/{episode.feature}/{episode.environment}"
