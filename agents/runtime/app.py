@@ -188,6 +188,7 @@ def build_app(config: Config, worker: Worker) -> _App:
         # Faust waits for this, then calls perform_seek, which is ours, then fetches (recovery.py:309, 321,
         # 332). A seek made HERE would be undone by that perform_seek; and Faust's commits must not be what it
         # goes back to.
+        await worker.watchdog.look_at_topics()  # what is assigned may be another topic of the same name
         await worker.store.assign(set(app.consumer.assignment()))
 
     @app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]

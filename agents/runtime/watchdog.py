@@ -173,7 +173,8 @@ class Watchdog:
                 f" re-created? {self._store.owned[tp].changelog.remedy}",
             )
 
-    async def _look_at_topics(self) -> None:
+    async def look_at_topics(self) -> None:
+        """Compare the source topics with those of the start; another topic ends the process with 78."""
         if self.observer is None or self._store.sources is None:
             return
         try:
@@ -193,7 +194,7 @@ class Watchdog:
         if self._kafka.embedded or now - self._asked_group_at < GROUP_S:
             return
         self._asked_group_at = now
-        await self._look_at_topics()
+        await self.look_at_topics()
         try:
             missing = await asyncio.wait_for(unowned(self._kafka, list(self._store.agents)), 10)
         except Exception as error:  # noqa: BLE001 - without an answer there is no judgement

@@ -118,6 +118,25 @@ def test_fetching_resumes_only_when_all_assigned_partitions_are_restored(worker,
     asyncio.run(scene())
 
 
+def test_the_source_topics_are_compared_before_a_partition_is_assigned(worker, monkeypatch):
+    async def scene() -> list[str]:
+        running, steps = worker(), list[str]()
+
+        async def look() -> None:
+            steps.append("look")
+
+        async def assign(_: set[TP]) -> None:
+            steps.append("assign")
+
+        monkeypatch.setattr(running.watchdog, "look_at_topics", look)
+        monkeypatch.setattr(running.store, "assign", assign)
+        running.faust.consumer = SimpleNamespace(assignment=lambda: {A})
+        await running.faust.on_rebalance_complete.send()
+        return steps
+
+    assert asyncio.run(scene()) == ["look", "assign"]
+
+
 def test_the_seek_after_a_rebalance_uses_the_durable_positions(worker, monkeypatch):
     """Faust calls ``perform_seek`` after the signal; its own seek would undo a seek in the signal."""
 
