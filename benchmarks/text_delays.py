@@ -1,7 +1,7 @@
 """Minutes until answers that change are a ticket, by segments and traffic: docs/statistics.md.
 
 Two hours of English answers about parcels; then all segments, or one of them, answer in German, or in English
-about something else. To compare with another checkout run it with that one in ``PYTHONPATH``.
+about something else. To compare with another checkout run it there.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ import statistics
 from collections.abc import Callable
 from functools import partial
 
-from event_generator import WORDS
-from markdown_table import print_table
-
+from benchmarks.event_generator import WORDS
+from benchmarks.markdown_table import print_table
 from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
