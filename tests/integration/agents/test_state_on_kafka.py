@@ -415,7 +415,8 @@ def test_a_dropped_episode_is_resolved_and_a_remaining_breach_opens_a_new_episod
         ]
     )[0]
     assert again["state"] == "opened"
-    monitored.await_(lambda: monitored.delivery(again)["keys"] == {"high": "open"})
+    # a ticket: the feature has rung less than 15 minutes ago (decision 60)
+    monitored.await_(lambda: monitored.delivery(again)["keys"] == {"low": "open"})
 
 
 def broken(topics: Any, keys: list[bytes]) -> None:
