@@ -58,27 +58,27 @@ def means_of(cell: Cell, risen: float | None = None) -> Means:
     return Means(weights, failed, passed)
 
 
-def _log_ratio(failed: Floats, passed: Floats, of: Means, tilts: Floats, minutes: float) -> Floats:
+def _log_ratio(failed: Floats, passed: Floats, cell_means: Means, tilts: Floats, minutes: float) -> Floats:
     """Return ln of how much likelier each tilt makes the total counts of so many minutes, shape (tilts, streams)."""
     a, b = tilts[:, :1], tilts[:, 1:]
     return (
         failed * np.log(a) + passed * np.log(b)
-        - minutes * (of.failed.sum() * (a - 1) + of.passed.sum() * (b - 1))
+        - minutes * (cell_means.failed.sum() * (a - 1) + cell_means.passed.sum() * (b - 1))
     )  # fmt: skip
 
 
 def prepared(
-    of: Means, rng: np.random.Generator, tilts: Floats, run_length: float
+    cell_means: Means, rng: np.random.Generator, tilts: Floats, run_length: float
 ) -> tuple[BaselineBank, Floats]:
     """Return baselines of an age of days with a drawn reference, and its ln ratios."""
     streams, minutes = len(tilts), MINUTES * REFERENCE_DAYS
-    bank, weights = BaselineBank(streams, of.weights, run_length), np.array(of.weights)
+    bank, weights = BaselineBank(streams, cell_means.weights, run_length), np.array(cell_means.weights)
     failed, passed = (
         rng.poisson(mean * minutes * tilts[:, nth, None]).astype(float)
-        for nth, mean in enumerate((of.failed, of.passed))
+        for nth, mean in enumerate((cell_means.failed, cell_means.passed))
     )
-    any_unit, failed_unit = weights.max(), weights[of.failed > 0].max()
-    units = (of.failed @ weights) / failed_unit + (of.passed @ weights) / any_unit
+    any_unit, failed_unit = weights.max(), weights[cell_means.failed > 0].max()
+    units = (cell_means.failed @ weights) / failed_unit + (cell_means.passed @ weights) / any_unit
     worth = 1 / (1 + max(0.0, units - 1) * block_correlation.CORRELATION[0] * block_correlation.CAUTION)
     worth = min(worth, 9e5 / (units * minutes))
     bank.memory.any[:, 0], bank.memory.failed[:, 0] = any_unit, failed_unit
@@ -86,15 +86,17 @@ def prepared(
     bank.failures = failed @ weights / failed_unit * worth
     bank.n = bank.failures + passed @ weights / any_unit * worth
     totals = failed.sum(1), passed.sum(1)
-    return bank, _log_ratio(*totals, of, np.array(_REFERENCE_TILTS), minutes)
+    return bank, _log_ratio(*totals, cell_means, np.array(_REFERENCE_TILTS), minutes)
 
 
-def alarms_a_day(of: Means, streams: int, seed: int, run_length: float = RUN_LENGTH) -> tuple[float, float]:
+def alarms_a_day(
+    cell_means: Means, streams: int, seed: int, run_length: float = RUN_LENGTH
+) -> tuple[float, float]:
     """Return first alarms in a day, of one series, and their standard error."""
     rng = np.random.default_rng([seed, 21])
     references, rises = np.array(_REFERENCE_TILTS), np.array(_RISES)
     chosen = references[rng.integers(len(references), size=streams)]
-    bank, of_reference = prepared(of, rng, chosen, run_length)
+    bank, of_reference = prepared(cell_means, rng, chosen, run_length)
     rise, begins = rises[rng.integers(len(rises), size=streams)], rng.integers(MINUTES, size=streams)
     changed, weight = np.zeros((len(rises), streams)), np.zeros(streams)
     reference = np.exp(np.minimum(of_reference, 600)).mean(0)
@@ -102,9 +104,9 @@ def alarms_a_day(of: Means, streams: int, seed: int, run_length: float = RUN_LEN
         factors = np.where((minute >= begins)[:, None], rise, 1.0)
         failed, passed = (
             rng.poisson(mean * factors[:, nth, None]).astype(float)
-            for nth, mean in enumerate((of.failed, of.passed))
+            for nth, mean in enumerate((cell_means.failed, cell_means.passed))
         )
-        ratio = _log_ratio(failed.sum(1), passed.sum(1), of, rises, 1)
+        ratio = _log_ratio(failed.sum(1), passed.sum(1), cell_means, rises, 1)
         changed = np.minimum((changed + 1 / MINUTES) * np.exp(np.minimum(ratio, 600)), 1e250)
         rows, statistic = bank.feed(minute + 1, failed + passed, failed)
         alarms = rows[(statistic >= run_length) & (weight[rows] == 0)]
@@ -113,13 +115,13 @@ def alarms_a_day(of: Means, streams: int, seed: int, run_length: float = RUN_LEN
     return float(weight.mean()), float(weight.std() / np.sqrt(streams))
 
 
-def counted_a_day(of: Means, streams: int, seed: int, run_length: float) -> tuple[float, float]:
+def counted_a_day(cell_means: Means, streams: int, seed: int, run_length: float) -> tuple[float, float]:
     """Return the same without any tilt."""
     rng, found = np.random.default_rng([seed, 22]), np.zeros(streams, bool)
-    bank, _ = prepared(of, rng, np.ones((streams, 2)), run_length)
+    bank, _ = prepared(cell_means, rng, np.ones((streams, 2)), run_length)
     for minute in range(MINUTES):
         failed, passed = (
-            rng.poisson(np.broadcast_to(mean, (streams, len(mean)))).astype(float) for mean in of[1:]
+            rng.poisson(np.broadcast_to(mean, (streams, len(mean)))).astype(float) for mean in cell_means[1:]
         )
         rows, statistic = bank.feed(minute + 1, failed + passed, failed)
         found[rows[statistic >= run_length]] = True
@@ -147,9 +149,9 @@ def main() -> None:
     if options.check:
         rows = []
         for cell in (Cell("errors at 1, others at 0.1", 20, 0.01), Cell("texts at 0.1 (q)", 20, 0.01)):
-            of = means_of(cell)
-            tilted = alarms_a_day(of, options.streams, options.seed, COUNTABLE_RUN)
-            counted = counted_a_day(of, 2 * options.streams, options.seed, COUNTABLE_RUN)
+            cell_means = means_of(cell)
+            tilted = alarms_a_day(cell_means, options.streams, options.seed, COUNTABLE_RUN)
+            counted = counted_a_day(cell_means, 2 * options.streams, options.seed, COUNTABLE_RUN)
             rows.append([
                 cell.design, str(cell.calls), f"{cell.failing:.0%}",
                 *(f"{1000 * mean:.0f} ± {1000 * error:.0f}" for mean, error in (tilted, counted)),

@@ -147,9 +147,9 @@ def draw_numbers(
     common = rng.normal(0, 1, len(minute))  # what makes an answer long makes it slow and dear
     shared, swing = rng.normal(0, 0.03, len(calls))[minute], np.log1p(cycle)[minute]
     out: list[dict[str, NumberSummary]] = [{} for _ in calls]
-    kinds: dict[str, tuple[float, float, float]] = {name: (*of, 0.0) for name, of in QUANTITIES.items()} | (
-        INFLATED if shape.zeros else {}
-    )
+    kinds: dict[str, tuple[float, float, float]] = {
+        name: (*median, 0.0) for name, median in QUANTITIES.items()
+    } | (INFLATED if shape.zeros else {})
     for name, (middle, spread, zeros) in kinds.items():
         noise = 0.7 * common + 0.714 * rng.normal(0, 1, len(minute))
         values = np.rint(middle * np.exp(spread * noise + shared + swing)).astype(np.int64) * (
@@ -162,8 +162,8 @@ def draw_numbers(
         for key, n in zip(keys[firsts].tolist(), np.diff(firsts, append=len(keys)).tolist(), strict=True):
             buckets[key // 8192][key % 8192 - 4096] = n
         sums = np.bincount(minute, values, len(calls)).astype(np.int64).tolist()
-        for day_numbers, n, total, of in zip(out, calls.tolist(), sums, buckets, strict=True):
+        for day_numbers, n, total, counts in zip(out, calls.tolist(), sums, buckets, strict=True):
             if n:
                 day_numbers[name] = NumberSummary()
-                day_numbers[name].add(MILLION, n, total, of)
+                day_numbers[name].add(MILLION, n, total, counts)
     return out

@@ -52,10 +52,10 @@ def choose_texts(has_text: Mask, group: Ints, groups: Sequence[CountGroup], pane
     if not has_text.any():
         return np.empty(0, np.int64)
     minutes = _minutes(group, groups, pane_us)
-    at = np.flatnonzero(has_text)
+    with_text = np.flatnonzero(has_text)
     segments: dict[int, int] = {}
     segment_of = np.array([segments.setdefault(id(target.segment), len(segments)) for target in groups])
-    minute, segment = minutes[at], segment_of[group[at]]
+    minute, segment = minutes[with_text], segment_of[group[with_text]]
     # a row for each minute and segment; minutes ascend, because a quota reads the minute before
     _, first, row, counts = np.unique(
         minute * len(segments) + segment, return_index=True, return_inverse=True, return_counts=True
@@ -64,14 +64,14 @@ def choose_texts(has_text: Mask, group: Ints, groups: Sequence[CountGroup], pane
     shares = [
         _count(groups[group_index], minute_us, n, pane_us, quotas)
         for group_index, minute_us, n in zip(
-            group[at[first]].tolist(), (minute[first] * pane_us).tolist(), counts.tolist(), strict=True
+            group[with_text[first]].tolist(), (minute[first] * pane_us).tolist(), counts.tolist(), strict=True
         )
     ]
     base, previous, quota = (np.array(column) for column in zip(*shares, strict=True))
     number = base[row] + _ranks(row, counts)
     place = (number * _STEP + minute * _MINUTE_STEP) % _TURN
     chosen = place * np.maximum(previous[row], number + 1) < quota[row] * _TURN
-    indices: Ints = at[chosen]
+    indices: Ints = with_text[chosen]
     return indices
 
 

@@ -93,17 +93,17 @@ def is_wrong_now(incident: Measured) -> bool:
     return abs(value - evidence.reference) > RECOVERED * abs(worst.value - evidence.reference)
 
 
-def differ(one: tuple[float, float], other: tuple[float, float]) -> bool:
+def differ(share: tuple[float, float], other: tuple[float, float]) -> bool:
     """Return whether two shares differ beyond chance: their intervals do not overlap.
 
     Args:
-        one, other: share and effective events.
+        share, other: a share and its effective events.
 
     >>> differ((0.375, 20), (0.75, 20)), differ((0.45, 20), (1.0, 20))
     (False, True)
     """
     (low, high), (other_low, other_high) = (
-        wilson_interval(share, max(1.0, n), Z_APART) for share, n in (one, other)
+        wilson_interval(value, max(1.0, n), Z_APART) for value, n in (share, other)
     )
     return high < other_low or other_high < low
 

@@ -203,14 +203,14 @@ def _number(metric: str) -> tuple[str, str]:
     """
     name, _, reading = metric.rpartition(".")
     if name in _NUMBERS:
-        what, unit = _NUMBERS[name]
+        quantity, unit = _NUMBERS[name]
     elif name.startswith("stage.") and name.endswith("_s"):
-        what, unit = f"duration of stage {sanitize(name[6:-2], 100)}", "s"
+        quantity, unit = f"duration of stage {sanitize(name[6:-2], 100)}", "s"
     elif name.startswith("evaluator.") and name.endswith(".score"):
-        what, unit = f"score by {sanitize(name[10:-6], 100)}", ""
+        quantity, unit = f"score by {sanitize(name[10:-6], 100)}", ""
     else:
-        what, unit = name or metric, ""
-    return f"{_READINGS.get(reading, reading) or 'value'} of {what}", unit
+        quantity, unit = name or metric, ""
+    return f"{_READINGS.get(reading, reading) or 'value'} of {quantity}", unit
 
 
 def _category(evidence: Evidence, *, interval: bool) -> str:

@@ -49,11 +49,11 @@ def last_change(episode: Episode) -> str:
     """
     incidents = {incident.rule: incident for incident in reversed(by_importance(episode))}
     changes: dict[str, None] = {}
-    told: set[tuple[str, str]] = set()
+    written: set[tuple[str, str]] = set()
     parts = [(part, _REASON.fullmatch(part)) for part in map(str.strip, episode.reason.split(";")) if part]
-    found = [(part, match, incidents.get(match["rule"]) if match else None) for part, match in parts]
+    matches = [(part, match, incidents.get(match["rule"]) if match else None) for part, match in parts]
     # that fewer answers pass is said only if what fails is not
-    for part, match, incident in sorted(found, key=_is_of_all_answers):
+    for part, match, incident in sorted(matches, key=_is_of_all_answers):
         why = match["why"] if match else ""
         verb = next((verb for pattern, verb in _VERBS if pattern.match(why)), "")
         if match is None or (incident is None and not verb):
@@ -62,17 +62,17 @@ def last_change(episode: Episode) -> str:
         kind = "" if incident is None else incident.kind or incident.evidence.metric
         subject = _UNLISTED if incident is None else _subject(incident, why)
         # two rules on one failure say the same; of what is not listed only the first part says something
-        if (verb, kind) not in told and (incident is not None or not told):
+        if (verb, kind) not in written and (incident is not None or not written):
             text = verb.format(subject) if verb else f"{subject} ({why})"
             changes[sanitize((match["place"] or "") + text, CHARS)] = None
-        told.add((verb, kind))
+        written.add((verb, kind))
     more = len(changes) - MOST
     shown = [*list(changes)[:MOST], *([f"and {more} more"] if more > 0 else [])]
     return f"{clock(episode.time)}: {'; '.join(shown)}" if shown else clock(episode.time)
 
 
-def _is_of_all_answers(found: tuple[str, re.Match[str] | None, EpisodeIncident | None]) -> bool:
-    return found[2] is not None and found[2].evidence.metric == "pass_rate"
+def _is_of_all_answers(matches: tuple[str, re.Match[str] | None, EpisodeIncident | None]) -> bool:
+    return matches[2] is not None and matches[2].evidence.metric == "pass_rate"
 
 
 def _subject(incident: EpisodeIncident, why: str) -> str:

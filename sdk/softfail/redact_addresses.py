@@ -50,26 +50,28 @@ def emails(plain: str) -> Iterator[Span]:
     """Yield the e-mail addresses of a text. ``git@host`` is a clone address, not the address of a person."""
     done = 0
     for match in _AT.finditer(plain):
-        at = match.start()
+        sign = match.start()
         domain = _DOMAIN.match(plain, match.end())
         if domain is None or domain[1].lower() in _NO_DOMAIN:
             continue
-        start = _local_start(plain, at, done)
-        if start == at or plain[start:at] == "git":
+        start = _local_start(plain, sign, done)
+        if start == sign or plain[start:sign] == "git":
             continue
         done = domain.end()
         yield Span(start, done, "<EMAIL>")
 
 
-def _local_start(plain: str, at: int, least: int) -> int:
+def _local_start(plain: str, sign: int, least: int) -> int:
     """Return where the part before an @ begins."""
-    before_reversed = plain[max(least, at - _MOST_LOCAL) : at][::-1]
+    before_reversed = plain[max(least, sign - _MOST_LOCAL) : sign][::-1]
     match = _LOCAL_CHARS.match(before_reversed)
-    start = at - (match.end() if match else 0)
-    encoded = max(plain.rfind("%3D", start, at), plain.rfind("%3A", start, at), plain.rfind("%22", start, at))
+    start = sign - (match.end() if match else 0)
+    encoded = max(
+        plain.rfind("%3D", start, sign), plain.rfind("%3A", start, sign), plain.rfind("%22", start, sign)
+    )
     if encoded >= 0:
         start = encoded + 3
-    while start < at and plain[start] in "'%":
+    while start < sign and plain[start] in "'%":
         start += 1
     return start
 
