@@ -23,12 +23,14 @@ from monitor.stats.text_sketch import TextSketch, text_features
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.format_versions import encode_record
 from monitor.windows.pane import Pane
-from monitor.windows.segment_keys import FeatureKey
-from monitor.windows.text_blocks import TEXTS_PER_PANE, TextBlock
+from monitor.windows.segment_keys import UNLABELLED, FeatureKey
+from monitor.windows.segment_series import SegmentSeries
+from monitor.windows.text_blocks import TextBlock
 from schemas.config.monitor_config import Config
 from schemas.event_decoder import decode
 
 BUNDLE = 5000
+PANE_US = 60_000_000
 TEXTS = 50  # a segment and pane
 AIM_US, AIM_TEXT_US, AIM_BYTES, AIM_TEXT_BYTES = 3.0, 40.0, 1024, 1536
 
@@ -96,18 +98,18 @@ def events_of(fields: dict[str, Callable[[random.Random, Any], Any]], count: int
 
 
 def groups_of(count: int) -> list[CountGroup]:
-    return [
-        CountGroup(
-            0, FeatureState(FeatureKey("s", f"f{nth}", "production")), Pane(0), 1.0, 1.0, "", _no_texts
-        )
-        for nth in range(count)
-    ]
+    out = []
+    for nth in range(count):
+        feature = FeatureState(FeatureKey("s", f"f{nth}", "production"))
+        segment = SegmentSeries(UNLABELLED)
+        out.append(CountGroup(0, feature, segment, Pane(0), 1.0, 1.0, "", _no_texts))
+    return out
 
 
-def _no_texts(_: bool) -> TextBlock:
-    """A block that takes none: texts are priced apart."""
-    block = TextBlock(0)
-    block.responses[0] = TEXTS_PER_PANE
+def _no_texts(start_us: int, will_change: bool) -> TextBlock:
+    """A block in which so many texts were read that no more are: texts are priced apart."""
+    block = TextBlock(start_us)
+    block.responses[start_us] = 2**24
     return block
 
 
@@ -137,8 +139,10 @@ def counting(runs: int) -> None:
         cells = []
         for size in (1, 24, 200):
             indices, groups = [index % size for index in range(BUNDLE)], groups_of(size)
-            aggregate_responses(events, indices, groups, prejudged)
-            measured_us = cpu_us(partial(aggregate_responses, events, indices, groups, prejudged), runs)
+            aggregate_responses(events, indices, groups, prejudged, PANE_US)
+            measured_us = cpu_us(
+                partial(aggregate_responses, events, indices, groups, prejudged, PANE_US), runs
+            )
             cells.append(measured_us / BUNDLE)
         judging = cpu_us(lambda: suite.judge_all(events), max(2, runs // 4)) / BUNDLE  # noqa: B023 called at once
         print(f"| {name} | " + " | ".join(f"{cell:.2f}" for cell in cells) + f" | {judging:.2f} |")
@@ -157,7 +161,7 @@ def sizes(panes: int) -> None:
             record_sizes = []
             for nth in range(max(3, min(panes, 6000 // count))):
                 group = groups_of(1)
-                aggregate_responses(events_of(fields, count, seed=nth), [0] * count, group, suite)
+                aggregate_responses(events_of(fields, count, seed=nth), [0] * count, group, suite, PANE_US)
                 record_sizes.append(len(encode_record(group[0].pane.state())))
             cells.append(
                 f"{statistics.median(record_sizes):.0f} ({sorted(record_sizes)[int(0.95 * (len(record_sizes) - 1))]})"
