@@ -134,6 +134,10 @@ class BaselineBank:
         weight = _event_weight(n, np.where(young, np.maximum(known_rho, YOUNG_CORRELATION), known_rho))
         counts = np.concatenate([failed, events - failed], 1)
         gain = np.einsum("sc,sco->so", counts, self._gains[rows]) * weight[:, None]
+        large = np.flatnonzero(self.n[rows] >= lagging_reference.POOLED_EVENTS)
+        if len(large):
+            block = np.round(np.stack([n[large], failures[large]], 1) * weight[large, None], 4)
+            gain[large] = self._pooled_gain(rows[large], block, counts[large]) * weight[large, None]
         after = self.logs[rows] + np.minimum(gain, self._block_cap)
         likelihood = np.exp(after)
         statistic = likelihood @ _SHARES
@@ -143,6 +147,21 @@ class BaselineBank:
         weight = _event_weight(n, known_rho)
         self._queue(edge, rows, np.stack([n * weight, failures * weight], 1), statistic)
         return statistic
+
+    def _pooled_gain(self, rows: Indices, block: Floats, counts: Floats) -> Floats:
+        """Return ln LR of the blocks of series with a large reference, before they are weighed less."""
+        calm = np.expm1(self.logs[rows]) @ _SHARES < self.bound**law.POOLED
+        queued = (self.pending[rows] + self.recent[rows] + block) * calm[:, None]
+        rate = self._no_rise(rows, self.n[rows] + queued[:, 0], self.failures[rows] + queued[:, 1])
+        passed = -np.log1p((_ODDS - 1) * rate[:, None])
+        bad, good = np.expm1(np.log(_ODDS) + passed), np.expm1(passed)
+        failed_units = self.weights / self.unit_failed[rows, None]
+        other_units = np.minimum(1.0, self.weights / self.unit_any[rows, None])
+        gains = [
+            np.log1p(failed_units[:, :, None] * bad[:, None]),
+            np.log1p(other_units[:, :, None] * good[:, None]),
+        ]
+        return np.einsum("sc,sco->so", counts, np.concatenate(gains, 1))
 
     def _queue(self, edge: int, rows: Indices, block: Floats, statistic: Floats) -> None:
         first = self.recent[rows, 0] == 0
@@ -218,16 +237,20 @@ class BaselineBank:
         self._stale |= tolerance != self.tolerance
         self.tolerance = tolerance
 
+    def _no_rise(self, rows: Indices, n: Floats, failures: Floats) -> Floats:
+        """Return the rate of the sample that is no rise, of so many events and failures."""
+        factor = self.odds_factor[rows]
+        p = shift_odds((failures + 1) / np.maximum(n + 1, failures + 1.5), factor)
+        return shift_odds(np.minimum(p * self.tolerance[rows], (1 + p) / 2), 1 / factor)
+
     def _refresh(self, rows: Indices) -> None:
         """Compute what a failure and another event of each class add, where the reference has changed."""
         rows = rows[self._stale[rows]]
         if not len(rows):
             return
         n = np.maximum(self.n[rows] + 1, self.failures[rows] + 1.5)
-        factor = self.odds_factor[rows]
-        p = shift_odds((self.failures[rows] + 1) / n, factor)
-        p = shift_odds(np.minimum(p * self.tolerance[rows], (1 + p) / 2), 1 / factor)
-        self._rate[rows], p = p, p[:, None]
+        self._rate[rows] = p = self._no_rise(rows, self.n[rows], self.failures[rows])
+        p = p[:, None]
         risen = _ODDS * p / (1 + (_ODDS - 1) * p)
         information = risen * np.log(risen / p) + (1 - risen) * np.log((1 - risen) / (1 - p))
         needed = max(1.0, math.log(self.bound) - likelihood_ratios.RESTING)

@@ -9,6 +9,8 @@ Prints the tables of docs/statistics.md:
     numbers     latency and tokens: drift tests on histograms against KS on raw samples
     young       baselines of a few minutes: run length, false alarms of clustered failures, delay
     forgetting  a reference that halves, beside one that does not
+    large       run length at the default with a large reference, by importance sampling
+    bounds      young baselines beside detectors that know the change
     windows     0.99 → 0.97 beside a sketch that compares each window with all events before it
 
 Example: python -m benchmarks.detector_power delays --seed 100
@@ -23,6 +25,7 @@ import numpy as np
 from benchmarks.detector.bank import DEFAULT_RUN, Bank, assert_same
 from benchmarks.detector.conditional_windows import conditional_delay
 from benchmarks.detector.importance_sampling import SHORT, run_length_by_importance
+from benchmarks.detector.known_rates import informed_delay
 from benchmarks.detector.peers import adwin, cusum
 from benchmarks.detector.streams import (
     delays,
@@ -215,6 +218,37 @@ def show_young(seed: int) -> None:
     print_table(head, rows)
 
 
+def show_large(seed: int) -> None:
+    rows = []
+    for block, p in ((1, 0.01), (1, 0.03), (1, 0.1), (10, 0.003), (10, 0.01), (10, 0.03), (60, 0.1)):
+        row = [str(block), f"{p:g}"]
+        for reference in (2000, 5000):
+            run, error = run_length_by_importance(p, reference, block, streams=600, seed=seed)
+            row.append(f"{run / DEFAULT_RUN:.2g} ± {error:.0%}" if run < 1e3 * DEFAULT_RUN else "> 1000")
+        rows.append(row)
+    print_table(["events a block", "failures", "2,000", "5,000"], rows)
+
+
+def show_bounds(seed: int) -> None:
+    rows = []
+    for p, risen, reference in (
+        (0.64, 0.89, 1020),
+        (0.64, 0.89, 3600),
+        (0.3, 0.8, 1020),
+        (0.02, 0.1, 400),
+        (0.02, 0.1, 2400),
+    ):
+        row = [f"{p:g} → {risen:g}", f"{reference:,}"]
+        for block, rho in ((1, 0.0), (60, 0.0), (60, 0.005), (60, 0.02)):
+            for learnt in (None, reference):
+                delay, lost = informed_delay(p, risen, block, learnt, rho, seed=seed)
+                row.append(f"{delay:.0f}" if np.isfinite(delay) else f"— ({lost:.0%})")
+        rows.append(row)
+    kinds = ("1 a block", "60", "60, ρ 0.005", "60, ρ 0.02")
+    columns = [f"{kind}: {what}" for kind in kinds for what in ("knows all", "learns the rate")]
+    print_table(["failures", "events before", *columns], rows)
+
+
 def show_dispersed(seed: int) -> None:
     """False alarms in a thousand days of one series (1.44 million blocks)."""
     cases = (
@@ -311,6 +345,8 @@ TABLES = {
     "numbers": show_numbers,
     "forgetting": show_forgetting,
     "young": show_young,
+    "large": show_large,
+    "bounds": show_bounds,
     "windows": show_windows,
 }
 

@@ -261,10 +261,10 @@ class WeightedBank(Bank):
 
     def log_ratio(self, events: np.ndarray, failed: np.ndarray, event_weight: np.ndarray) -> np.ndarray:
         weights, failures, passes = self.counts
-        total = np.zeros_like(self.logs)
+        total, (bad, good) = np.zeros_like(self.logs), self.ratios(events, failed)
         for weight, failed_n, passed_n in zip(weights[:, 0], failures, passes, strict=True):
-            total += failed_n * np.log1p(weight / self.failed_unit * np.expm1(self.bad))
-            total += passed_n * np.log1p(weight / self.any_unit * np.expm1(self.good))
+            total += failed_n * np.log1p(weight / self.failed_unit * np.expm1(bad))
+            total += passed_n * np.log1p(weight / self.any_unit * np.expm1(good))
         return event_weight * total
 
     def feed(self, counts: Counts) -> np.ndarray:

@@ -37,13 +37,23 @@ class Bank:
         q = p + (1 - 1 / np.sqrt(1 + needed / information / n)) * (risen - p)
         self.bad, self.good = np.log(risen / q), np.log((1 - risen) / (1 - q))
 
+    def ratios(self, events: np.ndarray, failed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return what a failure and another event of a block add to ln LR, for each multiplier."""
+        calm = (self.weights * np.expm1(self.logs)).sum(0) < self.bound**shiryaev_roberts.POOLED
+        n = self.n + calm * (self.pending_n + self.recent_n + events)
+        failures = self.f + calm * (self.pending_f + self.recent_f + failed)
+        p = self.tolerated((failures + 1) / np.maximum(n + 1, failures + 1.5))
+        small, passed = self.n < lagging_reference.POOLED_EVENTS, -np.log1p((self.odds - 1) * p)
+        return np.where(small, self.bad, np.log(self.odds) + passed), np.where(small, self.good, passed)
+
     def tolerated(self, p: np.ndarray) -> np.ndarray:
         """Return the rate that counts as no rise."""
         return np.minimum(p * lagging_reference.TOLERANCE, (1 + p) / 2)
 
     def log_ratio(self, events: np.ndarray, failed: np.ndarray, event_weight: np.ndarray) -> np.ndarray:
         """Return ln LR of a block for each multiplier."""
-        return failed * self.bad + (events - failed) * self.good
+        bad, good = self.ratios(events, failed)
+        return failed * bad + (events - failed) * good
 
     def step(self, n: np.ndarray | float, failures: np.ndarray, learn: bool = False) -> np.ndarray:
         n = np.broadcast_to(np.asarray(n, float), self.n.shape)

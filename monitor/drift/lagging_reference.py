@@ -10,6 +10,8 @@ BUCKET_EVENTS = 50.0, 500.0
 """Least and largest length of a bucket, by one or two of which the reference lags: half of its events."""
 HOLD_BACK_EVENTS = 1000.0
 """Events of reference from which learning pauses in doubt. A smaller one learns on: it may be wrong."""
+POOLED_EVENTS = 2000.0
+"""Events of reference from which all events so far are compared with. A smaller one would learn a change."""
 HORIZON_EVENTS = 1_000_000.0
 """Events of reference beyond which half is dropped: four days of the largest traffic, so whole days."""
 TOLERANCE = 1.05
@@ -57,16 +59,29 @@ class LaggingReference:
     @property
     def mean(self) -> float:
         """Mean of the Clopper–Pearson upper confidence distribution of the rate."""
-        return (self.failures + 1) / max(self.n + 1, self.failures + 1.5)
+        return _upper_mean(self.n, self.failures)
 
     @property
     def usual_rate(self) -> float:
         """The rate of the sample that is no rise: ``mean`` with the tolerance."""
         if self._usual_rate is None:
-            # the true rate may rise by the tolerance, not the share of the sample
-            p = shift_odds(self.mean, self.odds_factor)
-            self._usual_rate = shift_odds(min(p * self.tolerance, (1 + p) / 2), 1 / self.odds_factor)
+            self._usual_rate = self._tolerated(self.mean)
         return self._usual_rate
+
+    def pooled_rate(self, events: float, failed: float) -> float:
+        """Return the rate of the sample that is no rise, by all events so far: reference, queue and a block.
+
+        Given how many of all failed, the failures of the block are a sample of them: under no change a rate
+        that is too low by chance is so for the events that are compared with it, too.
+        """
+        n = self.n + self.pending[0] + self.recent[0] + events
+        failures = self.failures + self.pending[1] + self.recent[1] + failed
+        return self._tolerated(_upper_mean(n, failures))
+
+    def _tolerated(self, share: float) -> float:
+        """Return the share with the tolerance, which is one of the true rate, not of the sample's share."""
+        p = shift_odds(share, self.odds_factor)
+        return shift_odds(min(p * self.tolerance, (1 + p) / 2), 1 / self.odds_factor)
 
     def allow(self, tolerance: float, odds_factor: float) -> None:
         """Set the factor by which the true rate may exceed the reference.
@@ -133,6 +148,10 @@ class LaggingReference:
         self.pending = rescaled(self.pending, failed, others)
         self.recent = rescaled(self.recent, failed, others)
         self._usual_rate = self._log_ratios = None
+
+
+def _upper_mean(n: float, failures: float) -> float:
+    return (failures + 1) / max(n + 1, failures + 1.5)
 
 
 def rescaled(counts: tuple[float, float], failed: float, others: float) -> tuple[float, float]:

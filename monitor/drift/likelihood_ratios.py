@@ -12,6 +12,8 @@ ODDS = (1.5, 2.0, 3.0, 5.0, 15.0, 200.0)
 The first is about the least rise of interest, the last an outage of something that never failed.
 """
 
+_LOG_ODDS = tuple(math.log(odds) for odds in ODDS)
+
 WEIGHTS = (0.22, 0.28, 0.3, 0.12, 0.04, 0.04)
 """Weight of each factor in the mixture, sum 1.
 
@@ -46,6 +48,18 @@ def log_ratios(n: float, rate: float, bound: float) -> list[tuple[float, float]]
         compared = rate + (1 - 1 / math.sqrt(1 + needed / information / n)) * (risen - rate)
         ratios.append((math.log(risen / compared), math.log((1 - risen) / (1 - compared))))
     return ratios
+
+
+def pooled_log_ratios(rate: float) -> list[tuple[float, float]]:
+    """Return for each of ``ODDS`` what a failure and another event add to ln LR against ``rate`` itself.
+
+    Args:
+        rate: the rate that is no rise, between 0 and 1.
+    """
+    return [
+        (log_odds - (passed := math.log1p((odds - 1) * rate)), -passed)
+        for odds, log_odds in zip(ODDS, _LOG_ODDS, strict=True)
+    ]
 
 
 def log_likelihood_ratio(weight_classes: Sequence[WeightClass], bad: float, good: float) -> float:

@@ -10,19 +10,23 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from monitor.drift.block_correlation import event_weight
-from monitor.drift.lagging_reference import TOLERANCE, LaggingReference, rescaled
+from monitor.drift.lagging_reference import POOLED_EVENTS, TOLERANCE, LaggingReference, rescaled
 from monitor.drift.likelihood_ratios import (
     ODDS,
     WEIGHTS,
     WeightClass,
     evidence_caps,
     log_likelihood_ratio,
+    pooled_log_ratios,
 )
 
 MIN_REFERENCE_EVENTS = 100.0
 """Events of reference before anything is weighed."""
 DOUBT = 100.0
 """Value of the statistic from which the correlation is not learned: a rise would look like correlation."""
+
+POOLED = 0.75
+"""Power of the bound up to which the statistic compares with all events so far; beyond it the reference lags."""
 
 
 class DetectorReading(NamedTuple):
@@ -49,10 +53,19 @@ class ShiryaevRoberts:
 
     The state is 17 numbers. For each of ``ODDS``, R <- (1 + R) LR; the statistic is their weighted mean. If
     the rate p of the reference were known, the statistic less the number of blocks would be a martingale, and
-    the mean number of blocks to a false alarm at least the bound. But p is learned. So LR compares the risen
-    rate p' with a rate between p and p', which is nearer to p' the less is known of p over the events that an
-    alarm for p' takes. p is the mean of the Clopper–Pearson upper confidence distribution, Beta(failures + 1,
-    others), times 1.05.
+    the mean number of blocks to a false alarm at least the bound. But p is learned. What is done about that
+    depends on the reference:
+
+    - From 2,000 events on, LR compares odds that are so many times as large with the pooled rate of all
+      events so far, this block among them. Given the failures so far, those of the newest block are
+      hypergeometric, so E LR <= 1 for each block, and backwards in time for each window: the mean of the
+      statistic is at most the number of blocks, whatever the rate. From ``bound ** POOLED`` on LR compares
+      with the lagging reference, lest a change be learned while it is found.
+    - A smaller one would learn a change at once. There LR compares the risen rate p' with a rate between p
+      and p', which is nearer to p' the less is known of p over the events that an alarm for p' takes.
+
+    A rate is the mean of the Clopper–Pearson upper confidence distribution, Beta(failures + 1, others), times
+    1.05.
 
     Events of different weights count in units, failures and other events apart (``step``,
     ``weight_classes``). The share of failures is then that of the sample. A rise of the odds by a factor is
@@ -72,7 +85,8 @@ class ShiryaevRoberts:
     Raises:
         ValueError: ``run_length`` is below 10.
 
-    Source: Pollak, Ann. Statist. 15 (1987), mixtures of Shiryaev–Roberts statistics; Shin, Ramdas, Rinaldo,
+    Source: Hoeffding, J. Amer. Statist. Assoc. 58 (1963), theorem 4, E LR without replacement;
+    Pollak, Ann. Statist. 15 (1987), mixtures of Shiryaev–Roberts statistics; Shin, Ramdas, Rinaldo,
     E-detectors (2023), the bound; Williams, Appl. Statist. 31 (1982), the correlation from Pearson residuals;
     Page, Biometrika 41 (1954), since when.
 
@@ -227,7 +241,7 @@ class ShiryaevRoberts:
     ) -> float:
         block_cap, caps = evidence_caps(self.bound)
         others, total, logs = events - failed, 0.0, []
-        ratios = self.reference.log_ratios(self.bound)
+        ratios = self._log_ratios(events, failed)
         for weight, cap, before, (bad, good) in zip(WEIGHTS, caps, self.logs, ratios, strict=True):
             gain = (
                 failed * bad + others * good
@@ -242,6 +256,16 @@ class ShiryaevRoberts:
         self.logs = logs
         self._date(events, failed, edge)
         return total
+
+    def _log_ratios(self, events: float, failed: float) -> list[tuple[float, float]]:
+        """Return for each of ``ODDS`` what a failure and another event of a block add to ln LR."""
+        reference = self.reference
+        if reference.n < POOLED_EVENTS:
+            return reference.log_ratios(self.bound)
+        is_doubtful = self._evidence() >= self.bound**POOLED
+        return pooled_log_ratios(
+            reference.usual_rate if is_doubtful else reference.pooled_rate(events, failed)
+        )
 
     def _date(self, events: float, failed: float, edge: float) -> None:
         """Update Page's change point: where the likelihood ratio of twice the odds was last at most one."""

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import hypergeom
 
 from monitor.drift.block_correlation import CORRELATION, event_weight
 from monitor.drift.lagging_reference import HORIZON_EVENTS
-from monitor.drift.likelihood_ratios import ODDS, WEIGHTS
+from monitor.drift.likelihood_ratios import ODDS, WEIGHTS, pooled_log_ratios
 from monitor.drift.shiryaev_roberts import MIN_REFERENCE_EVENTS, ShiryaevRoberts
 from tests.tiers import examples
 
@@ -65,6 +66,39 @@ def test_an_increased_rate_is_detected_with_both_rates_and_the_time_of_the_chang
     assert abs(reading.edge - 300) <= 10  # a failure of before may stand close to those of after
     assert reading.rate == pytest.approx(before, abs=0.3 * before + 0.002)
     assert reading.since == pytest.approx(after, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("n", "total", "failures"), [(1, 2000, 2), (10, 2000, 20), (60, 5000, 50), (150, 2000, 600)]
+)
+def test_against_the_pooled_rate_a_block_gains_nothing_on_average_whatever_the_rate(n, total, failures):
+    """Given the failures of all events, those of the newest block are hypergeometric: E LR is at most 1."""
+    counts = np.arange(n + 1)
+    chances = hypergeom(total, failures, n).pmf(counts)
+    for bad, good in pooled_log_ratios(failures / total):
+        assert chances @ np.exp(counts * bad + (n - counts) * good) <= 1 + 1e-9
+
+
+def test_a_large_reference_that_is_too_low_by_chance_is_put_right_by_the_events_compared_with_it():
+    rng, highest = np.random.default_rng(6), []
+    for _ in range(20):
+        detector = ShiryaevRoberts(RUN_LENGTH)
+        detector.reference.n, detector.reference.failures = 5000.0, 30.0  # 0.6 %; the rate is 1 %
+        readings = [detector.step(10, rng.binomial(10, 0.01), edge) for edge in range(400)]
+        highest.append(max(reading.statistic for reading in readings))
+    assert max(highest) < RUN_LENGTH / 100
+
+
+@pytest.mark.parametrize("size", [1, 10])
+def test_a_rise_from_one_to_three_percent_is_detected_against_a_large_reference(size):
+    rng, events = np.random.default_rng(7), []
+    for _ in range(15):
+        detector = ShiryaevRoberts(1e5)
+        detector.reference.n, detector.reference.failures = 5000.0, 50.0
+        edge = fed(detector, rng, 0.03, 3000 // size, size)
+        events.append(3000 if edge is None else (edge + 1) * size)
+    assert np.median(events) < 1000
+    assert max(events) < 3000
 
 
 def test_a_decreased_rate_is_ignored():
