@@ -194,7 +194,7 @@ def _check_patterns(parts: list[tuple[SchemaPath, Any]]) -> None:
                 raise ValueError(f"{place} is too large; use smaller repetitions, or [a-z] in place of \\p")
             if _is_pattern(pattern, jsonschema_rs.FancyRegexOptions()):
                 raise ValueError(
-                    f"{place} needs backtracking, which can take for ever; write it without lookaround,"
+                    f"{place} needs backtracking, which has no bound; write it without lookaround,"
                     " backreferences and possessive quantifiers, or leave it out"
                 )
             raise ValueError(f"{place} is no regular expression of ECMA-262, which JSON Schema asks for")
