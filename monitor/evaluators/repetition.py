@@ -22,7 +22,7 @@ _ELEMENT = re.compile(r"</?[A-Za-z][^<>]{0,200}>")
 _LETTERED = re.compile(rb"(?m)^([\s(*]{0,4})([A-Za-z])([.)] )")
 _EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf\u2b50\u2b55\u2764]")
 _COUNTER_WORD = re.compile(
-    rb"(?:\A|[\n.!?:;,])[\s(#*\[-]*(?:(?:step|item|attempt|try|point|question|answer|no\.?|nr\.?|part|day|week|round|iteration|example|rule"
+    rb"(?:\A|[\n.!?:;,])[\s(#*\[-]*(?:(?:step|item|attempt|try|point|question|answer|no\.?|nr\.?|part|tip|day|week|round|iteration|example|rule"
     rb"|schritt|punkt|tag|woche|versuch|frage|jour|semaine|paso|d\xc3\xada|giorno|\xc3\xa9tape)\s)?[\s(#*\[]*\Z",
     re.IGNORECASE,
 )
@@ -105,7 +105,7 @@ def _is_real(text: str, begin: int, end: int, period: int) -> bool:
 
 def _is_sentence(line: str) -> bool:
     """Return whether a line is more than a label: three words, or two with the end of a sentence."""
-    words = _words(line)
+    words = _words(_ELEMENT.sub(" ", line) if "</" in line else line)
     return words >= _LEAST_WORDS or (words == _LEAST_WORDS - 1 and line.rstrip()[-1:] in ".!?。！？")
 
 
