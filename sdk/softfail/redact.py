@@ -71,28 +71,36 @@ def redact(text: str, *, all_ips: bool = False) -> str:
     ('from 10.0.0.7 to <IP>', 'from <IP>')
     """
     for _ in range(_MAX_PASSES):
-        redacted = _redact_once(text, all_ips)
-        if redacted == text:
+        text, may_expose = _redact_once(text, all_ips)
+        if not may_expose:
             break
-        text = redacted
     return text
 
 
-def _redact_once(text: str, all_ips: bool) -> str:
-    text = redact_secrets(text)
+def _redact_once(text: str, all_ips: bool) -> tuple[str, bool]:
+    """Redact once; also return whether a replacement may have exposed a match for an earlier pattern.
+
+    An e-mail or IP address exposes nothing: neither is part of what is looked for before it, and what is looked
+    for behind it sees its placeholder.
+    """
+    given, text = text, redact_secrets(text)
+    may_expose = text != given
     plain = plain_characters(text)
     if any(sign in plain for sign in AT_SIGNS):
         text = _replace(text, emails(plain))
         plain = plain_characters(text)
     if not _DIGIT.search(plain):
-        return text if not all_ips or "::" not in plain else _replace(text, ip_addresses(plain, all_ips))
+        if all_ips and "::" in plain:
+            text = _replace(text, ip_addresses(plain, all_ips))
+        return text, may_expose
     redacted = _replace(text, ibans(plain))
     if redacted is not text:
-        text, plain = redacted, plain_characters(redacted)
+        text, plain, may_expose = redacted, plain_characters(redacted), True
     redacted = _replace(text, ip_addresses(plain, all_ips))
     if redacted is not text:
         text, plain = redacted, plain_characters(redacted)
-    return _replace(text, _numbers(plain))
+    redacted = _replace(text, _numbers(plain))
+    return redacted, may_expose or redacted is not text
 
 
 def _numbers(plain: str) -> Iterable[Span]:

@@ -35,6 +35,7 @@ _DATE = re.compile(
     r"(?:19|20)[0-9]{2}([-/. ]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12][0-9]|3[01])(?![0-9])"
     r"|(?:0?[1-9]|[12][0-9]|3[01])([-/.])(?:0?[1-9]|[12][0-9]|3[01])\2(?:19|20)[0-9]{2}(?![0-9])"
 )
+_MOST_DIGITS_OF_A_PHONE = 12  # behind a country code and a dot
 _GROUP = re.compile("[0-9]+")
 
 _CARD_ISSUERS = re.compile(
@@ -88,6 +89,10 @@ class Run(NamedTuple):
     end: int
     groups: list[tuple[int, int]]
 
+    def size(self) -> int:
+        """Return the number of digits."""
+        return sum([end - start for start, end in self.groups])
+
     def digits(self, first: int = 0, last: int | None = None) -> str:
         """Return the digits of some groups, without separators."""
         return "".join(self.text[start:end] for start, end in self.groups[first:last])
@@ -122,6 +127,12 @@ def runs(plain: str) -> Iterator[Run]:
         if start and _is_word(plain[start - 1]):
             continue
         groups = [group.span() for group in _GROUP.finditer(plain, start, match.end())]
+        if (
+            len(groups) == 2
+            and plain[groups[0][1]] == "."
+            and groups[1][1] - groups[1][0] > _MOST_DIGITS_OF_A_PHONE
+        ):
+            continue  # the fraction of a number
         yield Run(plain, start, match.end(), groups)
 
 
@@ -154,6 +165,8 @@ def card(run: Run) -> Span | None:
     A number of an issuer's range and length with Luhn's check digit is a card, unless its name says otherwise
     or it stands in a row of numbers. Lengths that are common elsewhere need a word like "card" before them.
     """
+    if run.size() < 12:
+        return None
     windows = list(_card_windows(run))
     if not windows or not _stands_alone(run):
         return None
@@ -210,7 +223,7 @@ def _card_windows(run: Run) -> Iterator[tuple[int, int]]:
 
 def ssn(run: Run) -> Span | None:
     """Return the US social security number of a run, or None: 3-2-4 with dashes, or nine digits after its name."""
-    if len(run.groups) > 5:
+    if len(run.groups) > 5 or run.size() != 9:
         return None
     first, second = run.groups[0][0], run.groups[-1][1]
     digits = run.digits()

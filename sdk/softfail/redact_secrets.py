@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from softfail.redact_vendors import redact_formats
-from softfail.secret_values import PASSWORD_NAMES, is_random, is_secret, name_before
+from softfail.secret_values import NAME_STEMS, PASSWORD_NAMES, is_random, is_secret, name_before
 
 _LEAST_WORD = 16  # no known format is shorter
 _LEAST_RANDOM = 20
@@ -204,6 +204,9 @@ def _may_name(text: str) -> bool:
 
 def _redact_named(text: str) -> str:
     """Replace the values after the names of secrets: after = and :, after a quoted key, after "is"."""
+    lower = text.lower()
+    if not any(stem in lower for stem in NAME_STEMS):
+        return text
     pieces: list[str] = []
     position = 0
     for match in _assignments(text):

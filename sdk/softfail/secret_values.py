@@ -72,6 +72,40 @@ KEY_NAMES = (
 )
 """Ends of the names of keys and tokens. A value of these is a secret if it looks like one."""
 
+NAME_STEMS = (
+    *(
+        "pass",
+        "pwd",
+        "kennwort",
+        "contras",
+        "senha",
+        "wachtwoord",
+        "hasło",
+        "lösenord",
+        "şifre",
+        "пароль",
+        "密码",
+        "密碼",
+    ),
+    *(
+        "パスワード",
+        "비밀번호",
+        "cvv",
+        "cvc",
+        "secret",
+        "token",
+        "credential",
+        "key",
+        "string",
+        "sig",
+        "jwt",
+        "auth",
+        "session",
+    ),
+    "cookie",
+)
+"""A part of each name above, also where it is written with separators; searched first, because that is fast."""
+
 _NO_NAME_BEFORE_KEY = frozenset(
     re.findall(
         "[a-z0-9]+",

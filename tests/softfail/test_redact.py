@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from softfail import redact
+from softfail import redact, secret_values
 from tests.softfail.redact_tables import CARDS, IBANS, OTHERS, PHONES, SECRETS
 from tests.softfail.redact_tables import KEPT as REMAINING
 from tests.tiers import examples
@@ -304,3 +304,8 @@ def test_time_grows_linearly_with_the_text(piece: str) -> None:
         return (time.process_time() - start_s) / max(1, 32_768 // size)
 
     assert cpu_s(32_768) < 24 * cpu_s(4_096) + 0.05
+
+
+def test_every_name_of_a_secret_has_a_stem_that_is_searched_first() -> None:
+    for name in (*secret_values.PASSWORD_NAMES, *secret_values.KEY_NAMES):
+        assert any(stem in name for stem in secret_values.NAME_STEMS), name
