@@ -19,6 +19,7 @@ from softfail.redact_secrets import redact_secrets
 # One replacement can expose a match for another pattern, which the next pass finds. Natural texts need two.
 _MAX_PASSES = 6
 
+_BEGINNINGS = frozenset(" \t\n\r\"'`=([<{>|;")
 _DIGIT = re.compile("[0-9]")
 _UNUSUAL = re.compile(
     "[\u00a0\u1680\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff\u00ad\u2010-\u2015\u2212\ufe58\ufe63\uff0d"
@@ -80,27 +81,36 @@ def redact(text: str, *, all_ips: bool = False) -> str:
 def _redact_once(text: str, all_ips: bool) -> tuple[str, bool]:
     """Redact once; also return whether a replacement may have exposed a match for an earlier pattern.
 
-    An e-mail or IP address exposes nothing: neither is part of what is looked for before it, and what is looked
-    for behind it sees its placeholder.
+    An e-mail or IP address that begins a word exposes nothing: neither is part of what is looked for before it,
+    and what is looked for behind it sees its placeholder.
     """
     given, text = text, redact_secrets(text)
     may_expose = text != given
     plain = plain_characters(text)
     if any(sign in plain for sign in AT_SIGNS):
-        text = _replace(text, emails(plain))
+        found = list(emails(plain))
+        may_expose = may_expose or _follow_words(plain, found)
+        text = _replace(text, found)
         plain = plain_characters(text)
     if not _DIGIT.search(plain):
         if all_ips and "::" in plain:
-            text = _replace(text, ip_addresses(plain, all_ips))
+            text, may_expose = _replace(text, ip_addresses(plain, all_ips)), True
         return text, may_expose
     redacted = _replace(text, ibans(plain))
     if redacted is not text:
         text, plain, may_expose = redacted, plain_characters(redacted), True
-    redacted = _replace(text, ip_addresses(plain, all_ips))
-    if redacted is not text:
-        text, plain = redacted, plain_characters(redacted)
+    found = list(ip_addresses(plain, all_ips))
+    if found:
+        may_expose = may_expose or _follow_words(plain, found)
+        text = _replace(text, found)
+        plain = plain_characters(text)
     redacted = _replace(text, _numbers(plain))
     return redacted, may_expose or redacted is not text
+
+
+def _follow_words(plain: str, spans: list[Span]) -> bool:
+    """Return whether a span follows another word without a space, so that its placeholder changes that word."""
+    return any(span.start and plain[span.start - 1] not in _BEGINNINGS for span in spans)
 
 
 def _numbers(plain: str) -> Iterable[Span]:

@@ -35,7 +35,7 @@ _VERSION_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _ADDRESS_BEFORE = re.compile(
-    r"(?:\bip|addr|host|server|client|peer|dns|resolver|gateway|remote|source|src|dst|dest|ping|connect|proxy|visitor"
+    r"(?:(?<!<)\bip|addr|host|server|client|peer|dns|resolver|gateway|remote|source|src|dst|dest|ping|connect|proxy|visitor"
     r"|ssh|listen|bind)[^\n]{0,14}\Z|(?:://|@)\Z",
     re.IGNORECASE,
 )

@@ -352,6 +352,7 @@ KEPT: list[str] = [
     "int32 -2147483648  +2147483647",
     "final 0633 0645 0645, 0031 2044 0034",
     "postalCode: '94043'",
+    "<IP> in chapter 3.2.1.4",
     "BAD_PASSWORD = ERROR_BASE + 15",
     "pass: test-1204 of 1300",
     "svc_call 1.6 89/07/20",
