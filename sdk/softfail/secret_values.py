@@ -169,8 +169,9 @@ def name_before(text: str, end: int, *, spaced: bool = False) -> str:
         before = before.rpartition(" ")[0]
     if before[-3:] not in _ENDS:
         suffix = max(before.rfind("_"), before.rfind("-")) + 1
-        if not suffix or not _SUFFIX.fullmatch(before, suffix):  # password_1, DB_PASSWORD_PROD
-            return ""
+        base = before[: suffix - 1].rstrip(" _-")[-3:]
+        if not suffix or base not in _ENDS or not _SUFFIX.fullmatch(before, suffix):
+            return ""  # else password_1, DB_PASSWORD_PROD
     name = before[-32:].replace("_", "").replace("-", "").replace(" ", "")
     found = _table_name(name)
     if not found and suffix:
