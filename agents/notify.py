@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import aiohttp
 
@@ -80,13 +80,11 @@ def _core(partition: Partition) -> Notifier:
     return core
 
 
-def _headline(value: bytes) -> str:
-    episode = json.loads(value)
-    firing = [incident["text"] for incident in episode["incidents"] if incident["state"] == "firing"]
-    return (
-        f"{episode['feature']} {episode['state']}"
-        f" ({episode['reason']}){': ' if firing else ''}{'; '.join(firing)}"
-    )
+def _headline(episode: Any) -> str:
+    """Write an episode record of self-health as a log line."""
+    firing = [incident.text for incident in episode.incidents if incident.state == "firing"]
+    more = f": {'; '.join(firing)}" if firing else ""
+    return f"{episode.feature} {episode.state} ({episode.reason}){more}"
 
 
 async def _check_health(partition: Partition) -> None:
@@ -95,8 +93,8 @@ async def _check_health(partition: Partition) -> None:
         await asyncio.sleep(HEALTH_S)
         if partition.caught_up and (outputs := core.check_health(wall_clock_us())):
             partition.add(outputs)
-            for message in outputs.messages["alerts"]:
-                log.warning("health: %s", _headline(message.value))
+            for episode in outputs.records["alerts"]:
+                log.warning("health: %s", _headline(episode))
 
 
 async def _send_life_signs(switch: DeadMansSwitch, session: aiohttp.ClientSession) -> None:

@@ -35,6 +35,12 @@ def read_alert_record(value: bytes | None, headers: Sequence[tuple[str, bytes]] 
         UnreadableHeartbeat: it is a heartbeat that cannot be read.
         ValueError: it cannot be read; names the field.
     """
+    model = _MODELS.get(record_kind(value, headers))
+    if model is not None and value is not None:
+        try:
+            return _checked(model.model_validate_json(value))
+        except ValidationError:
+            pass  # fields of a newer release are left out below, faults are named
     try:
         fields = json.loads(value or b"")
     except (ValueError, RecursionError) as error:
@@ -48,6 +54,10 @@ def read_alert_record(value: bytes | None, headers: Sequence[tuple[str, bytes]] 
         record = _read(model, fields)
     except ValueError as error:
         raise (UnreadableHeartbeat if model is Heartbeat else ValueError)(str(error)) from None
+    return _checked(record)
+
+
+def _checked(record: AlertRecord) -> AlertRecord:
     if isinstance(record, Episode) and not 0 < len(record.dedup_key) <= _KEY_CHARS:
         raise ValueError(f"dedup_key: has {len(record.dedup_key)} characters, of 1 to {_KEY_CHARS}")
     return record
