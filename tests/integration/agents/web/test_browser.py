@@ -127,6 +127,33 @@ def test_an_episode_is_silenced_by_button_and_form_in_a_browser(
     )
 
 
+def test_a_silence_with_a_typo_says_so_in_a_browser_and_names_the_nearest_feature(
+    chromium, realistic_worker, tmp_path, monkeypatch
+):
+    async def none_yet(*_):
+        return {}
+
+    monkeypatch.setattr(silence_records, "read_silences", none_yet)
+    monkeypatch.setattr(silence_records, "write_silence", lambda *_: None)
+    clicks = _CLICKS.replace("$(", '$("silence-match").value = "support-bot/anser"; $(', 1)
+    monkeypatch.setattr(server_module, "_PAGE", page_html().replace("</body>", clicks))
+
+    async def run() -> str:
+        server = WebServer(realistic_worker(), Http(port=0), Kafka())
+        await server.start()
+        try:
+            return await asyncio.to_thread(_dump_dom, chromium, server.url, tmp_path)
+        finally:
+            await server.stop()
+
+    dom = asyncio.run(run())
+    assert re.search(
+        r'id="silence-said" [^>]*class="bad">Silenced, but match: no feature that sends events is'
+        r" support-bot/anser; the nearest is support-bot/answer<",
+        dom,
+    )
+
+
 _WIDTHS = """<script>
 if (top === self) {  // a window is never as narrow as a phone, a frame is
   document.body.innerHTML = '<iframe src="/" style="width: 390px; height: 844px; border: 0"></iframe>';
