@@ -118,14 +118,14 @@ class Dispatcher:
     def _group(self, channel: str, delivery: EpisodeDelivery, now_us: int, *, rings: bool) -> None:
         """Put a delivery into a group if there is one, and bring the group's page up to date."""
         deliveries = self.log.open_at(channel)
-        may_join = delivery.waits_to_ring and not delivery.group_leader and delivery.own_latest is None
-        if rings or may_join:
+        may_move = rings or delivery.waits_to_ring
+        if may_move:
             self._touch(channel, assign_group(delivery, deliveries, now_us, self.silences.is_silenced))
         self._leave_group(channel, without_group(deliveries, now_us, self.silences.is_silenced))
-        leader: EpisodeDelivery | None = delivery
-        if delivery.own_latest is None:
-            leader = self.log.get((channel, delivery.group_leader))
-        if leader is not None:
+        leaders = [delivery if delivery.own_latest else self.log.get((channel, delivery.group_leader))]
+        if may_move:
+            leaders = [leader for leader in deliveries if leader.own_latest is not None]
+        for leader in filter(None, leaders):
             self._merge(channel, leader, now_us)
             leader.drop_unsent(now_us)
 

@@ -148,7 +148,13 @@ class EpisodeDelivery(EpisodeProgress):
         for key, key_state in sorted(self.keys.items()):  # high first: it wakes people
             if key_state in ("wanted", "open", "doubtful"):
                 return _resolve(key, "resolved", latest)
-        may_note = self.is_unconfirmed and state != "held" and not is_withheld and not self.note_sent
+        may_note = (
+            self.is_unconfirmed
+            and not self.stayed_ticket
+            and state != "held"
+            and not is_withheld
+            and not self.note_sent
+        )
         if may_note and (age_us < OLD_US or page_old):
             # with the evidence from when it fired
             end = {"state": "resolved", "reason": latest.episode.reason, "time": latest.episode.time}

@@ -122,6 +122,12 @@ class EpisodeProgress(PageKeys):
             self.keys[self.key] = "dropped"  # the page of the group says it
         self.sends_itself, self.group_wait_until_us = may_have_been_sent or has_sent, None
 
+    def follow(self) -> None:
+        """Lead no group any more, nor stand on the list of one."""
+        if self.own_latest is not None:
+            self.latest = self.last_firing = self.own_latest
+        self.group_key, self.own_latest, self.group_leader = "", None, ""
+
     def leave_group(self) -> None:
         """Send steps of its own from now on."""
         if self.group_leader and self.keys[self.key] == "dropped" and not self.has_ended:

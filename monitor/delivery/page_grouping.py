@@ -70,50 +70,73 @@ def assign_group(
         now_us: wall clock, microseconds since 1970.
         is_silenced: of the silences.
     """
-    new.sends_itself = True
+    if not new.waits_to_ring:
+        new.sends_itself = True
     if new.latest is None or new.is_silenced or new.latest.episode.muted:
         return []
-    episode, at_us = new.latest.episode, microseconds(new.latest.episode.decided_at)
-    for group_key in _keys_to_ring(new, episode):
+    at_us = microseconds(_own_episode(new).decided_at)
+    if new.waits_to_ring and is_silenced(_own_episode(new), at_us):
+        return []
+    for group_key in _keys_to_ring(new):
         near = [
             other
             for other in others
             if other is not new
             # a current episode does not wait for the end of one of long ago
             and (other.catch_up_until_us is None) == (new.catch_up_until_us is None)
-            and _may_share(other, episode, group_key, at_us, is_silenced)
+            and _may_share(other, new, group_key, at_us, is_silenced)
         ]
-        leader = next((other for other in near if other.group_key), None)
+        leader = next((other for other in near if other.group_key == group_key), None)
         if leader is None and len(near) + 1 >= LEAST:
             leader = next((other for other in (*near, new) if not other.waits_to_ring), None)
             if leader is not None:
                 leader.lead_group(group_key)
         if leader is not None:
             for other in (new, *near):
-                if not other.group_key:
-                    _join(other, leader, now_us, is_new=other is new)
-            return near
+                if other is not leader:
+                    _join(other, leader, others, now_us, is_new=other is new)
+            return [*near, *(other for other in others if other.group_leader)]
     if at_us + WAIT_US > now_us and not new.waits_to_ring and _has_partner(new, others, is_silenced):
         new.group_wait_until_us, new.sends_itself = at_us + WAIT_US, False
     return []
 
 
-def _keys_to_ring(delivery: EpisodeDelivery, episode: Episode) -> list[str]:
+def _own_episode(delivery: EpisodeDelivery) -> Episode:
+    """Return the newest state of its own episode, not of the group that it leads."""
+    state = delivery.own_latest or delivery.latest
+    assert state is not None
+    return state.episode
+
+
+def _keys_to_ring(delivery: EpisodeDelivery) -> list[str]:
     """Return the causes that an episode can share with others: of a page that waits to ring again, only for
     the kind of failure for which it does.
     """
-    keys = group_keys(episode)
+    keys = group_keys(_own_episode(delivery))
     if not delivery.waits_to_ring or "high" not in delivery.keys:
         return keys
     return [group_key for group_key in keys if group_key.rpartition("#")[2] == delivery.ring_kind]
 
 
-def _join(delivery: EpisodeDelivery, leader: EpisodeDelivery, now_us: int, *, is_new: bool) -> None:
-    """Let the page of a group list a delivery. ``is_new``: whether it has just begun to ring or to wait."""
-    assert delivery.latest is not None
+def _join(
+    delivery: EpisodeDelivery,
+    leader: EpisodeDelivery,
+    others: Sequence[EpisodeDelivery],
+    now_us: int,
+    *,
+    is_new: bool,
+) -> None:
+    """Let the page of a group list a delivery, and whatever that delivery's own page lists. ``is_new``:
+    whether it has just begun to ring or to wait.
+    """
     if delivery.waits_to_ring:
-        delivery.list_ring(delivery.latest.episode, now_us)
+        episode = _own_episode(delivery)
+        delivery.list_ring(episode, now_us)
+        delivery.follow()
         delivery.join_group(leader, may_have_been_sent=False)
+        for other in others:
+            if other.group_leader == episode.episode_id and not other.has_ended:
+                other.group_leader = delivery.group_leader
         return
     waits_until_us = delivery.group_wait_until_us
     may_have_been_sent = not is_new and (waits_until_us is None or now_us >= waits_until_us - LATE_US)
@@ -226,7 +249,7 @@ def _member(episode: Episode) -> Member:
 
 
 def _may_share(
-    delivery: EpisodeDelivery, episode: Episode, group_key: str, at_us: int, is_silenced: IsSilenced
+    delivery: EpisodeDelivery, new: EpisodeDelivery, group_key: str, at_us: int, is_silenced: IsSilenced
 ) -> bool:
     """Return whether a page has this group key, began at about the same time and not long ago, and is to be
     sent.
@@ -234,25 +257,32 @@ def _may_share(
     if (
         delivery.latest is None
         or delivery.was_refused
-        or delivery.group_leader
+        or (delivery.group_leader and not delivery.waits_to_ring)
         or delivery.is_silenced
         or delivery.has_ended
     ):
         return False
     has_rung = delivery.urgency == "high" and at_us <= (delivery.rings_us or [0])[-1] + WITHIN_US
-    if not has_rung and (delivery.group_key or not delivery.waits_to_ring):
+    leads = delivery.group_key == group_key and has_rung
+    may_join = delivery.waits_to_ring or (has_rung and not delivery.group_key)
+    if not leads and not (may_join and group_key in _keys_to_ring(delivery)):
         return False
-    other = delivery.latest.episode
-    keys = [delivery.group_key] if delivery.group_key else _keys_to_ring(delivery, other)
-    has_key = group_key in keys
-    if not has_key or other.muted or (not delivery.group_key and is_silenced(other, at_us)):
+    other = _own_episode(delivery)
+    if delivery.latest.episode.muted or (not leads and is_silenced(other, at_us)):
         return False
     kind = group_key.rpartition("#")[2]
-    failure = failures(episode).get(kind)
-    known = failures((delivery.own_latest or delivery.latest).episode).get(kind)
-    if failure is None or known is None:
-        return False
-    return abs(failure.began_us - known.began_us) <= WITHIN_US
+    began_us, known_us = _began_us(new, kind), _began_us(delivery, kind)
+    return began_us is not None and known_us is not None and abs(began_us - known_us) <= WITHIN_US
+
+
+def _began_us(delivery: EpisodeDelivery, kind: str) -> int | None:
+    """Return when a kind of failure began, event time: of one for which its page rings again, when it asked
+    for that. None: it does not fail so.
+    """
+    failure = failures(_own_episode(delivery)).get(kind)
+    if failure is None:
+        return None
+    return max(failure.began_us, delivery.ring_wanted_us if delivery.ring_kind == kind else 0)
 
 
 def _has_partner(
@@ -261,14 +291,14 @@ def _has_partner(
     """Return whether another page that does not wait itself may have the same cause."""
     if delivery.latest is None or delivery.has_ended:
         return False
-    episode, at_us = delivery.latest.episode, microseconds(delivery.latest.episode.decided_at)
+    at_us = microseconds(delivery.latest.episode.decided_at)
     others = [
         other
         for other in deliveries
         if other is not delivery and other.group_wait_until_us is None and not other.waits_to_ring
     ]
     return any(
-        _may_share(other, episode, group_key, at_us, is_silenced)
-        for group_key in group_keys(episode)
+        _may_share(other, delivery, group_key, at_us, is_silenced)
+        for group_key in _keys_to_ring(delivery)
         for other in others
     )

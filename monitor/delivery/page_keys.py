@@ -47,6 +47,8 @@ class PageKeys(Delivery):
     ring_reason: str = ""
     """Why it rings again; ``ring_kind``: the kind of failure for which it does."""
     ring_kind: str = ""
+    ring_wanted_us: int = 0
+    """Event time of the record that first asked for the ring of ``ring_kind``."""
     ring_due_us: int | None = None
     """Wall clock at which it rings again, if that is still true then."""
     said: Said | None = None
@@ -75,6 +77,11 @@ class PageKeys(Delivery):
     def key(self) -> str:
         """The key that says what is true now."""
         return f"high/{self.ring}" if self.ring > 1 else self.urgency
+
+    @property
+    def stayed_ticket(self) -> bool:
+        """Whether it was over before its page might ring, and was a ticket until then."""
+        return "high" in self.keys and not self.rings_us and self.keys.get("low") in ("open", "closed")
 
     @property
     def rung_us(self) -> list[int]:
@@ -137,6 +144,8 @@ class PageKeys(Delivery):
             self.end_wait(episode)
             return False
         earliest_us = next_ring_us([*earlier_us, *self.rung_us])
+        if self.ring_due_us is None or again.kind != self.ring_kind:
+            self.ring_wanted_us = microseconds(episode.time)
         self.ring_reason, self.ring_kind = again
         self.ring_due_us = max(at_us, earliest_us)
         return self.ring_if_due(episode, at_us, is_silenced=is_silenced)
@@ -156,7 +165,10 @@ class PageKeys(Delivery):
     def list_ring(self, episode: Episode, at_us: int) -> None:
         """Let the page of a group say what waits to ring. ``at_us``: wall clock, microseconds since 1970."""
         may_have_rung = self.ring_due_us is not None and at_us >= self.ring_due_us - LATE_US
-        self._next_key("wanted" if may_have_rung else "dropped")
+        is_listed = bool(self.group_leader) and not self.sends_itself
+        self.rings_us = self.rung_us
+        if not is_listed:
+            self._next_key("wanted" if may_have_rung else "dropped")
         self.note_ring(episode, at_us)
         self.ring_due_us = None
 

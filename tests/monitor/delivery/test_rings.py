@@ -8,7 +8,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from monitor.protocol.messages import FileRecord
@@ -190,6 +190,24 @@ def test_features_whose_pages_are_open_share_the_page_of_a_new_cause(outbox, mak
     ends = [page(feature, {}, 20, "resolved") for feature in "abc"]
     put(outbox, nine_us + 20 * MINUTE, *ends)
     assert send_due(outbox, nine_us + 20 * MINUTE) == [("resolve", "c/high", "resolved")]
+
+
+def test_a_page_of_several_features_whose_first_waits_moves_to_the_page_of_a_new_cause(
+    outbox, make_page, nine_us
+):
+    """Three features refuse; then the provider fails for all of them while the first may not ring again."""
+
+    def page(feature, kinds, minute, state=None):
+        return make_page(kinds, minute, name=feature, feature=feature, provider="acme", state=state)
+
+    put(outbox, nine_us, *(page(feature, {"refusal": (0, 0.5)}, 0, "opened") for feature in "abc"))
+    assert [step[1] for step in send_due(outbox, nine_us)] == ["a/high"]
+    outage = {"refusal": (0, 0.0), "errors": (7, 1.0)}
+    put(outbox, nine_us + 8 * MINUTE, *(page(feature, outage, 8) for feature in "abc"))
+    steps = [step for step in send_due(outbox, nine_us + 8 * MINUTE) if step[2] != "updated"]
+    assert steps == [("trigger", "b/high", "opened"), ("resolve", "a/high", "another failure")]
+    put(outbox, nine_us + 20 * MINUTE, *(page(feature, {}, 20, "resolved") for feature in "abc"))
+    assert send_due(outbox, nine_us + 20 * MINUTE) == [("resolve", "b/high", "resolved")]
 
 
 @pytest.mark.parametrize("kind", ["errors", "duration_s"])
@@ -387,6 +405,7 @@ FATES = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(lives=st.lists(LIFE, min_size=6, max_size=6), fates=FATES)
+@example(lives=[[]] * 5 + [[("errors", 2, 12, 0.2), ("errors", 17, 3, 0.2)]], fates=["taken", "wait"])
 def test_under_any_crashes_all_is_sent_what_lasts_is_open_nothing_else_and_nothing_opens_twice(
     make_page, nine_us, lives, fates
 ):
