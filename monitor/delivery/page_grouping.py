@@ -126,9 +126,7 @@ def _join(
     *,
     is_new: bool,
 ) -> None:
-    """Let the page of a group list a delivery, and whatever that delivery's own page lists. ``is_new``:
-    whether it has just begun to ring or to wait.
-    """
+    """List a delivery, and what its own page lists, on the page of a group. ``is_new``: it has just rung."""
     if delivery.waits_to_ring:
         episode = _own_episode(delivery)
         delivery.list_ring(episode, now_us)
@@ -276,9 +274,7 @@ def _may_share(
 
 
 def _began_us(delivery: EpisodeDelivery, kind: str) -> int | None:
-    """Return when a kind of failure began, event time: of one for which its page rings again, when it asked
-    for that. None: it does not fail so.
-    """
+    """Return when a kind of failure began, or asked for a ring (event time); None: it does not fail so."""
     failure = failures(_own_episode(delivery)).get(kind)
     if failure is None:
         return None
