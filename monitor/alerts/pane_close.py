@@ -37,6 +37,8 @@ from monitor.windows.text_blocks import BLOCK_US, TEXT_RETENTION_US, TextBlock, 
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
 
+UNPACKED = 5
+"""Newest panes of a segment that stay unpacked: the shortest windows read them at each edge."""
 ROLL_UPS = 2000  # at one edge, so that they fit into a checkpoint
 
 Fresh = dict[FeatureKey, list[tuple[SegmentKey, dict[str, Rate]]]]
@@ -59,23 +61,33 @@ class PaneCloser:
         ``now_us``: the wall clock; None: edge and lateness.
         """
         decided_us = edge_us + self._lateness_us if now_us is None else now_us
-        fresh = self._write_windows(edge_us, out)
+        written = sorted(
+            start for start in self.partition_state.unwritten if start + self._pane_us <= edge_us
+        )
+        fresh = self._write_windows(written, edge_us, out)
         late = now_us is not None and now_us - edge_us > DAY_US
         for key in sorted(self.partition_state.features):
-            self.partition_state.features[key].add_late_counts()
-            self.engine.look(
-                self.partition_state.features[key],
-                fresh.get(key, ()),
-                edge_us,
-                decided_us,
-                late=late,
-                out=out,
-            )
+            feature = self.partition_state.features[key]
+            feature.cache.add_late_counts(feature.segments)
+            self.engine.look(feature, fresh.get(key, ()), edge_us, decided_us, late=late, out=out)
         self._roll_up(edge_us)
+        self._pack(written, edge_us)
 
-    def _write_windows(self, edge_us: int, out: Outputs) -> Fresh:
-        """Write the windows of everything counted since the last edge; return these counts as rates."""
-        starts = sorted(start for start in self.partition_state.unwritten if start + self._pane_us <= edge_us)
+    def _pack(self, written: Sequence[int], edge_us: int) -> None:
+        """Pack the panes that are no longer among the newest, and those with late events again."""
+        first_us = edge_us - (UNPACKED + 1) * self._pane_us
+        for start_us in {first_us, *(start for start in written if start < first_us)}:
+            for feature in self.partition_state.features.values():
+                feature.pack(start_us)
+        if edge_us % BLOCK_US == 0:  # the block before the last one: nearly all late texts are in it
+            for feature in self.partition_state.features.values():
+                feature.pack_texts(edge_us - 2 * BLOCK_US)
+
+    def _write_windows(self, starts: Sequence[int], edge_us: int, out: Outputs) -> Fresh:
+        """Write the windows of everything counted since the last edge; return these counts as rates.
+
+        ``starts``: of the panes.
+        """
         fresh = self._fresh_counts(starts)
         for feature_key, segment_rates in fresh.items():
             for changed_key in self.partition_state.features[feature_key].weights.observe(segment_rates):

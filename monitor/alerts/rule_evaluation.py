@@ -20,6 +20,7 @@ from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import SegmentKey
 from monitor.windows.segment_series import DAY_US, FINE_RETENTION_US
+from monitor.windows.sliding_rate import sliding_rate
 from schemas.config.monitor_config import Config
 from schemas.config.objectives import Burning
 from schemas.config.rules import Drift, Rule, Watched
@@ -110,7 +111,11 @@ class RuleReader:
             edge_us,
             since_us,
             known,
-            RateHistory(feature.first_us, partial(feature.rate_of_hours, segment_key, rule.on)),
+            RateHistory(
+                feature.first_us,
+                partial(feature.rate_of_hours, segment_key, rule.on),
+                partial(sliding_rate, feature, segment_key, rule.on, edge_us, self._partition_state.pane_us),
+            ),
             firing,
             brief=incident is None,
             calls_within=feature.producers.calls_within if by_calls else None,

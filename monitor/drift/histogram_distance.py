@@ -90,7 +90,7 @@ class PooledNumber:
             return self._merged.effective_n
         counts = [
             (MILLION / ppm, ppm, sum([histogram.n for histogram in histograms]))
-            for ppm, histograms in self._classes.items()
+            for ppm, histograms in sorted(self._classes.items())
         ]
         total = sum(n * MILLION / ppm for _, ppm, n in counts)
         return total**2 / sum(n * weight**2 for weight, _, n in counts) if total else 0.0

@@ -45,7 +45,7 @@ def panes_by_block(
     block_us = HOUR_US if coarse else BLOCK_US
     blocks: dict[int, list[Pane]] = {}
     for pane in (
-        *_fine_panes(feature, segment_key, start_us, end_us),
+        *fine_panes(feature, segment_key, start_us, end_us),
         *_hours(feature, segment_key, start_us, end_us),
     ):
         begin_us = pane.start_us // HOUR_US * HOUR_US if coarse else pane.start_us
@@ -67,7 +67,7 @@ def merged_blocks(
     Whole blocks are merged once and kept packed; a late event is added to them.
     """
     by_block: dict[int, list[Pane]] = {}
-    for pane in _fine_panes(feature, segment_key, start_us, end_us):
+    for pane in fine_panes(feature, segment_key, start_us, end_us):
         if not (gaps and lies_in_gap(gaps, pane.start_us, pane.start_us + 1, since_us)):
             by_block.setdefault(pane.start_us // BLOCK_US, []).append(pane)
     out: dict[int, Pane] = {}
@@ -119,6 +119,7 @@ def hourly_reference(
     if not blocks:
         return None
     whole, ordered = merge_block(list(blocks.values())), tuple(pane for _, pane in sorted(blocks.items()))
+    whole.shrink()
     return block_reference(name, whole, max(blocks), end_us, HOUR_US, lambda: ordered)
 
 
@@ -212,7 +213,7 @@ def _segments(feature: FeatureState, segment_key: SegmentKey | None) -> list[Seg
     return [feature.segments[segment_key]] if segment_key is not None else list(feature.segments.values())
 
 
-def _fine_panes(
+def fine_panes(
     feature: FeatureState, segment_key: SegmentKey | None, start_us: int, end_us: int
 ) -> list[Pane]:
     """Return the fine panes that start in [start, end); of a whole feature those of its segments, merged."""

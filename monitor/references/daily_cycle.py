@@ -38,7 +38,10 @@ class DailyCycle:
     def tolerance(self, metric: str) -> float:
         """Return the tolerance of a rate, 1 to 1.6; see ``cycle_tolerance``."""
         if metric not in self._tolerances:
-            hours = [[pane.rates[metric] for pane in panes if metric in pane.rates] for panes in self._hours]
+            hours = [
+                [rate for pane in panes if (rate := pane.find_rate(metric)) is not None]
+                for panes in self._hours
+            ]
             self._tolerances[metric] = cycle_tolerance([_merge(rates) for rates in hours if rates])
         return self._tolerances[metric]
 

@@ -53,7 +53,7 @@ class ReferenceFinder:
             since_us: what is older is no reference.
             gaps: when incidents of the rule on the series were open; these times are no reference.
         """
-        feature.add_late_counts()
+        feature.cache.add_late_counts(feature.segments)
         if (pinned := pinned_name(name)) is not None:
             return self._pins.find(pinned, feature.key, segment_key) if self._pins is not None else None
         if name.startswith("trailing"):

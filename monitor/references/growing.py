@@ -20,7 +20,16 @@ class GrowingReference:
         until_us: it has all panes that start before.
     """
 
-    __slots__ = ("_gaps", "_is_read", "_last_block", "_reference", "_since_us", "_whole", "until_us")
+    __slots__ = (
+        "_added",
+        "_gaps",
+        "_is_read",
+        "_last_block",
+        "_reference",
+        "_since_us",
+        "_whole",
+        "until_us",
+    )
 
     def __init__(self, since_us: int, gaps: Gaps) -> None:
         self.until_us = since_us
@@ -28,6 +37,7 @@ class GrowingReference:
         self._gaps = gaps
         self._whole: Pane | None = None
         self._last_block = 0
+        self._added: list[tuple[int, Pane]] = []  # number of the block, and counts that are not merged yet
         self._reference: Reference | None = None
         self._is_read = False  # whether ``_reference`` is that of the present counts
 
@@ -44,9 +54,9 @@ class GrowingReference:
         if self.until_us < end_us:
             feature.cache.extend(end_us)
             added = merged_blocks(feature, segment_key, self.until_us, end_us, self._since_us, self._gaps)
-            for number, pane in sorted(added.items()):
-                self._add(number, pane)
+            self._added += [(number, pane) for number, pane in sorted(added.items())]
             self.until_us, self._is_read = end_us, False
+        self._merge()
         if not self._is_read and self._whole is not None:
             arguments = (feature, segment_key, self._since_us, self.until_us, self._since_us, self._gaps)
             self._reference = block_reference(
@@ -55,21 +65,25 @@ class GrowingReference:
         self._is_read = True
         return self._reference
 
-    def add_late(self, counts: Pane) -> None:
+    def add_late(self, counts: Pane, *, has_new_rate: bool) -> None:
         """Add counts of a pane that starts before ``until_us``."""
         start_us = counts.start_us
         if start_us < self._since_us or lies_in_gap(self._gaps, start_us, start_us + 1, self._since_us):
             return
-        self._add(start_us // BLOCK_US, counts)
+        self._added.append((start_us // BLOCK_US, counts))
         self._is_read = False
 
-    def _add(self, number: int, pane: Pane) -> None:
-        """Merge in place: copying what was merged before would cost more at each edge."""
-        if self._whole is None:
-            self._whole = Pane(pane.start_us)
-        self._whole.start_us = min(self._whole.start_us, pane.start_us)
-        self._last_block = max(self._last_block, number)
-        self._whole.merge(pane)
+    def _merge(self) -> None:
+        """Merge what was added, in place, and pack the sum again."""
+        if not self._added:
+            return
+        whole = Pane(self._added[0][1].start_us) if self._whole is None else self._whole.unpacked()
+        for number, pane in self._added:
+            whole.start_us = min(whole.start_us, pane.start_us)
+            self._last_block = max(self._last_block, number)
+            whole.merge(pane)
+        whole.shrink()
+        self._whole, self._added = whole, []
 
 
 def _blocks(

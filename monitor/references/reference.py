@@ -24,6 +24,7 @@ class Reference(NamedTuple):
 
     Attributes:
         name: as the configuration has it.
+        pane: usually packed, so it is to be read by ``unpacked``, ``find_rate`` or ``find_number``.
         make_blocks: returns the blocks in order, of an hour; of a young reference five minutes.
         cache: results that rules compute from it, kept as long as the reference.
         is_pinned: a person chose it.

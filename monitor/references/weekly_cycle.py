@@ -53,10 +53,10 @@ class WeeklyCycle:
         merged = Rate()
         merged.merge_all(
             [
-                pane.rates[metric]
+                rate
                 for hour in range(first, first + SPAN_HOURS)
                 for pane in self._hours.get(hour, ())
-                if metric in pane.rates
+                if (rate := pane.find_rate(metric)) is not None
             ]
         )
         estimate = merged.estimate(0.0, interval=no_interval)

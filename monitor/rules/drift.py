@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from monitor.references.blocks import fine_panes, merged_blocks
 from monitor.references.finder import ReferenceFinder
 from monitor.references.gaps import Gaps
 from monitor.references.pinned import PinnedReferences
@@ -37,7 +38,8 @@ from monitor.windows.feature_series import FeatureState
 from monitor.windows.metric_definitions import TEXT_CATEGORIES
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import SegmentKey
-from monitor.windows.text_blocks import TEXT_NAMES
+from monitor.windows.segment_series import FINE_RETENTION_US
+from monitor.windows.text_blocks import BLOCK_US, TEXT_NAMES
 from schemas.config.rules import Drift
 from schemas.pin_file import pinned_name
 from schemas.times import rfc3339
@@ -134,8 +136,8 @@ class DriftReader:
 
     def _view(self, scope: Scope, window_us: int) -> View | None:
         start_us = scope.edge_us - window_us
-        panes = list(scope.series.window(max(scope.cleared_us, start_us), scope.edge_us))
-        if not panes or sum(pane.events for pane in panes) < min(MIN_EVENTS_UNSEEN, scope.rule.min_events):
+        window = self._window(scope, max(scope.cleared_us, start_us), start_us)
+        if window is None or window.events < min(MIN_EVENTS_UNSEEN, scope.rule.min_events):
             return None
         reference = self._references.find(
             scope.rule.reference,
@@ -148,7 +150,23 @@ class DriftReader:
         )
         if reference is None:
             return None
-        return View(window_us, Window(panes, start_us), reference)
+        return View(window_us, window, reference)
+
+    def _window(self, scope: Scope, since_us: int, start_us: int) -> Window | None:
+        """Return the window from ``since_us`` to the edge; None without panes.
+
+        Long windows that begin and end with blocks of five minutes are read from these.
+        """
+        edge_us = scope.edge_us
+        if BLOCK_US < edge_us - since_us <= FINE_RETENTION_US and not (
+            since_us % BLOCK_US or edge_us % BLOCK_US
+        ):
+            scope.feature.cache.add_late_counts(scope.feature.segments)
+            panes = fine_panes(scope.feature, scope.segment_key, since_us, edge_us)
+            blocks = merged_blocks(scope.feature, scope.segment_key, since_us, edge_us, 0, ())
+            return Window(list(blocks.values()), start_us, len(panes)) if panes else None
+        panes = list(scope.series.window(since_us, edge_us))
+        return Window(panes, start_us) if panes else None
 
     def _candidates(self, scope: Scope, view: View) -> Iterator[_Candidate]:
         for result in drift_tests(scope, view):
@@ -214,7 +232,9 @@ class DriftReader:
 def _least_effect(rule: Drift, result: DriftResult, view: View) -> float:
     """Return the effect that a drift needs; infinite where nothing changed enough to care about."""
     least = least_effect(rule, result, view.reference)
-    if result.effect < least or is_large_enough(rule, result, _part(result, view), view.reference.pane):
+    if result.effect < least:
+        return least
+    if is_large_enough(rule, result, _part(result, view), view.reference.pane.unpacked()):
         return least
     return math.inf
 

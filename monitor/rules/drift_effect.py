@@ -74,12 +74,13 @@ def least_effect(rule: Drift, result: DriftResult, reference: Reference) -> floa
 
 def _variation(reference: Reference, name: str, kind: str) -> float:
     """Return the distance of the reference's farthest own block from the whole."""
-    return reference.cached(
-        ("varies", name),
-        lambda: float(
-            max((_apart(block, reference.pane, name, kind) for block in reference.blocks), default=0.0)
-        ),
-    )
+    return reference.cached(("varies", name), lambda: _farthest(reference, name, kind))
+
+
+def _farthest(reference: Reference, name: str, kind: str) -> float:
+    whole = reference.pane.unpacked()
+    distances = (_apart(block.unpacked(), whole, name, kind) for block in reference.blocks)
+    return float(max(distances, default=0.0))
 
 
 def statistic_kind(statistic: str) -> str:

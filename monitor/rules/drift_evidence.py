@@ -49,7 +49,7 @@ class DriftResult(NamedTuple):
 
     def finding(self, current: Pane, reference: Reference) -> StatisticFinding:
         """Describe the drift by the reading that moved most."""
-        moved = self.reading(current, reference.pane)
+        moved = self.reading(current, reference.pane.unpacked())
         return StatisticFinding(
             metric=moved.metric,
             value=_rounded(moved.now.value),

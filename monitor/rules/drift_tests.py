@@ -13,6 +13,7 @@ from monitor.references.daily_cycle import no_interval
 from monitor.references.gaps import Gaps
 from monitor.references.reference import MIN_REFERENCE_EVENTS, Reference
 from monitor.rules.drift_evidence import NEVER_SEEN, DriftResult, shares
+from monitor.rules.reference_facts import facts_of, rate_of, shape_of, shares_of
 from monitor.rules.threshold import z_of
 from monitor.rules.window_view import Window
 from monitor.stats.rate import Rate
@@ -29,6 +30,9 @@ MIN_REFERENCE_TEXTS = 100
 """Such texts that a reference needs: it has 500 events, of which few are looked at."""
 MIN_EVENTS_UNSEEN = 3
 """Events of a model that the reference never saw, from which the model is a finding."""
+
+_BESIDE_RESPONSES = ("feedback.", "evaluator.")
+"""Beginnings of names of numbers that other events than responses carry."""
 
 # which model serves is a matter of segments: a feature asks for several models
 _MODELS = ("response_model", "provider")
@@ -72,38 +76,48 @@ def drift_tests(scope: Scope, view: View) -> Iterator[DriftResult]:
     only where a test can be significant.
     """
     yield from _numbers(scope, view)
+    # a category is worth at most as many effective events as there were responses
+    has_enough = view.window.events >= scope.rule.min_events
     for category in CATEGORIES:
+        if not has_enough and category.name not in _MODELS:
+            continue
         if scope.segment_key is not None or category.name not in _MODELS:
             yield from _category(scope, category.name, category.absent, view)
     # each segment samples equally many texts, so their weights in the whole feature are not known
-    if scope.segment_key is not None or not any(key.dimensions for key in scope.feature.segments):
+    has_texts = view.window.events >= min(MIN_TEXTS, scope.rule.min_events)
+    if has_texts and (
+        scope.segment_key is not None or not any(key.dimensions for key in scope.feature.segments)
+    ):
         for category in TEXT_CATEGORIES:
             yield from _category(scope, category.name, category.absent, view)
     yield from _rates(scope, view)
 
 
 def _numbers(scope: Scope, view: View) -> Iterator[DriftResult]:
-    for name, reference in view.reference.pane.numbers.items():
+    has_enough = view.window.events >= scope.rule.min_events
+    for name, (m, scale) in facts_of(view.reference).numbers.items():
+        if not has_enough and not name.startswith(_BESIDE_RESPONSES):
+            continue  # a response has a number once at most
         if not scope.is_on(name) or not (numbers := view.window.numbers(name)):
             continue
         current = PooledNumber(numbers)
-        n, m = current.effective_n, reference.effective_n
+        n = current.effective_n
         if n < scope.rule.min_events or m < MIN_REFERENCE_EVENTS:
             continue
-        shape = _shape(current.shape(reference.scale))
-        apart = histogram_distance(_reference_shape(view.reference, name, shape.scale), shape, scope.alpha)
+        shape = _shape(current.shape(scale))
+        apart = histogram_distance(shape_of(view.reference, name, shape.scale), shape, scope.alpha)
         yield DriftResult(
             name, "kolmogorov_smirnov", apart.p_value, apart.wasserstein, view.window_us / 1e6, n, m
         )
 
 
 def _category(scope: Scope, name: str, absent: str | None, view: View) -> Iterator[DriftResult]:
-    before = view.reference.pane
-    if not scope.is_on(name) or (name not in before.categories and name not in view.window.categories):
+    known = facts_of(view.reference).shares
+    if not scope.is_on(name) or (name not in known and name not in view.window.categories):
         return
     if scope.changed.get(name, 0) > view.reference.start_us:
         return  # languages that another version detected
-    then, m = view.reference.cached(("shares", name), lambda: shares(name, absent, before))
+    then, m = shares_of(view.reference, name)
     pane = view.window.part("error_rate", name)
     now, n = shares(name, absent, pane)
     is_one_label = len(now) == len(then) == 1 and now.keys() == then.keys()
@@ -130,11 +144,13 @@ def _category(scope: Scope, name: str, absent: str | None, view: View) -> Iterat
 
 
 def _rates(scope: Scope, view: View) -> Iterator[DriftResult]:
-    for name, reference in view.reference.pane.rates.items():
+    for name in facts_of(view.reference).rates:
         if not _reads_rate(scope, name, view.reference.start_us):
             continue
         current = view.window.part(name).rates.get(name)
-        if current is not None and (result := _rate(scope.rule, name, current, reference, view)):
+        if current is not None and (
+            result := _rate(scope.rule, name, current, rate_of(view.reference, name), view)
+        ):
             yield result
 
 
@@ -177,15 +193,6 @@ def _events_of(pane: Pane, category: str, labels: Collection[str]) -> int:
         for counts in pane.categories[category].classes.values()
         for label, count in counts.items()
         if label in labels
-    )
-
-
-def _reference_shape(reference: Reference, name: str, scale: int) -> HistogramShape:
-    return _shape(
-        reference.cached(
-            ("shape", name, scale),
-            lambda: HistogramShape.from_number(reference.pane.numbers[name], scale),
-        )
     )
 
 

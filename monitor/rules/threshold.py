@@ -23,6 +23,8 @@ from schemas.config.rules import FixedThreshold, Rule
 
 LADDER_S = (300, 1800, 7200, 21_600, 86_400, 259_200, 604_800)
 """Windows to try in turn where there are too few events: 5 m, 30 m, 2 h, 6 h, 1 d; of rates also 3 d, 7 d."""
+SHORT_US = 300_000_000
+"""Panes of so short a part of a window are merged one by one."""
 DAY_S, WEEK_S = 86_400, 604_800
 BUSY_S = 7200
 """Window in which a busy series has enough events. A rate that needs a longer one clears by likelihood."""
@@ -53,10 +55,13 @@ class RateHistory(NamedTuple):
     Attributes:
         born_us: start of the first pane, microseconds since 1970.
         hours: start and end of whole hours -> the rate over their panes.
+        recent: start and end, at most two hours ago -> the rate over the panes between; None where it is not
+            known without merging them.
     """
 
     born_us: int
     hours: Callable[[int, int], Rate]
+    recent: Callable[[int, int], Rate | None] = lambda start_us, end_us: None
 
 
 class _View(NamedTuple):
@@ -157,7 +162,15 @@ def _views(
                 first_us, last_us = since_us // HOUR_US * HOUR_US, until_us // HOUR_US * HOUR_US
                 grows = reader.extend_by_rate(history.hours(max(oldest_us, first_us), last_us))
             else:
-                grows = reader.extend(series.window(since_us, until_us))
+                recent = None
+                is_long = until_us - since_us > SHORT_US and window_s <= BUSY_S
+                if history is not None and rule.is_rate and is_long and calls_within is None:
+                    recent = history.recent(since_us, until_us)
+                grows = (
+                    reader.extend(series.window(since_us, until_us))
+                    if recent is None
+                    else reader.extend_by_rate(recent)
+                )
             until_us = since_us
         calls = None if calls_within is None else calls_within(since_us, edge_us)
         if calls is not None and (shares := reader.estimate_of_calls(z, calls, known)) is not None:

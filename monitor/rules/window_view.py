@@ -13,9 +13,16 @@ from monitor.windows.pane import Pane
 class Window:
     """Panes that do not change while the window is read. Each statistic is what it would be if all were
     merged; a rule reads few of them.
+
+    ``n_panes``: number of fine panes, if ``panes`` are blocks of them.
+
+    Attributes:
+        events: responses counted, unweighted.
     """
 
-    def __init__(self, panes: Sequence[Pane], start_us: int) -> None:
+    def __init__(self, panes: Sequence[Pane], start_us: int, n_panes: int | None = None) -> None:
+        self._n_panes = len(panes) if n_panes is None else n_panes
+        self.events = sum(pane.events for pane in panes)
         self._panes = panes if len(panes) == 1 else [pane.unpacked() for pane in panes]
         self._part = panes[0] if len(panes) == 1 else Pane(start_us)
         self._merged: set[str] = set()
@@ -26,7 +33,7 @@ class Window:
         """Return how many independent outcomes ``n`` events are worth: those of one pane are correlated, as
         in ``monitor.drift.block_correlation``.
         """
-        return n / (1 + CAUTION * max(0.0, n / len(self._panes) - 1) * CORRELATION[0])
+        return n / (1 + CAUTION * max(0.0, n / self._n_panes - 1) * CORRELATION[0])
 
     def numbers(self, name: str) -> list[NumberSummary]:
         """Return the number of this name of each pane that has it."""

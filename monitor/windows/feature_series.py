@@ -10,7 +10,7 @@ from monitor.stats.rate import Rate
 from monitor.windows.pane import Pane, merge_panes
 from monitor.windows.producer_counters import ProducerTotals, ProducerTracker
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
-from monitor.windows.segment_series import DAY, DAY_US, HOUR, HOUR_US, SegmentSeries
+from monitor.windows.segment_series import DAY, DAY_US, FINE, HOUR, HOUR_US, SegmentSeries
 from monitor.windows.series_cache import FeatureCache
 from monitor.windows.series_weights import SeriesWeights
 from monitor.windows.unrepeated_labels import UnrepeatedLabels
@@ -138,6 +138,20 @@ class FeatureState:
         self._merged_panes[start_us] = merged
         return merged
 
+    def pack(self, start_us: int) -> None:
+        """Pack the fine panes from ``start_us`` on, of all segments and merged."""
+        for segment in self.segments.values():
+            if (pane := segment.panes.get(start_us)) is not None:
+                pane.shrink()
+        if (merged := self._merged_panes.get(start_us)) is not None:
+            merged.shrink()
+
+    def pack_texts(self, start_us: int) -> None:
+        """Pack the text blocks of all segments from ``start_us`` on."""
+        for segment in self.segments.values():
+            if (block := segment.texts[FINE].get(start_us)) is not None:
+                block.pack()
+
     def late_panes(self, start_us: int) -> list[Pane]:
         """Return the late events of the fine pane from ``start_us`` on, of each segment that has some."""
         return [
@@ -155,10 +169,6 @@ class FeatureState:
         """Prepare for events that will be counted into a fine pane, which may not exist yet."""
         self._note_change(segment, start_us)
         self.cache.expect_counts(segment.key, start_us, segment.panes.get(start_us))
-
-    def add_late_counts(self) -> None:
-        """Correct cached sums by what was counted since ``expect_counts``."""
-        self.cache.add_late_counts(self.segments)
 
     def _note_change(self, segment: SegmentSeries, start_us: int) -> None:
         segment.revision += 1

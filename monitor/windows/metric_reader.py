@@ -54,10 +54,10 @@ class MetricReader:
         self._ids.update(map(id, new))
         self._panes += new
         if self._rate is not None:
-            rates = [rate for pane in new if (rate := pane.rates.get(self._metric)) is not None]
+            rates = [rate for pane in new if (rate := pane.find_rate(self._metric)) is not None]
             self._rate.merge_all(rates)
             return bool(rates)
-        numbers = [number for pane in new if (number := pane.numbers.get(self._name)) is not None]
+        numbers = [number for pane in new if (number := pane.find_number(self._name)) is not None]
         for number in numbers:
             self._number.merge(number)
         return bool(numbers)
@@ -94,7 +94,7 @@ class MetricReader:
         """
         if self._rate is None:
             return None
-        responses = [rate for pane in self._panes if (rate := pane.rates.get(RESPONSES)) is not None]
+        responses = [rate for pane in self._panes if (rate := pane.find_rate(RESPONSES)) is not None]
         if self._rate.events != sum(rate.events for rate in responses):
             return None
         estimate = estimate_of_calls(self._rate, z, calls, known)

@@ -32,6 +32,12 @@ _decode = msgspec.msgpack.Decoder(
         list[_RateState] | None,
     ]
 ).decode
+_decode_rates = msgspec.msgpack.Decoder(
+    tuple[int, int, int, int, bool, list[_RateState], msgspec.Raw, msgspec.Raw, msgspec.Raw]
+).decode
+_decode_numbers = msgspec.msgpack.Decoder(
+    tuple[int, int, int, int, bool, msgspec.Raw, list[_NumberState], msgspec.Raw, msgspec.Raw]
+).decode
 _UNPACKED = ("rates", "numbers", "categories", "rates_at_close")
 
 
@@ -132,6 +138,23 @@ class Pane:
             return False
         return True
 
+    def find_rate(self, name: str) -> Rate | None:
+        """Return the rate with this name, None if there is none; a packed pane stays packed."""
+        if not self.is_packed:
+            return self.rates.get(name)
+        rates = _decode_rates(self._packed)[5]
+        return next((Rate.from_state(state) for stored, state in rates if metric_name(stored) == name), None)
+
+    def find_number(self, name: str) -> NumberSummary | None:
+        """Return the number with this name, None if there is none; a packed pane stays packed."""
+        if not self.is_packed:
+            return self.numbers.get(name)
+        numbers = _decode_numbers(self._packed)[6]
+        return next(
+            (NumberSummary.from_state(state) for stored, state in numbers if metric_name(stored) == name),
+            None,
+        )
+
     def open_for_counting(self) -> None:
         """Prepare for further counts. A closed pane copies its rates first, for ``new_rates``."""
         if self.revision and not self.stale:
@@ -175,6 +198,11 @@ class Pane:
                 delattr(self, name)
         self._packed = state
 
+    def shrink(self) -> None:
+        """Pack the pane, unless it has counts that no window has reported."""
+        if not self.is_packed and not self.stale and self.rates_at_close is None:
+            self.pack(self.state())
+
     def merge(self, other: Pane) -> None:
         """Add the counts of ``other``, which stays as it is."""
         other = other.unpacked()
@@ -206,6 +234,10 @@ class Pane:
                 at_close,
             ]
         )
+
+    def packed_state(self) -> bytes:
+        """Return a state with the present counts; of a packed pane the bytes it was packed from."""
+        return self._packed if self.is_packed else self.state()
 
     @classmethod
     def from_state(cls, start_us: int, state: bytes) -> Pane:

@@ -4,11 +4,12 @@ pane by this difference.
 
 from __future__ import annotations
 
+from monitor.stats.rate import Rate
 from monitor.windows.pane import Pane, rate_difference
 
 
 def pane_difference(pane: Pane, earlier: Pane) -> Pane | None:
-    """Return a pane with the counts that ``pane`` has and ``earlier`` did not have.
+    """Return a new pane with the counts that ``pane`` has and ``earlier`` did not have.
 
     Merged into what ``earlier`` was merged into, it gives the same bytes as merging ``pane`` instead: counts
     are integers.
@@ -24,17 +25,17 @@ def pane_difference(pane: Pane, earlier: Pane) -> Pane | None:
     out.events, out.samples = pane.events - earlier.events, pane.samples - earlier.samples
     for name, rate in pane.rates.items():
         before = earlier.rates.get(name)
-        out.rates[name] = rate if before is None else rate_difference(rate, before)
+        out.rates[name] = rate_difference(rate, Rate() if before is None else before)
     for name, number in pane.numbers.items():
         if (known := earlier.numbers.get(name)) is None:
-            out.numbers[name] = number
+            out.number(name).merge(number)
         elif (more := number.difference(known)) is None:
             return None
         elif more.classes:
             out.numbers[name] = more
     for name, category in pane.categories.items():
         if (labels := earlier.categories.get(name)) is None:
-            out.categories[name] = category
+            out.category(name).merge(category)
         elif (added := category.difference(labels)) is None:
             return None
         elif added.classes:

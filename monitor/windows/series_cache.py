@@ -21,8 +21,11 @@ class Sum(Protocol):
 
     until_us: int
 
-    def add_late(self, counts: Pane) -> None:
-        """Add counts of the pane from ``counts.start_us`` on, which is before ``until_us``."""
+    def add_late(self, counts: Pane, *, has_new_rate: bool) -> None:
+        """Add counts of the pane from ``counts.start_us`` on, which is before ``until_us``.
+
+        ``has_new_rate``: whether the pane may have had none of a rate before.
+        """
 
 
 class SeriesCache:
@@ -50,11 +53,11 @@ class SeriesCache:
         self.texts = _before(self.texts, start_us)
         self.sums = {key: total for key, total in self.sums.items() if total.until_us <= start_us}
 
-    def add_late(self, counts: Pane) -> None:
+    def add_late(self, counts: Pane, *, has_new_rate: bool) -> None:
         """Correct the sums and the block by counts of one pane."""
         for total in self.sums.values():
             if counts.start_us < total.until_us:
-                total.add_late(counts)
+                total.add_late(counts, has_new_rate=has_new_rate)
         if (block := self.blocks.get(counts.start_us // BLOCK_US)) is not None:
             block.start_us = min(block.start_us, counts.start_us)
             block.merge(counts)
@@ -121,7 +124,7 @@ class FeatureCache:
         """
         if start_us >= self.until_us or (segment_key, start_us) in self._earlier:
             return
-        self._earlier[segment_key, start_us] = None if pane is None else pane.state()
+        self._earlier[segment_key, start_us] = None if pane is None else pane.packed_state()
         for key in (segment_key, None):
             if (cache := self._series.get(key)) is not None:
                 cache.results = _before(cache.results, start_us)
@@ -135,10 +138,11 @@ class FeatureCache:
             segment = segments.get(segment_key)
             if segment is None or (pane := segment.panes.get(start_us)) is None:
                 continue  # it was merged into `other`, or rolled up: this dropped the sums
-            counts = pane if state is None else pane_difference(pane, Pane.from_state(start_us, state))
+            before = Pane(start_us) if state is None else Pane.from_state(start_us, state).unpacked()
+            counts = pane_difference(pane, before)
             if counts is None:
                 self.drop(segment_key, start_us)
                 continue
             for key in (segment_key, None):
                 if (cache := self._series.get(key)) is not None:
-                    cache.add_late(counts)
+                    cache.add_late(counts, has_new_rate=not counts.rates.keys() <= before.rates.keys())
