@@ -70,6 +70,7 @@ class PaneCloser:
             feature = self.partition_state.features[key]
             feature.cache.add_late_counts(feature.segments)
             self.engine.look(feature, fresh.get(key, ()), edge_us, decided_us, late=late, out=out)
+            feature.cache.pack()
         self._roll_up(edge_us)
         self._pack(written, edge_us)
 

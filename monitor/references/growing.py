@@ -23,6 +23,7 @@ class GrowingReference:
     __slots__ = (
         "_added",
         "_gaps",
+        "_grows_by_blocks",
         "_is_read",
         "_last_block",
         "_reference",
@@ -36,6 +37,7 @@ class GrowingReference:
         self._since_us = since_us
         self._gaps = gaps
         self._whole: Pane | None = None
+        self._grows_by_blocks = False
         self._last_block = 0
         self._added: list[tuple[int, Pane]] = []  # number of the block, and counts that are not merged yet
         self._reference: Reference | None = None
@@ -55,8 +57,11 @@ class GrowingReference:
             feature.cache.extend(end_us)
             added = merged_blocks(feature, segment_key, self.until_us, end_us, self._since_us, self._gaps)
             self._added += [(number, pane) for number, pane in sorted(added.items())]
+            self._grows_by_blocks = end_us - self.until_us >= BLOCK_US
             self.until_us, self._is_read = end_us, False
-        self._merge()
+        if self._added:
+            self._merge()
+            feature.cache.grown.append(self)
         if not self._is_read and self._whole is not None:
             arguments = (feature, segment_key, self._since_us, self.until_us, self._since_us, self._gaps)
             self._reference = block_reference(
@@ -73,16 +78,18 @@ class GrowingReference:
         self._added.append((start_us // BLOCK_US, counts))
         self._is_read = False
 
+    def shrink(self) -> None:
+        """Pack the sum, unless it grows at each edge."""
+        if self._whole is not None and self._grows_by_blocks and self._reference is not None:
+            self._whole.shrink()
+
     def _merge(self) -> None:
-        """Merge what was added, in place, and pack the sum again."""
-        if not self._added:
-            return
-        whole = Pane(self._added[0][1].start_us) if self._whole is None else self._whole.unpacked()
+        """Merge what was added, in place."""
+        whole = Pane(self._added[0][1].start_us) if self._whole is None else self._whole
         for number, pane in self._added:
             whole.start_us = min(whole.start_us, pane.start_us)
             self._last_block = max(self._last_block, number)
             whole.merge(pane)
-        whole.shrink()
         self._whole, self._added = whole, []
 
 

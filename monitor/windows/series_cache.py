@@ -27,6 +27,9 @@ class Sum(Protocol):
         ``has_new_rate``: whether the pane may have had none of a rate before.
         """
 
+    def shrink(self) -> None:
+        """Take less memory until the sum grows again."""
+
 
 class SeriesCache:
     """Results of one series: a segment, or the whole feature. Initially empty.
@@ -75,10 +78,12 @@ class FeatureCache:
 
     Attributes:
         until_us: no pane that starts then or later is part of any cached result.
+        grown: sums that were merged since the last ``pack``.
     """
 
     def __init__(self) -> None:
         self.until_us = 0
+        self.grown: list[Sum] = []
         self._series: dict[SegmentKey | None, SeriesCache] = {}
         self._earlier: dict[tuple[SegmentKey, int], bytes | None] = {}
 
@@ -92,6 +97,12 @@ class FeatureCache:
     def extend(self, until_us: int) -> None:
         """Note that panes before ``until_us`` will be part of a result."""
         self.until_us = max(self.until_us, until_us)
+
+    def pack(self) -> None:
+        """Pack the sums that have grown, after rules have read them."""
+        for total in self.grown:
+            total.shrink()
+        self.grown = []
 
     def drop(self, segment_key: SegmentKey, start_us: int) -> None:
         """Drop what depends on a pane that has changed."""
@@ -115,6 +126,7 @@ class FeatureCache:
         """Drop all results."""
         self._series.clear()
         self._earlier.clear()
+        self.grown = []
         self.until_us = 0
 
     def expect_counts(self, segment_key: SegmentKey, start_us: int, pane: Pane | None) -> None:

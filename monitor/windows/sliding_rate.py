@@ -67,6 +67,9 @@ class SlidingRate:
         self._is_valid = self._is_valid and not has_new_rate and self._add([counts], 1)
         self._panes -= 1  # the pane was counted before
 
+    def shrink(self) -> None:
+        """Do nothing: a sum of three numbers is small."""
+
     def _add(self, panes: Iterable[Pane], sign: int) -> bool:
         """Add or subtract panes; return whether all have the same weight as the sum."""
         for pane in panes:

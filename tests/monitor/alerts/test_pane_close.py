@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alerts.pane_close import PaneCloser
+from monitor.alerts.pane_close import UNPACKED, PaneCloser
 from monitor.protocol.messages import Outputs
 from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate
@@ -147,3 +147,19 @@ def test_an_evicted_segment_adds_its_counts_to_other_once(stale: bool) -> None:
     assert [(segment_key, totals(rates)) for segment_key, rates in late_rates] == (
         [(OVERFLOW, (2, 2))] if stale else []
     )
+
+
+def test_all_but_the_newest_panes_are_packed_and_those_with_late_events_again() -> None:
+    partition_state, segment_key = PartitionState(PANE_US, "test"), SegmentKey("m")
+    closer = PaneCloser(Config(), partition_state)
+    for number in range(12):
+        count(partition_state, segment_key, number * PANE_US, 1_000_000, 5, 1)
+        if number == 10:
+            count(partition_state, segment_key, 2 * PANE_US, 1_000_000, 3, 3)
+            assert not partition_state.features[KEY].segments[segment_key].panes[2 * PANE_US].is_packed
+        closer.close((number + 1) * PANE_US, None, Outputs())
+    panes = partition_state.features[KEY].segments[segment_key].panes
+    assert [pane.is_packed for _, pane in sorted(panes.items())] == [True] * (12 - UNPACKED) + [
+        False
+    ] * UNPACKED
+    assert totals(panes[2 * PANE_US].unpacked().rates) == (8, 4)
