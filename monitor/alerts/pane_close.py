@@ -61,10 +61,8 @@ class PaneCloser:
         ``now_us``: the wall clock; None: edge and lateness.
         """
         decided_us = edge_us + self._lateness_us if now_us is None else now_us
-        written = sorted(
-            start for start in self.partition_state.unwritten if start + self._pane_us <= edge_us
-        )
-        fresh = self._write_windows(written, edge_us, out)
+        written = self._unwritten(edge_us)
+        fresh = self._write_windows(edge_us, out)
         late = now_us is not None and now_us - edge_us > DAY_US
         for key in sorted(self.partition_state.features):
             feature = self.partition_state.features[key]
@@ -84,11 +82,13 @@ class PaneCloser:
             for feature in self.partition_state.features.values():
                 feature.pack_texts(edge_us - 2 * BLOCK_US)
 
-    def _write_windows(self, starts: Sequence[int], edge_us: int, out: Outputs) -> Fresh:
-        """Write the windows of everything counted since the last edge; return these counts as rates.
+    def _unwritten(self, edge_us: int) -> list[int]:
+        """Return the starts of closed panes with counts that no window has reported."""
+        return sorted(start for start in self.partition_state.unwritten if start + self._pane_us <= edge_us)
 
-        ``starts``: of the panes.
-        """
+    def _write_windows(self, edge_us: int, out: Outputs) -> Fresh:
+        """Write the windows of everything counted since the last edge; return these counts as rates."""
+        starts = self._unwritten(edge_us)
         fresh = self._fresh_counts(starts)
         for feature_key, segment_rates in fresh.items():
             for changed_key in self.partition_state.features[feature_key].weights.observe(segment_rates):

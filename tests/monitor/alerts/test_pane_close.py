@@ -97,7 +97,7 @@ def test_fresh_counts_of_all_edges_sum_to_the_total_count(plan: list[Any]) -> No
         elif KEY in partition_state.features and any(
             key != OVERFLOW for key in partition_state.features[KEY].segments
         ):
-            partition_state.overflow(partition_state.features[KEY])
+            partition_state.overflow(partition_state.features[KEY], 0)
     close(100 * PANE_US)
     assert fresh == counted
 
@@ -142,7 +142,7 @@ def test_an_evicted_segment_adds_its_counts_to_other_once(stale: bool) -> None:
     PaneCloser(config, partition_state)._write_windows(PANE_US, Outputs())
     if stale:
         count(partition_state, SegmentKey("a"), 0, 1_000_000, 2, 2)
-    partition_state.overflow(partition_state.features[KEY])
+    partition_state.overflow(partition_state.features[KEY], 0)
     late_rates = PaneCloser(config, partition_state)._write_windows(2 * PANE_US, Outputs()).get(KEY, [])
     assert [(segment_key, totals(rates)) for segment_key, rates in late_rates] == (
         [(OVERFLOW, (2, 2))] if stale else []
