@@ -199,23 +199,21 @@ class FeatureState:
 
         It is cached, since rules read it at each edge, and leaves the panes packed.
         """
-        cache, key = self.cache.of(segment_key).results, ("hours", metric, start_us, end_us)
-        rate: Rate
-        if key in cache:
-            _, rate = cache[key]
-        else:
+        results, key = self.cache.of(segment_key).results, ("hours", metric, start_us, end_us)
+        if key not in results:
             self.cache.extend(end_us)
             segments = self.segments.values() if segment_key is None else (self.segments[segment_key],)
             panes = [
-                pane.unpacked()
+                pane
                 for segment in segments
                 for pane_us, pane in segment.panes_by_resolution[HOUR].items()
                 if start_us <= pane_us < end_us
             ]
-            rate = Rate()
-            rate.merge_all([pane.rates[metric] for pane in panes if metric in pane.rates])
-            cache[key] = end_us, rate
-        return rate
+            total = Rate()
+            total.merge_all([rate for pane in panes if (rate := pane.find_rate(metric)) is not None])
+            results[key] = end_us, total
+        rate_of_hours: Rate = results[key][1]
+        return rate_of_hours
 
     def least_active(self) -> SegmentSeries:
         """Return the segment that is merged into ``other`` first when there are too many."""
