@@ -49,6 +49,7 @@ def test_every_step_has_a_deterministic_request(episode_of, name):
 
 
 HIDDEN = "\x1b\x07\x9b\x00\u2028\u202e\u2066\u200e\u061c\u200b\u2060\ufeff\ud800"
+MARK = "zqx"  # whatever a channel does to the text around it
 _WORDS = {"record", "state", "severity", "urgency", "level", "test"} | {  # words of ours, ids and times
     "episode_id",
     "incident_id",
@@ -65,7 +66,7 @@ _WORDS = {"record", "state", "severity", "urgency", "level", "test"} | {  # word
 def hostile(value, name=""):
     """Return the JSON value with hidden characters in every string of external origin."""
     if isinstance(value, str):
-        return value if name in _WORDS else f"{HIDDEN}<b>{value}{HIDDEN}"
+        return value if name in _WORDS else f"{HIDDEN}<b>{MARK}{value}{HIDDEN}"
     if isinstance(value, dict):
         return {
             (f"{field}{HIDDEN}" if name == "dimensions" else field): hostile(item, field)
@@ -106,7 +107,7 @@ def test_no_hidden_character_of_a_label_or_an_answer_is_shown(episode_of, name, 
             CHANNELS[name](EVERYTHING).request(Step(name, "e1", action, "high", "why", episode), NOW_US).body
         )
         shown = [body.decode()] if name == "console" else strings(_without_the_record(json.loads(body)))
-        assert action == "resolve" or any("<b>" in text or "&lt;b&gt;" in text for text in shown)
+        assert action == "resolve" or any(MARK in text for text in shown), "no text of the episode is shown"
         hidden = [text for text in shown if set(text) & set(HIDDEN)]
         assert not hidden, (
             "sanitize() removes hidden characters; escaping must add none where nothing needs it"
