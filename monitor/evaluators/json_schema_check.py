@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
 import jsonschema_rs
 
 from monitor.evaluators.json_schema_violation import OPTIONS, Violation, find_violation
-from monitor.evaluators.json_schema_walk import Breadth, SchemaPath, pointer, resolve, subschemas
+from monitor.evaluators.json_schema_walk import Breadth, SchemaPath, anchors_in, pointer, resolve, subschemas
 
 _ANNOTATIONS = frozenset(
     {
@@ -59,6 +60,8 @@ _MAX_BREADTH = 10_000
 """Most subschemas that may apply to one value."""
 _MAX_SUBSCHEMAS = 10_000
 _MAX_PATH = 200
+_MAX_COMPILED = 250_000
+"""Most subschemas times references of a schema whose violations have a place within the answer."""
 _MAX_WORK = 5_000_000
 """Most subschemas to try on an answer: 9 to 50 ns each, measured."""
 _MAX_PATTERN_CHARS = 2_000_000
@@ -90,14 +93,21 @@ class SchemaValidator:
     def __init__(self, schema: Any) -> None:
         _check_wrapper(schema)
         _check_size(schema)
-        schema, kind = _with_known_draft(schema)
+        try:
+            schema, kind = _with_known_draft(schema)
+        except RecursionError:
+            raise ValueError("schema: nested too deeply") from None
         parts = list(subschemas(schema))
         _check_patterns(parts)
-        _check_references(schema, parts)
-        self._breadth = _breadth(schema)
+        self._anchors = anchors_in(schema)
+        _check_references(schema, parts, self._anchors)
+        self._breadth = _breadth(schema, self._anchors)
         self._validator = _compiled(schema, kind)
         self._patterns = sum(len(_patterns(part)) for _, part in parts)
         self._unique = any(isinstance(part, dict) and part.get("uniqueItems") for _, part in parts)
+        references = sum(isinstance(part, dict) and "$ref" in part for _, part in parts)
+        # each subschema is compiled with all that it refers to
+        self._has_places = references * len(parts) <= _MAX_COMPILED
         self._schema = schema
         self._map: Any = None
 
@@ -127,8 +137,8 @@ class SchemaValidator:
             chars: its length as text; of a long one fewer parts are searched.
         """
         if self._map is None:  # made for the first failure: it takes several times as long as the validator
-            self._map = jsonschema_rs.validator_map_for(self._schema, **OPTIONS)
-        return find_violation(self._schema, self._map, value, chars)
+            self._map = jsonschema_rs.validator_map_for(self._schema, **OPTIONS) if self._has_places else {}
+        return find_violation(self._schema, self._anchors, self._map, value, chars)
 
 
 def _check_size(schema: Any) -> None:
@@ -208,9 +218,9 @@ def _is_pattern(pattern: str, options: Any) -> bool:
     return True
 
 
-def _breadth(schema: Any) -> int:
+def _breadth(schema: Any, anchors: Mapping[str, SchemaPath]) -> int:
     try:
-        breadth = Breadth(schema).total()
+        breadth = Breadth(schema, anchors).total()
     except RecursionError:
         raise ValueError("schema: nested too deeply") from None
     if breadth > _MAX_BREADTH:
@@ -236,7 +246,9 @@ def _check_wrapper(schema: Any) -> None:
         )
 
 
-def _check_references(schema: Any, parts: list[tuple[SchemaPath, Any]]) -> None:
+def _check_references(
+    schema: Any, parts: list[tuple[SchemaPath, Any]], anchors: Mapping[str, SchemaPath]
+) -> None:
     own_ids = any(
         isinstance(part, dict) and isinstance(part.get("$id", part.get("id")), str) for _, part in parts
     )
@@ -252,5 +264,5 @@ def _check_references(schema: Any, parts: list[tuple[SchemaPath, Any]]) -> None:
                 f"schema: $ref {reference!r} points outside the schema; put what it names under $defs"
             )
         # with ids a pointer starts at the nearest one
-        if not own_ids and resolve(schema, reference) is None:
+        if not own_ids and resolve(schema, reference, anchors) is None:
             raise ValueError(f"schema: $ref {reference!r} points to nothing in the schema")

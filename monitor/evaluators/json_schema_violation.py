@@ -7,7 +7,7 @@ Here each step asks a compiled subschema for yes or no, and goes into the first 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jsonschema_rs
@@ -56,11 +56,14 @@ class _Step(NamedTuple):
     place: str
 
 
-def find_violation(schema: Any, validators: Any, value: Any, chars: int) -> Violation:
+def find_violation(
+    schema: Any, anchors: Mapping[str, SchemaPath], validators: Any, value: Any, chars: int
+) -> Violation:
     """Return the first violation of a value that is not valid.
 
     Args:
         schema: the root schema.
+        anchors: of the schema.
         validators: ``jsonschema_rs.ValidatorMap`` of it.
         value: the decoded answer.
         chars: length of the answer as text.
@@ -79,7 +82,7 @@ def find_violation(schema: Any, validators: Any, value: Any, chars: int) -> Viol
                 if not _assertion_holds(schema, part, keyword, step.value):
                     return Violation(step.place, keyword, part[keyword])
                 continue
-            for inner in _parts(schema, validators, keyword, step):
+            for inner in _parts(schema, anchors, validators, keyword, step):
                 asked += 1
                 if asked > _MAX_ASKED:
                     return Violation(step.place, keyword, part[keyword])
@@ -119,7 +122,9 @@ def _holds(schema: Any, alone: dict[str, Any], value: Any) -> bool:
     return bool(validator.is_valid(value))
 
 
-def _parts(schema: Any, validators: Any, keyword: str, step: _Step) -> Iterator[_Step]:
+def _parts(
+    schema: Any, anchors: Mapping[str, SchemaPath], validators: Any, keyword: str, step: _Step
+) -> Iterator[_Step]:
     """Yield the subschemas under a keyword that the value must follow, with the parts of the value."""
     part, value, path = part_at(schema, step.schema_path), step.value, step.schema_path
     inner = part[keyword]
@@ -128,7 +133,7 @@ def _parts(schema: Any, validators: Any, keyword: str, step: _Step) -> Iterator[
     elif isinstance(value, list):
         yield from _parts_of_array(part, keyword, step)
     if keyword in ("$ref", "$dynamicRef") and isinstance(inner, str):
-        target = resolve(schema, inner)
+        target = resolve(schema, inner, anchors)
         if target is not None:
             yield _Step(target, value, step.place)
     elif keyword == "allOf" and isinstance(inner, list):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
@@ -44,20 +44,29 @@ def _children(schema: dict[str, Any]) -> Iterator[tuple[SchemaPath, Any]]:
             yield (keyword,), inner
 
 
-def resolve(schema: Any, reference: str) -> SchemaPath | None:
-    """Return where a local reference points to, ``#/a/0`` or ``#name``; None if nowhere."""
+def anchors_in(schema: Any) -> dict[str, SchemaPath]:
+    """Return the names that subschemas give themselves, with their paths."""
+    anchors: dict[str, SchemaPath] = {}
+    for path, part in subschemas(schema):
+        if isinstance(part, dict):
+            ids = (str(part.get(keyword)) for keyword in ("$id", "id"))
+            names = [part.get("$anchor"), part.get("$dynamicAnchor")]
+            names += [name[1:] for name in ids if name.startswith("#")]
+            anchors |= {name: path for name in names if isinstance(name, str)}
+    return anchors
+
+
+def resolve(schema: Any, reference: str, anchors: Mapping[str, SchemaPath]) -> SchemaPath | None:
+    """Return where a local reference points to, ``#/a/0`` or ``#name``; None if nowhere.
+
+    ``anchors``: those of the schema.
+    """
     fragment = unquote(reference.removeprefix("#"))
     if not fragment:
         return ()
     if not fragment.startswith("/"):
-        for path, part in subschemas(schema):
-            if isinstance(part, dict) and (
-                fragment in (part.get("$anchor"), part.get("$dynamicAnchor"))
-                or f"#{fragment}" in (part.get("$id"), part.get("id"))
-            ):
-                return path
-        return None
-    path = ()
+        return anchors.get(fragment)
+    path: SchemaPath = ()
     for step in fragment[1:].split("/"):
         key = step.replace("~1", "/").replace("~0", "~")
         if isinstance(schema, dict) and key in schema:
@@ -83,8 +92,9 @@ class Breadth:
     schema around it counts as one: the validator remembers its result for each value.
     """
 
-    def __init__(self, schema: Any) -> None:
+    def __init__(self, schema: Any, anchors: Mapping[str, SchemaPath]) -> None:
         self._schema = schema
+        self._anchors = anchors
         self._on_value: dict[SchemaPath, int] = {}
         self._anywhere: dict[SchemaPath, int] = {}
 
@@ -104,7 +114,7 @@ class Breadth:
         ]
         for keyword in _REFERENCES:
             if isinstance(reference := schema.get(keyword), str):
-                target = resolve(self._schema, reference)
+                target = resolve(self._schema, reference, self._anchors)
                 if target is not None and (keyword == "$ref" or target != path):
                     targets.append(target)
         return targets

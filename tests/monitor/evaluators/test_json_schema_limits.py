@@ -69,6 +69,13 @@ def bomb(levels):
     return {"$defs": {**defs, f"d{levels}": {"type": "string"}}, "$ref": "#/$defs/d0"}
 
 
+def deep(keyword):
+    content = {"type": "string"}
+    for _ in range(900):
+        content = {keyword: content}
+    return content
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -76,6 +83,10 @@ def bomb(levels):
         ({"enum": list(range(20_000))}, "can apply to one value"),
         ({"allOf": [{"$ref": "#"}]}, "refers to itself"),
         ({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}, "itself"),
+        (deep("not"), "nested too deeply"),
+        (deep("items"), "nested too deeply"),
+        ({"const": json.loads("[" * 900 + "]" * 900)}, "deep"),
+        ({"properties": {str(number): {} for number in range(10_001)}}, "more than 10,000 subschemas"),
         ({"$ref": "http://127.0.0.1:9/schema.json"}, "points outside"),
         ({"$ref": "file:///etc/passwd"}, "points outside"),
         ({"$id": "http://127.0.0.1:9/a", "$ref": "b.json"}, "points outside"),
@@ -213,3 +224,13 @@ def test_a_random_text_of_an_ambiguous_pattern_is_matched(response):
     random_text = "".join(random.Random(3).choice("ab") for _ in range(20_000))
     content = {"pattern": "[ab]*a[ab]{100}c"}
     assert verdict(response, schema(content), json.dumps(random_text)).state is F
+
+
+@pytest.mark.parametrize(
+    ("count", "reason"), [(200, "$.l.l: breaks type: 'string'"), (3_000, "$: breaks the schema")]
+)
+def test_the_places_of_a_schema_with_many_references_are_not_compiled(count, reason, response):
+    defs = {f"a{n}": {"$anchor": f"x{n}", "properties": {"l": {"$ref": f"#x{n + 1}"}}} for n in range(count)}
+    defs["end"] = {"$anchor": f"x{count}", "type": "string"}
+    content = {"$defs": defs, "$ref": f"#x{count - 2}"}
+    assert verdict(response, schema(content), '{"l": {"l": 3}}').reason.startswith(reason)
