@@ -88,7 +88,9 @@ def assign_group(
         ]
         leader = next((other for other in near if other.group_key == group_key), None)
         if leader is None and len(near) + 1 >= LEAST:
-            leader = next((other for other in (*near, new) if not other.waits_to_ring), None)
+            may_lead = [other for other in (*near, new) if not other.waits_to_ring]
+            may_lead.sort(key=lambda other: other is new or other.group_wait_until_us is not None)  # not sent
+            leader = next(iter(may_lead), None)
             if leader is not None:
                 leader.lead_group(group_key)
         if leader is not None:

@@ -169,6 +169,20 @@ def test_a_ticket_that_becomes_a_page_joins_a_group_and_its_ticket_is_resolved(o
     ]
 
 
+def test_a_group_has_the_page_that_was_sent_and_not_that_of_an_older_ticket_that_waits(
+    outbox, make_episode, nine_us
+):
+    put(outbox, make_episode("a", urgency="low"), now_us=nine_us)
+    send_due(outbox, nine_us)
+    later = nine_us + 30 * SECOND
+    put(outbox, make_episode("b", minute=0.5), now_us=later)
+    assert brief(send_due(outbox, later)) == [("trigger", "b/high", "opened")]
+    put(outbox, make_episode("a", "escalated", minute=0.5), now_us=later)
+    put(outbox, make_episode("c", minute=0.5), now_us=later)
+    steps = send_due(outbox, later + 31 * SECOND)
+    assert {step.dedup_key for step in steps if step.action == "trigger"} == {"softfail/b/high"}
+
+
 def test_a_page_does_not_wait_behind_a_ticket(outbox, make_episode, nine_us):
     put(outbox, make_episode("a", urgency="low"), make_episode("b"), now_us=nine_us)
     assert brief(send_due(outbox, nine_us)) == [
