@@ -24,6 +24,7 @@ from monitor.channels.interface import (
 from monitor.channels.links import links_of, trace_url
 from monitor.diagnosis.recent_rollouts import ANSWERING
 from monitor.wording import episode_text
+from monitor.wording.incident_importance import by_importance
 from monitor.wording.last_change import last_change
 from schemas.config.monitor_config import Config, Links
 from schemas.records import Change, EpisodeIncident
@@ -124,7 +125,7 @@ class PagerDuty:
 
     def _episode_fields(self, step: Step) -> dict[str, Any]:
         episode, links = step.episode, links_of(step.episode, self._links)
-        incidents = episode_text.by_importance(episode)
+        incidents = by_importance(episode)
         line = episode_text.summary(episode, step.left_out, SUMMARY_CHARS - 80)
         if step.action == "note":
             line = f"Missed while down, over since {episode_text.clock(episode.time)}: {line}"

@@ -23,6 +23,7 @@ from monitor.channels.interface import (
 )
 from monitor.channels.links import links_of
 from monitor.wording import episode_text
+from monitor.wording.incident_importance import by_importance
 from schemas.config.monitor_config import Config
 
 VERSION = 1  # of the body; new fields keep the version, a new meaning of a field raises it
@@ -78,9 +79,7 @@ class Webhook:
         episode, left_out = step.episode, step.left_out
         body = json_bytes(self._fields(step, episode.model_dump(mode="json"), left_out))
         if len(body) > BODY_BYTES:  # the labels alone of many segments can exceed the limit
-            episode = episode.model_copy(
-                update={"examples": [], "incidents": episode_text.by_importance(episode)}
-            )
+            episode = episode.model_copy(update={"examples": [], "incidents": by_importance(episode)})
             body = json_bytes(self._fields(step, episode.model_dump(mode="json"), left_out))
         while len(body) > BODY_BYTES and episode.incidents:
             kept = episode.incidents[: len(episode.incidents) // 2]

@@ -16,7 +16,8 @@ from monitor.delivery.delivery_times import (
     REPEAT_US,
 )
 from monitor.delivery.episode_delivery import STATE_PREFIX, Decision, EpisodeDelivery, feature_name
-from monitor.delivery.page_grouping import UNGROUPED, assign_group, merge_group, without_group
+from monitor.delivery.group_episode import merge_group
+from monitor.delivery.page_grouping import UNGROUPED, assign_group, without_group
 from monitor.delivery.silences import ScheduledSilence, silence_subject
 from monitor.delivery.snapshot import snapshot
 from monitor.delivery.stored_silences import StoredSilences

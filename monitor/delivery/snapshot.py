@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from monitor.rules.drift_evidence import statistic_of
-from monitor.wording import episode_text
+from monitor.wording.incident_importance import by_importance
 from schemas.records import Episode, EpisodeIncident
 
 INCIDENT_BYTES = 64 << 10  # of incidents in a snapshot; a state record must stay below 256 KB
@@ -31,7 +31,7 @@ def snapshot(episode: Episode, offset: int, most_bytes: int = INCIDENT_BYTES) ->
     """
     incidents: list[EpisodeIncident] = []
     size = 0
-    for incident in episode_text.by_importance(episode):
+    for incident in by_importance(episode):
         size += len(incident.model_dump_json())
         if incidents and size > most_bytes:
             break

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from monitor.protocol.severity import PAGING, severity_rank
-from monitor.windows.failure_kind import SILENCE, kind_of
 from monitor.windows.figure_comparison import LEAST_POINTS, is_share, is_wrong_now
 from monitor.wording.finding_text import amount, failure_text, measure
 from monitor.wording.incident_grouping import group_incidents, statistic
+from monitor.wording.incident_importance import by_importance
 from monitor.wording.next_steps import next_step_for
 from monitor.wording.number_format import span
 from schemas.evidence_record import Evidence
@@ -220,51 +219,6 @@ def _line(first: EpisodeIncident, *others: EpisodeIncident) -> str:
     ]
     more = f" and {len(distinct) - NAMED_SEGMENTS} more" if len(distinct) > NAMED_SEGMENTS else ""
     return sentence(first) + (f"; by segment: {', '.join(named)}{more}" if named else "")
-
-
-def by_importance(episode: Episode) -> list[EpisodeIncident]:
-    """Sort the incidents, most important first: firing, paging, wrong now, silence (all other figures of a
-    silent feature are old), the kind for which the page rings, what failed before that answers do not pass, by
-    severity, whole feature, earliest.
-    """
-
-    def sort_key(incident: EpisodeIncident) -> tuple[object, ...]:
-        return (
-            incident.state != "firing",
-            incident.severity not in PAGING,
-            not is_wrong_now(incident),
-            incident.kind != SILENCE,
-            incident.kind != episode.lead,
-            incident.evidence.metric == "pass_rate",
-            -severity_rank(incident.severity),
-            incident.level != "feature",
-            incident.since,
-            incident.incident_id,
-        )
-
-    return sorted((_led_by(incident, episode.lead) for incident in episode.incidents), key=sort_key)
-
-
-def _led_by(incident: EpisodeIncident, kind: str) -> EpisodeIncident:
-    """Let an incident lead with its finding of a kind, if it has one."""
-    evidence = incident.evidence
-    finding = next((finding for finding in evidence.findings if kind_of(finding.metric) == kind), None)
-    if finding is None or incident.kind == kind:
-        return incident
-    findings = [finding, *(other for other in evidence.findings if other is not finding)]
-    figures = [*incident.also_present, *([incident.present] if incident.present else [])]
-    return incident.model_copy(
-        update={
-            "kind": kind,
-            "evidence": evidence.model_copy(
-                update={**{name: getattr(finding, name) for name in type(finding).model_fields}}
-                | {"findings": findings}
-            ),
-            "worst": None,
-            "present": next((figure for figure in figures if figure.metric == finding.metric), None),
-            "also_present": [figure for figure in figures if figure.metric != finding.metric],
-        }
-    )
 
 
 def likely_causes(episode: Episode) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from monitor.protocol.messages import to_json
 from monitor.wording import episode_text
+from monitor.wording.incident_importance import by_importance
 from schemas.records import Episode
 
 
@@ -19,7 +20,7 @@ def with_text(record: dict[str, Any]) -> dict[str, Any]:
         record: an episode with the fields of ``schemas.records.Episode``, with or without incidents.
     """
     episode = Episode.model_validate_json(to_json(record))
-    worst = next(iter(episode_text.by_importance(episode)), None)
+    worst = next(iter(by_importance(episode)), None)
     return {
         **record,
         "findings": [

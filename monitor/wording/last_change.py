@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 
-from monitor.wording.episode_text import by_importance, clock, present_evidence
+from monitor.wording.episode_text import clock, present_evidence
 from monitor.wording.finding_text import failure_text, measure
+from monitor.wording.incident_importance import by_importance
 from schemas.evidence_record import Evidence
 from schemas.records import Episode, EpisodeIncident
 from softfail.sanitize import sanitize

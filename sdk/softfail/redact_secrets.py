@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 
 from softfail.redact_vendors import redact_formats
-from softfail.secret_values import NAME_STEMS, PASSWORD_NAMES, is_random, is_secret, name_before
+from softfail.secret_names import NAME_STEMS, PASSWORD_NAMES, name_before
+from softfail.secret_values import is_random, is_secret
 
 _LEAST_WORD = 16  # no known format is shorter
 _LEAST_RANDOM = 20

@@ -4,127 +4,12 @@ from __future__ import annotations
 
 import re
 
-PASSWORD_NAMES = (
-    "password",
-    "passwd",
-    "passphrase",
-    "passcode",
-    "pwd",
-    "passwort",
-    "kennwort",
-    "contraseña",
-    "contrasena",
-    "motdepasse",
-    "senha",
-    "wachtwoord",
-    "hasło",
-    "lösenord",
-    "şifre",
-    "пароль",
-    "密码",
-    "密碼",
-    "パスワード",
-    "비밀번호",
-    "cvv",
-    "cvc",
-    "cvv2",
-)
-"""Ends of the names of passwords, without spaces, dashes and underscores. Any value of these is a secret."""
-
-KEY_NAMES = (
-    "secret",
-    "token",
-    "credential",
-    "credentials",
-    "apikey",
-    "accesskey",
-    "secretkey",
-    "privatekey",
-    "signingkey",
-    "encryptionkey",
-    "accountkey",
-    "sharedkey",
-    "masterkey",
-    "clientkey",
-    "licensekey",
-    "authkey",
-    "appkey",
-    "webhookkey",
-    "sharedaccesskey",
-    "storagekey",
-    "subscriptionkey",
-    "connectionstring",
-    "sig",
-    "signature",
-    "jwt",
-    "authcode",
-    "sessionid",
-    "sessionkey",
-    "accesskeyid",
-    "secretaccesskey",
-    "keysecret",
-    "secretkeybase",
-    "secretid",
-    "authorization",
-    "setcookie",
-    "cliauth",
-    "pass",
-)
-"""Ends of the names of keys and tokens. A value of these is a secret if it looks like one."""
-
-NAME_STEMS = (
-    *(
-        "pass",
-        "pwd",
-        "kennwort",
-        "contras",
-        "senha",
-        "wachtwoord",
-        "hasło",
-        "lösenord",
-        "şifre",
-        "пароль",
-        "密码",
-        "密碼",
-    ),
-    *(
-        "パスワード",
-        "비밀번호",
-        "cvv",
-        "cvc",
-        "secret",
-        "token",
-        "credential",
-        "key",
-        "string",
-        "sig",
-        "jwt",
-        "auth",
-        "session",
-    ),
-    "cookie",
-)
-"""A part of each name above, also where it is written with separators; searched first, because that is fast."""
-
-_NO_NAME_BEFORE_KEY = frozenset(
-    re.findall(
-        "[a-z0-9]+",
-        "cache primary foreign sort partition idempotency lookup row public hash s3 storage dedup"
-        " deduplication routing message map object dict json sorted unique composite natural surrogate hot"
-        " config bucket grouping group join index sha sha1 sha256 md5 etag checksum commit digest page"
-        " next cursor continuation pagination csrf eos bos pad mask unk start end stop cls sep special",
-    )
-)
+from softfail.secret_names import table_name
 
 _COLOUR = re.compile("#[0-9a-f]{3,8}")
-_SUFFIX = re.compile(
-    "[0-9]{1,4}|v[0-9]{1,2}|prod|production|dev|test|staging|stage|live|main|new|old|value|val|plain|default|backup|primary|secondary|eu|us|ci"
-)
-_ENDS = frozenset(name[-3:] for name in (*PASSWORD_NAMES, *KEY_NAMES, "key"))
 
 _DIGIT = re.compile(r"\d")
 _LETTER = re.compile(r"[^\W\d_]")
-_VERBS = (" is", " was", " ist", " est", " es", " lautet")
 
 _CLOSING = {")": "(", "]": "[", "}": "{"}
 _CAPITALS_INSIDE = re.compile("[a-z][A-Z]|[A-Z]{2}[a-z]")
@@ -134,7 +19,6 @@ _REFERENCE = re.compile(
     r"(?:key|token|secret|password|passwd|pwd|passphrase|credentials?|env|auth|value|name|param|arg|str|path|file)s?$"
     r"|^[a-z_]\w*(?:(?:\.|->|::)[a-z_]\w*)+$|^[$%{\[(]|\$\{|\{\{|^\.|\.\.\.|^\*+$|^[xX]{3,}$|^[_-]+$|^https?:|^/|^[a-z]+\($"
 )
-_RESOURCE_NAME = re.compile(r"\b[au]rn:[^\s\"'<>]{1,190}\Z")
 _CODE = re.compile(r"[A-Za-z_][\w.]*[(\[{]|[(\[{]|lambda\b|[A-Za-z_]\w*::")
 
 # Words that follow "password:" in prose, type annotations and forms, and are not secrets.
@@ -153,60 +37,6 @@ _NO_SECRET = frozenset(
         " what when where whether which will with without wrong yes you your",
     )
 )
-
-
-def name_before(text: str, end: int, *, spaced: bool = False) -> str:
-    """Return the name of a secret that ends at a position, as one of the tables has it; "" if there is none.
-
-    Args:
-        text: any text.
-        end: position of the separator.
-        spaced: whether only a space separates the name from the value. Then ``key`` alone is no name.
-    """
-    before = text[end - 40 if end > 40 else 0 : end].rstrip(" \t\"'`]\\*_").lower()
-    suffix = 0
-    if before[-3:] not in _ENDS and before.endswith(_VERBS):  # "password is: ..."
-        before = before.rpartition(" ")[0]
-    if before[-3:] not in _ENDS:
-        suffix = max(before.rfind("_"), before.rfind("-")) + 1
-        base = before[: suffix - 1].rstrip(" _-")[-3:]
-        if not suffix or base not in _ENDS or not _SUFFIX.fullmatch(before, suffix):
-            return ""  # else password_1, DB_PASSWORD_PROD
-    name = before[-32:].replace("_", "").replace("-", "").replace(" ", "")
-    found = _table_name(name)
-    if not found and suffix:
-        found = _table_name(before[: suffix - 1].replace("_", "").replace("-", "").replace(" ", ""))
-    if (not found and before[-3:] != "key") or _RESOURCE_NAME.search(text, max(0, end - 200), end):
-        return ""
-    if spaced:
-        return found if found in ("token", "secret", "password", "apikey", "credential", "authtoken") else ""
-    if found == "pass" and not before.endswith("_pass") and text[end - 4 : end] == "PASS":
-        return ""  # PASS: test-1
-    if found in ("sig", "pass", "signature") and before[-len(found) - 1 : -len(found)].isalnum():
-        return ""  # assign=, bypass=
-    if found in ("token", "signature", ""):
-        words = re.findall("[a-z0-9]+", before)
-        if found and len(words) > 1 and words[-2] in _NO_NAME_BEFORE_KEY:
-            return ""
-        if (
-            not found
-            and words
-            and words[-1] == "key"
-            and not (len(words) > 1 and words[-2] in _NO_NAME_BEFORE_KEY)
-        ):
-            return "key"
-    return found
-
-
-def _table_name(name: str) -> str:
-    if name.endswith(PASSWORD_NAMES):
-        return "password"
-    if name.endswith(KEY_NAMES):
-        for known in ("apikey", "token", "secret", "signature", "sig", "pass", "credential"):
-            if name.endswith(known):
-                return known
-        return "secretkey"
-    return ""
 
 
 def is_random(value: str, least: int = 20) -> bool:
@@ -279,7 +109,7 @@ def _is_value(name: str, value: str, between: str, quoted: bool) -> bool:
         and (not quoted or between == ":")
     ):
         return False  # `password = auth_from_netrc`, :token:`bracket_open`
-    if _COLOUR.fullmatch(lower) or (_table_name(lower.replace("_", "").replace("-", "")) and not digit):
+    if _COLOUR.fullmatch(lower) or (table_name(lower.replace("_", "").replace("-", "")) and not digit):
         return False  # `token: "access_token"`
     if not quoted and not digit and ":" in value:
         return False  # `name:password:GID:users`: the format of a line

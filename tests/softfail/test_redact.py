@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from softfail import redact, secret_values
+from softfail import redact, secret_names
 from tests.softfail.redact_tables import CARDS, IBANS, OTHERS, PHONES, SECRETS
 from tests.softfail.redact_tables import KEPT as REMAINING
 from tests.tiers import examples
@@ -307,5 +307,5 @@ def test_time_grows_linearly_with_the_text(piece: str) -> None:
 
 
 def test_every_name_of_a_secret_has_a_stem_that_is_searched_first() -> None:
-    for name in (*secret_values.PASSWORD_NAMES, *secret_values.KEY_NAMES):
-        assert any(stem in name for stem in secret_values.NAME_STEMS), name
+    for name in (*secret_names.PASSWORD_NAMES, *secret_names.KEY_NAMES):
+        assert any(stem in name for stem in secret_names.NAME_STEMS), name

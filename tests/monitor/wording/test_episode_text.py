@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from monitor.wording import episode_text, finding_text, number_format
 from monitor.wording.finding_text import measure
+from monitor.wording.incident_importance import by_importance
 from schemas.evidence_record import Evidence
 from schemas.records import EpisodeIncident, Figure
 
@@ -153,7 +154,7 @@ def test_incidents_that_page_and_fire_come_before_warnings_and_those_that_are_ov
         incident("error_rate", 0.1, rule="a", minute=5),
     ]
     episode = episode_of().model_copy(update={"incidents": order})
-    assert [item.rule for item in episode_text.by_importance(episode)] == ["a", "b", "d", "c"]
+    assert [item.rule for item in by_importance(episode)] == ["a", "b", "d", "c"]
 
 
 def test_the_likely_cause_is_in_the_summary_if_it_fits_and_further_findings_follow(episode_of):

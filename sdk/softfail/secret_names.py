@@ -1,0 +1,182 @@
+"""Find the name of a secret before its value."""
+
+from __future__ import annotations
+
+import re
+
+PASSWORD_NAMES = (
+    "password",
+    "passwd",
+    "passphrase",
+    "passcode",
+    "pwd",
+    "passwort",
+    "kennwort",
+    "contraseña",
+    "contrasena",
+    "motdepasse",
+    "senha",
+    "wachtwoord",
+    "hasło",
+    "lösenord",
+    "şifre",
+    "пароль",
+    "密码",
+    "密碼",
+    "パスワード",
+    "비밀번호",
+    "cvv",
+    "cvc",
+    "cvv2",
+)
+"""Ends of the names of passwords, without spaces, dashes and underscores. Any value of these is a secret."""
+
+KEY_NAMES = (
+    "secret",
+    "token",
+    "credential",
+    "credentials",
+    "apikey",
+    "accesskey",
+    "secretkey",
+    "privatekey",
+    "signingkey",
+    "encryptionkey",
+    "accountkey",
+    "sharedkey",
+    "masterkey",
+    "clientkey",
+    "licensekey",
+    "authkey",
+    "appkey",
+    "webhookkey",
+    "sharedaccesskey",
+    "storagekey",
+    "subscriptionkey",
+    "connectionstring",
+    "sig",
+    "signature",
+    "jwt",
+    "authcode",
+    "sessionid",
+    "sessionkey",
+    "accesskeyid",
+    "secretaccesskey",
+    "keysecret",
+    "secretkeybase",
+    "secretid",
+    "authorization",
+    "setcookie",
+    "cliauth",
+    "pass",
+)
+"""Ends of the names of keys and tokens. A value of these is a secret if it looks like one."""
+
+NAME_STEMS = (
+    *(
+        "pass",
+        "pwd",
+        "kennwort",
+        "contras",
+        "senha",
+        "wachtwoord",
+        "hasło",
+        "lösenord",
+        "şifre",
+        "пароль",
+        "密码",
+        "密碼",
+    ),
+    *(
+        "パスワード",
+        "비밀번호",
+        "cvv",
+        "cvc",
+        "secret",
+        "token",
+        "credential",
+        "key",
+        "string",
+        "sig",
+        "jwt",
+        "auth",
+        "session",
+    ),
+    "cookie",
+)
+"""A part of each name above, also where it is written with separators; searched first, because that is fast."""
+
+_NO_NAME_BEFORE_KEY = frozenset(
+    re.findall(
+        "[a-z0-9]+",
+        "cache primary foreign sort partition idempotency lookup row public hash s3 storage dedup"
+        " deduplication routing message map object dict json sorted unique composite natural surrogate hot"
+        " config bucket grouping group join index sha sha1 sha256 md5 etag checksum commit digest page"
+        " next cursor continuation pagination csrf eos bos pad mask unk start end stop cls sep special",
+    )
+)
+
+_SUFFIX = re.compile(
+    "[0-9]{1,4}|v[0-9]{1,2}|prod|production|dev|test|staging|stage|live|main|new|old|value|val|plain|default|backup|primary|secondary|eu|us|ci"
+)
+
+_ENDS = frozenset(name[-3:] for name in (*PASSWORD_NAMES, *KEY_NAMES, "key"))
+
+_VERBS = (" is", " was", " ist", " est", " es", " lautet")
+
+_RESOURCE_NAME = re.compile(r"\b[au]rn:[^\s\"'<>]{1,190}\Z")
+
+
+def name_before(text: str, end: int, *, spaced: bool = False) -> str:
+    """Return the name of a secret that ends at a position, as one of the tables has it; "" if there is none.
+
+    Args:
+        text: any text.
+        end: position of the separator.
+        spaced: whether only a space separates the name from the value. Then ``key`` alone is no name.
+    """
+    before = text[end - 40 if end > 40 else 0 : end].rstrip(" \t\"'`]\\*_").lower()
+    suffix = 0
+    if before[-3:] not in _ENDS and before.endswith(_VERBS):  # "password is: ..."
+        before = before.rpartition(" ")[0]
+    if before[-3:] not in _ENDS:
+        suffix = max(before.rfind("_"), before.rfind("-")) + 1
+        base = before[: suffix - 1].rstrip(" _-")[-3:]
+        if not suffix or base not in _ENDS or not _SUFFIX.fullmatch(before, suffix):
+            return ""  # else password_1, DB_PASSWORD_PROD
+    name = before[-32:].replace("_", "").replace("-", "").replace(" ", "")
+    found = table_name(name)
+    if not found and suffix:
+        found = table_name(before[: suffix - 1].replace("_", "").replace("-", "").replace(" ", ""))
+    if (not found and before[-3:] != "key") or _RESOURCE_NAME.search(text, max(0, end - 200), end):
+        return ""
+    if spaced:
+        return found if found in ("token", "secret", "password", "apikey", "credential", "authtoken") else ""
+    if found == "pass" and not before.endswith("_pass") and text[end - 4 : end] == "PASS":
+        return ""  # PASS: test-1
+    if found in ("sig", "pass", "signature") and before[-len(found) - 1 : -len(found)].isalnum():
+        return ""  # assign=, bypass=
+    if found in ("token", "signature", ""):
+        words = re.findall("[a-z0-9]+", before)
+        if found and len(words) > 1 and words[-2] in _NO_NAME_BEFORE_KEY:
+            return ""
+        if (
+            not found
+            and words
+            and words[-1] == "key"
+            and not (len(words) > 1 and words[-2] in _NO_NAME_BEFORE_KEY)
+        ):
+            return "key"
+    return found
+
+
+def table_name(name: str) -> str:
+    """Return the entry of the tables that a name without separators ends with; "" if there is none."""
+    if name.endswith(PASSWORD_NAMES):
+        return "password"
+    if name.endswith(KEY_NAMES):
+        for known in ("apikey", "token", "secret", "signature", "sig", "pass", "credential"):
+            if name.endswith(known):
+                return known
+        return "secretkey"
+    return ""
