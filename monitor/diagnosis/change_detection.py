@@ -9,7 +9,7 @@ day: when these are dropped, panes know them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from monitor.diagnosis.recent_rollouts import (
@@ -17,25 +17,28 @@ from monitor.diagnosis.recent_rollouts import (
     LEAST_BEFORE_US,
     OFTEN,
     PANED,
-    SEARCHED,
-    SERVICE_VERSION,
     SHORTLY_US,
     names_in,
+)
+from monitor.diagnosis.version_history import (
+    Version,
+    first_pane_us,
+    newest_panes,
+    previous_name,
+    rolled_up_panes,
+    versions_in,
+    versions_of,
 )
 from monitor.protocol.messages import OutputRecord, Outputs, to_json
 from monitor.state.partition_state import PartitionState
 from monitor.stats.category_counts import OTHER
 from monitor.windows.feature_series import FeatureState
-from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
 from monitor.windows.segment_series import DAY, DAY_US, FINE, HOUR, HOUR_US, SegmentSeries
 from schemas.times import rfc3339
 
 LEAST = 5  # events: fewer may be stray, and what is in use has five soon
 DECIDED = 64  # names that a feature remembers; the oldest is dropped first
-
-Version = tuple[str, str]
-"""Kind and name, like ``("prompt version", "v8")``."""
 
 
 class ChangeRecord(OutputRecord, frozen=True, kw_only=True, tag="change"):
@@ -90,7 +93,7 @@ class ChangeDetector:
             if pane is None or not pane.events or key in (OVERFLOW, UNLABELLED):
                 continue
             in_labels |= dict.fromkeys(version for version in versions_of(key) if version not in old)
-            in_panes |= dict.fromkeys(version for version in _versions_in(pane, key) if version not in old)
+            in_panes |= dict.fromkeys(version for version in versions_in(pane, key) if version not in old)
         # segments that left took their names with them
         if in_labels and not _overflows(feature, edge_us):
             self._decide(feature, self._new_in_labels(feature, in_labels), edge_us, decided_us, out)
@@ -110,7 +113,7 @@ class ChangeDetector:
             segments = [
                 segment for key, segment in sorted(feature.segments.items()) if version in versions_of(key)
             ]
-            older = sum(pane.events for pane in _older(segments))
+            older = sum(pane.events for pane in rolled_up_panes(segments))
             if older >= LEAST:
                 self._old[feature.key].add(version)
             elif older + sum(pane.events for segment in segments for pane in segment.panes.values()) >= LEAST:
@@ -130,13 +133,13 @@ class ChangeDetector:
         ]
         counts = dict.fromkeys(undecided, 0)
         segments: dict[str, dict[SegmentKey, SegmentSeries]] = {name: {} for name in undecided}
-        for segment, pane in _newest(feature, FINE) if counts else ():
+        for segment, pane in newest_panes(feature, FINE) if counts else ():
             for name, n in names_in(pane, PANED[kind]).items():
                 if name in counts:
                     counts[name] += n
                     segments[name][segment.key] = segment
         counts = dict.fromkeys((name for name, n in counts.items() if n >= LEAST), 0)
-        for _, pane in _newest(feature, HOUR, DAY) if counts else ():
+        for _, pane in newest_panes(feature, HOUR, DAY) if counts else ():
             in_pane = names_in(pane, PANED[kind])
             for name, n in in_pane.items():
                 if name in counts:
@@ -163,13 +166,13 @@ class ChangeDetector:
             versions = [version for version in new if version[0] == kind]
             often = sum(text.startswith(_text((kind, ""))) for text in recent) + len(versions) > OFTEN
             for version in versions:
-                begun_us = _begun_us(version, new[version])
+                begun_us = first_pane_us(version, new[version])
                 # the answering model of a new requested model
                 is_implied = kind == ANSWERING and all(
                     _text(("model", segment.key.model)) in recent for segment in new[version]
                 )
                 if not (often or is_implied or begun_us - feature.first_us < LEAST_BEFORE_US):
-                    before = _before(feature, version, new[version], begun_us)
+                    before = previous_name(feature, version, new[version], begun_us)
                     key = feature.key
                     record = _record(key, version, before, edge_us, decided_us)
                     out.write("alerts", f"{key.service}/{key.feature}".encode(), record, 0)
@@ -180,32 +183,6 @@ class ChangeDetector:
             ]
             feature.decided_changes = dict(decided[-DECIDED:])
             self._partition_state.mark_feature(feature.key)
-
-
-def versions_of(key: SegmentKey) -> list[Version]:
-    """Return the versions that all events of a segment have.
-
-    >>> versions_of(SegmentKey("gpt-x", "v8", "b", (("service_version", "2.1"), ("plan", "free"))))
-    [('prompt version', 'v8'), ('model', 'gpt-x'), ('service version', '2.1')]
-    """
-    labelled = [
-        (name.replace("_", " "), value) for name, value in key.dimensions if "version" in name and value
-    ]
-    own = (("prompt version", key.prompt_version), ("model", key.model))
-    return [(kind, name) for kind, name in own if name] + labelled
-
-
-def _versions_in(pane: Pane, key: SegmentKey) -> Iterator[Version]:
-    """Yield the versions that only panes count. ``key``: of their segment, which may have one as a label."""
-    for kind, category in PANED.items():
-        counts = pane.categories.get(category)
-        is_label = kind == SERVICE_VERSION and any(
-            name == category and value for name, value in key.dimensions
-        )
-        if counts is not None and not is_label:
-            for labels in counts.classes.values():
-                for name in labels:
-                    yield kind, name
 
 
 def _text(version: Version) -> str:
@@ -222,67 +199,6 @@ def _overflows(feature: FeatureState, edge_us: int) -> bool:
     found = (label.since_us // HOUR_US * HOUR_US + HOUR_US for label in feature.unrepeated.labels.values())
     first_us = max(((edge_us - DAY_US) // HOUR_US * HOUR_US, *found))
     return other is not None and other.active_us >= first_us
-
-
-def _older(segments: Sequence[SegmentSeries]) -> Iterator[Pane]:
-    """Yield the panes that are rolled up."""
-    return (
-        pane
-        for segment in segments
-        for resolution in (HOUR, DAY)
-        for pane in segment.panes_by_resolution[resolution].values()
-    )
-
-
-def _newest(feature: FeatureState, *resolutions: str) -> list[tuple[SegmentSeries, Pane]]:
-    """Return the panes to search, the newest first."""
-    panes = [
-        (segment, pane)
-        for _, segment in sorted(feature.segments.items())
-        for resolution in resolutions
-        for pane in segment.panes_by_resolution[resolution].values()
-    ]
-    return sorted(panes, key=lambda pair: -pair[1].start_us)[:SEARCHED]
-
-
-def _begun_us(version: Version, segments: Sequence[SegmentSeries]) -> int:
-    """Return the start of the first pane that has it; of an answering model, of those that are not rolled up:
-    the others take long to unpack, and have few.
-    """
-    kind, name = version
-    if not any(version in versions_of(segment.key) for segment in segments):
-        return min(
-            pane.start_us
-            for segment in segments
-            for pane in segment.panes.values()
-            if name in names_in(pane, PANED[kind])
-        )
-    return min(
-        pane.start_us
-        for segment in segments
-        for pane in (*segment.panes.values(), *_older([segment]))
-        if pane.events
-    )
-
-
-def _before(feature: FeatureState, version: Version, segments: Sequence[SegmentSeries], begun_us: int) -> str:
-    """Return the name of this kind with most events in the hour before; of answering models, where the same
-    model was requested.
-    """
-    kind, name = version
-    models = {segment.key.model for segment in segments}
-    totals: dict[str, int] = {}
-    for key, segment in feature.segments.items():
-        if kind == ANSWERING and key.model not in models:
-            continue
-        for pane in segment.window(begun_us - HOUR_US, begun_us):
-            counts = {other: pane.events for other_kind, other in versions_of(key) if other_kind == kind}
-            if not counts and kind in PANED:
-                counts = names_in(pane, PANED[kind])
-            for other, n in counts.items():
-                totals[other] = totals.get(other, 0) + n
-    totals.pop(name, None)
-    return max(sorted(totals), key=lambda other: totals[other], default="")
 
 
 def _record(key: FeatureKey, version: Version, before: str, edge_us: int, decided_us: int) -> ChangeRecord:

@@ -7,6 +7,7 @@ import binascii
 import re
 from collections.abc import Iterator
 
+from softfail.redact_codes import redact_codes
 from softfail.redact_vendors import redact_formats
 from softfail.secret_names import NAME_STEMS, PASSWORD_NAMES, name_before
 from softfail.secret_values import is_random, is_secret
@@ -48,48 +49,6 @@ _SCHEME = re.compile(r"(?<![A-Za-z0-9_])(bearer|basic)[ \t]{1,4}([A-Za-z0-9._~+/
 _SCHEMES = frozenset(
     {"bearer", "basic", "token", "digest", "negotiate", "apikey", "bot", "ssws", "key", "splunk"}
 )
-_CODE = re.compile("[0-9]{3}(?:[ -]?[0-9]{3}(?![0-9])|[0-9]{1,5})(?![0-9A-Za-z_.,:/-]*[0-9A-Za-z_])")
-_CODE_TAILS = (
-    "is",
-    "code",
-    "otp",
-    "pin",
-    "passcode",
-    "g-",
-    "password",
-    "ist",
-    "lautet",
-    "est",
-    "es",
-    "è",
-    "é",
-    "kod",
-    "код",
-    "codice",
-    "código",
-    "验证码",
-    "验证码是",
-    "验证码为",
-    "認証コード",
-    "認証コードは",
-    "인증번호",
-    "인증번호는",
-    "인증번호",
-)
-_CODE_BEFORE = re.compile(
-    r"(?:(?:verification|security|confirmation|login|log-in|sign-in|one[- ]time|access|authentication|auth|2fa"
-    r"|otp|mfa|sms|passcode|pin)"
-    r"[ _-](?:code|passcode|pin|password)|\byour code|\b(?:dein|ihr|ihren|votre|ton|tu|su|seu|uw|je|twój|ваш"
-    r"|il tuo|il suo)(?: [a-zà-ÿ]{2,20}){0,2} ?(?:code|código|codice|kod|код)"
-    r"|(?:bestätigungs|sicherheits|zugangs|einmal|freischalt|verificatie|toegangs)code|验证码|驗證碼|認証コード|確認コード|인증번호"
-    r"|\botp|\bpasscode|\bpin)(?:[ \"']{0,2}(?:[:=：]|is|ist"
-    r"|lautet|est|es|è|é|是|为|為|は|는)[ \"']{0,2}|[ ])(?:g-)?\Z"
-)
-_CODE_AFTER = re.compile(
-    r" (?:is|ist) (?:your|the|ihr|dein) (?:[A-Za-z-]{1,20} ){0,3}(?:code|otp|pin|passcode)\b"
-    r"|(?: as your code)? to (?:log ?in|sign ?in|verify|confirm your)\b",
-    re.IGNORECASE,
-)
 _COMMANDS = {
     "docker login": re.compile(r"docker login\b[^\n|;&]{0,200}?\s-p[ ]([^\s'\"]{4,200})"),
     "--": re.compile(
@@ -110,23 +69,6 @@ _ELEMENT = re.compile(
 _CONFIG_KEY = re.compile(
     r"key=\"[\w.:-]{0,60}(?:password|passwd|pwd|secret|token|apikey)\"\s{1,4}value=\"([^\"<>]{3,400})(?=\")",
     re.IGNORECASE,
-)
-
-# substrings of the texts that have one-time codes; searching for them is faster than the pattern
-_CODES = (
-    "code",
-    "otp",
-    "pin",
-    "log in",
-    "ign in",
-    "kod",
-    "код",
-    "codice",
-    "código",
-    "验证码",
-    "驗證碼",
-    "コード",
-    "인증번호",
 )
 
 
@@ -153,8 +95,7 @@ def redact_secrets(text: str) -> str:
     text = _redact_named(text)
     if "</" in text or "/>" in text:
         text = _CONFIG_KEY.sub(_replace_command, _ELEMENT.sub(_replace_command, text))
-    if any(part in lower for part in _CODES):
-        text = _CODE.sub(_replace_code, text)
+    text = redact_codes(text, lower)
     for word, command in _COMMANDS.items():
         if word in text:
             text = command.sub(_replace_command, text)
@@ -292,15 +233,6 @@ def _is_login(token: str) -> bool:
 
 def _replace_group(match: re.Match[str]) -> str:
     return match[0][: match.start(1) - match.start()] + "<SECRET>" + match[0][match.end(1) - match.start() :]
-
-
-def _replace_code(match: re.Match[str]) -> str:
-    """Replace a code that is sent to a person: beside "verification code", "one-time password", "PIN"."""
-    before = match.string[max(0, match.start() - 40) : match.start()].lower()
-    named = before.rstrip(" :=\"'").endswith(_CODE_TAILS) and _CODE_BEFORE.search(before)
-    if not named and not _CODE_AFTER.match(match.string, match.end()):
-        return match[0]
-    return "<SECRET>"
 
 
 def _replace_command(match: re.Match[str]) -> str:

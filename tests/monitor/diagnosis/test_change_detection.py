@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.diagnosis import change_detection as changes_module
+from monitor.diagnosis import version_history
 from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
 from monitor.windows.feature_series import MAX_SEGMENTS
@@ -284,4 +285,4 @@ def test_restarts_at_any_time_give_the_same_bytes_and_each_name_once(
 
 
 def test_doctests_pass() -> None:
-    assert doctest.testmod(changes_module).failed == 0
+    assert doctest.testmod(version_history).failed == 0
