@@ -659,7 +659,7 @@ REMOVALS = (
     Removal(
         "records-of-state-are-bounded",
         "state, limits",
-        "agents/runtime/changelog.py",
+        "agents/runtime/state_sizes.py",
         "if value is not None and len(value) > MOST_BYTES:",
         "if False:",
         (f"{JOURNAL}::test_a_state_record_above_the_limit_is_refused_by_its_key",),

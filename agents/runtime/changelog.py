@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -23,16 +23,12 @@ from agents.runtime.backend import Backend, LogReader, Recovery, Row, Target, Wr
 from agents.runtime.careful_replay import Attempt, decode_attempt
 from agents.runtime.kafka_backend import KafkaBackend
 from agents.runtime.state_header import FACTS, expected_header, read_header
+from agents.runtime.state_sizes import MOST_BYTES, StateSizes, check_sizes
 from monitor.protocol.messages import Message, Outputs
 from schemas.config.connections import Kafka
 
 log = logging.getLogger("softfail.journal")
 
-# of a record; forwarded events and dead letters are exempt, because they are as large as their source
-MOST_BYTES = 256 << 10
-# of a state record: the core stays below MOST_BYTES, but a necessary record may be larger up to the limit of
-# Kafka
-MOST_STATE_BYTES = 960 << 10
 EXEMPT = {"events", "deadletter"}
 READ_RECORDS = 2000  # at a time; the event loop is busy for some 20 ms
 OPEN_S = 60.0  # to fence the earlier owner, broker restarts included
@@ -65,9 +61,8 @@ class Changelog:
         self.state_topic = f"{kafka.prefix}.{agent}.state"
         self.restored = 0  # records of state read so far
         self.share = 0.0  # of the log of the state that is read, 0 to 1
+        self._sizes = StateSizes()
         self.bytes = 0  # of keys and values of the records that the state holds now
-        # hash of a key -> bytes of its record; the keys themselves would take twice as much
-        self._sizes: dict[int, int] = {}
         self._state: Target = self.state_topic, source.partition
         self._partitions: dict[str, int] = {}
         self._has_header = False
@@ -130,7 +125,7 @@ class Changelog:
         Raises:
             Misconfigured: a record of state is above 960 KB.
         """
-        large = self._look_at(changed)
+        large = check_sizes(self.state_topic, changed)
         rows: dict[Target, list[Row]] = {self._state: [(key, value, ()) for key, value in changed]}
         state = rows[self._state]
         if not self._has_header:
@@ -161,7 +156,7 @@ class Changelog:
         )
         await self._writer.transact(rows)
         self._has_header = True
-        self._count_state(changed)
+        self.bytes = self._sizes.count(changed)
         return WriteResult(size, oversized, large)
 
     async def close(self) -> None:
@@ -175,43 +170,6 @@ class Changelog:
         return json.dumps(
             self._header(partitions) | ({} if self._began is None else {"began": self._began})
         ).encode()
-
-    def _look_at(self, changed: Sequence[StateRecord]) -> int:
-        """Check the size of state records and return how many are large.
-
-        A record that Kafka refuses would stop the partition for ever, so it is refused here with its key.
-        """
-        large = 0
-        for key, value in changed:
-            if key.startswith(b"\x00"):
-                raise ValueError(
-                    f"a core may not write the key {key!r}: keys that begin with a zero byte are reserved"
-                )
-            if value is not None and len(value) > MOST_BYTES:
-                if len(value) > MOST_STATE_BYTES:
-                    raise exits.Misconfigured(
-                        f"{self.state_topic}: record {key!r} of state has {len(value)} bytes, above"
-                        f" {MOST_STATE_BYTES}; measure fewer labels or dimensions for this feature"
-                    )
-                log.error(
-                    "record %r of %s has %d bytes, above %d: measure fewer labels or dimensions for this"
-                    " feature",
-                    key,
-                    self.state_topic,
-                    len(value),
-                    MOST_BYTES,
-                )
-                large += 1
-        return large
-
-    def _count_state(self, records: Iterable[StateRecord]) -> None:
-        sizes = self._sizes
-        for key, value in records:
-            digest = hash(key)
-            self.bytes -= sizes.pop(digest, 0)
-            if value is not None:
-                sizes[digest] = size = len(key) + len(value)
-                self.bytes += size
 
     async def _target(self, suffix: str, message: Message) -> Target:
         topic = f"{self._kafka.prefix}.{suffix}"
@@ -250,7 +208,9 @@ class Changelog:
             self.restored += len(records)
             self.share = min(1.0, (reader.position(state) - first) / (barrier + 1 - first))
             await asyncio.sleep(0)  # fetched records come without waiting
-        self._count_state((key, value) for key, value in latest.items() if not key.startswith(b"\x00"))
+        self.bytes = self._sizes.count(
+            (key, value) for key, value in latest.items() if not key.startswith(b"\x00")
+        )
         return latest
 
     def _header(self, partitions: int) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from monitor.evaluators.suite import Suite
 from monitor.evaluators.verdict import Verdict
+from monitor.ingest.aggregation import Failures
+from monitor.ingest.batch import Chunk
 from monitor.protocol.examples import Example
 from monitor.protocol.messages import OutputRecord
 from monitor.windows.metric_definitions import evaluator_of_metric
@@ -78,6 +80,33 @@ def sample(
         partition=partition,
         offset=offset,
     )
+
+
+def sample_failures(chunk: Chunk, failures: Failures, partition: int) -> list[tuple[int, SampleRecord]]:
+    """Return the first failing responses of each pane as failure samples, each with its offset.
+
+    They become examples of the feature too, for pages.
+
+    Args:
+        chunk: the responses.
+        failures: index of a response in the chunk -> its failed evaluators.
+        partition: of the events topic.
+    """
+    samples = []
+    for index, failed in failures.items():
+        group, suite = chunk.groups[chunk.group_of[index]], chunk.suite
+        gating = [(number, verdict) for number, verdict in failed if suite.gating[number]]
+        if not gating or group.pane.samples >= A_PANE:
+            continue
+        group.pane.samples += 1
+        offset = chunk.records[index].offset
+        record = sample(chunk.events[index], gating, suite, partition, offset)
+        samples.append((offset, record))
+        for number, _ in () if group.is_late else gating:
+            examples = group.feature.examples.setdefault(suite.names[number], [])
+            examples.append(example(record, suite.names[number]))
+            del examples[:-AN_EVALUATOR]
+    return samples
 
 
 def example(record: SampleRecord, evaluator: str) -> Example:

@@ -10,14 +10,13 @@ import numpy as np
 
 from monitor.ingest.accounting import producer_name
 from monitor.ingest.aggregation import (
-    Failures,
     aggregate_evaluations,
     aggregate_feedback,
     aggregate_responses,
 )
 from monitor.ingest.batch import Chunk, CountGroup
 from monitor.ingest.dead_letters import RejectedRecord, dead_letter
-from monitor.ingest.failure_samples import A_PANE, AN_EVALUATOR, SampleRecord, example, sample
+from monitor.ingest.failure_samples import SampleRecord, sample_failures
 from monitor.ingest.feature_settings import MAX_FEATURES, FeatureSettings
 from monitor.protocol.limits import FORWARDED_HEADER
 from monitor.protocol.messages import Message, Outputs, Record
@@ -165,12 +164,10 @@ class Ingestor:
         samples: list[tuple[int, SampleRecord]] = []
         for chunk in self._chunks.values():
             if chunk.kind == "response":
-                samples += self._failure_samples(
-                    chunk,
-                    aggregate_responses(
-                        chunk.events, chunk.group_of, chunk.groups, chunk.suite, self._pane_us
-                    ),
+                failures = aggregate_responses(
+                    chunk.events, chunk.group_of, chunk.groups, chunk.suite, self._pane_us
                 )
+                samples += sample_failures(chunk, failures, self.partition)
             elif chunk.kind == "feedback":
                 aggregate_feedback(chunk.events, chunk.group_of, chunk.groups)
             else:
@@ -276,27 +273,6 @@ class Ingestor:
             closing=event.closing,
             pane_us=self._pane_us,
         )
-
-    def _failure_samples(self, chunk: Chunk, failures: Failures) -> list[tuple[int, SampleRecord]]:
-        """Return the first failing responses of each pane as failure samples, each with its offset.
-
-        They become examples of the feature too, for pages.
-        """
-        samples = []
-        for index, failed in failures.items():
-            group, suite = chunk.groups[chunk.group_of[index]], chunk.suite
-            gating = [(number, verdict) for number, verdict in failed if suite.gating[number]]
-            if not gating or group.pane.samples >= A_PANE:
-                continue
-            group.pane.samples += 1
-            offset = chunk.records[index].offset
-            record = sample(chunk.events[index], gating, suite, self.partition, offset)
-            samples.append((offset, record))
-            for number, _ in () if group.is_late else gating:
-                examples = group.feature.examples.setdefault(suite.names[number], [])
-                examples.append(example(record, suite.names[number]))
-                del examples[:-AN_EVALUATOR]
-        return samples
 
 
 def _narrowed_group(key: Any, segment: SegmentKey) -> Any:

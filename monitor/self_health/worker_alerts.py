@@ -18,6 +18,7 @@ import msgspec
 from monitor.protocol.messages import Outputs, to_json
 from monitor.protocol.metrics import Measure
 from monitor.protocol.service import MONITOR, subject_of
+from monitor.self_health.channel_findings import channel_findings
 from monitor.self_health.finding_state import FindingState, Report
 from monitor.self_health.health_episodes import HealthEpisodes
 from monitor.self_health.share_checks import HealthFinding, ShareChecks, described
@@ -102,20 +103,14 @@ class WorkerAlerts:
             unexpected: an answer since its last success that was not the receiver's own; empty: none; None:
                 not known yet, so what was reported before stays.
         """
-        findings = []
-        if unexpected:
-            text = f"what answers {channel} is not its receiver: {unexpected}; pages wait and are tried again"
-            findings.append(HealthFinding("unexpected-answer", "error", text, now_us))
-        if open_since_us is not None and now_us - open_since_us >= self._window_us:
-            text = f"{channel} takes nothing: {open_reason or 'no answer'}"
-            findings.append(HealthFinding("channel-down", "error", text, open_since_us))
+        if open_since_us is not None and now_us - open_since_us < self._window_us:
+            open_since_us = None  # it may still close by itself
         previous = self._refused.get(channel, 0)
         if refused != previous:
             self._refused[channel] = refused
             self._changed[_SEEN] = None
-        if refused > previous:
-            text = f"{channel} refused a delivery for good: {refused_reason}; it is in the dead letters"
-            findings.append(HealthFinding("refused", "error", text, now_us))
+        reason = refused_reason if refused > previous else None
+        findings = channel_findings(channel, open_since_us, open_reason, reason, unexpected, now_us)
         self._add(subject_of(channel), channel, findings, now_us)
         kept = {finding.name for finding in findings} | (
             {"unexpected-answer"} if unexpected is None else set()

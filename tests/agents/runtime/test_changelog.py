@@ -13,13 +13,9 @@ from faust.types import TP
 from agents.kafka.state_topic import BARRIER, HEADER, POSITION
 from agents.process import exits
 from agents.runtime import changelog as changelog_module
-from agents.runtime.changelog import (
-    MOST_BYTES,
-    MOST_STATE_BYTES,
-    Changelog,
-    WriteResult,
-)
+from agents.runtime.changelog import Changelog, WriteResult
 from agents.runtime.state_header import LAYOUTS
+from agents.runtime.state_sizes import MOST_BYTES, MOST_STATE_BYTES
 from monitor.protocol.messages import Message, Outputs
 from schemas.config.connections import Kafka
 from tests.agents.runtime.memory_backend import MemoryKafka, MemoryReader
