@@ -121,8 +121,12 @@ def same(trials: int = 200) -> None:
         new, old = rng.binomial(n, 0.05), rng.binomial(m, 0.03)
         _, low, high = compare_rates(Counts(n, new), Counts(m, old), 0.05)
         assert (low > 0 or high < 0) == bool(ours(n, new, m, old) >= math.log(20)), (n, new, m, old)
-        one, two = (confidence_sequence.rate_bounds(Counts(*some), 0.025) for some in ((n, new), (m, old)))
-        assert (one.low > two.high or two.low > one.high) == bool(union(n, new, m, old) >= math.log(20)), (
+        new_bounds, old_bounds = (
+            confidence_sequence.rate_bounds(Counts(*some), 0.025) for some in ((n, new), (m, old))
+        )
+        assert (new_bounds.low > old_bounds.high or old_bounds.low > new_bounds.high) == bool(
+            union(n, new, m, old) >= math.log(20)
+        ), (
             n,
             new,
             m,
@@ -217,13 +221,13 @@ def show_coverage(seed: int, streams: int = 1000, events: int = 5000) -> None:
 def print_rate_coverage(rng: np.random.Generator, streams: int, events: int) -> None:
     rows, n = [], np.arange(1, events + 1)[:, None]
 
-    def row(what: str, log_e: Array) -> None:
-        rows.append([what, *(missed(log_e >= math.log(1 / alpha)) for alpha in ALPHAS)])
+    def row(design: str, log_e: Array) -> None:
+        rows.append([design, *(missed(log_e >= math.log(1 / alpha)) for alpha in ALPHAS)])
 
-    def rows_of(what: str, outcomes: Array, kept: Array, probability: Array) -> None:
+    def rows_of(design: str, outcomes: Array, kept: Array, probability: Array) -> None:
         weights = kept * probability.min() / probability
         row(
-            f"{what}: `Counts.from_rate`",
+            f"{design}: `Counts.from_rate`",
             log_e_value(np.cumsum(weights, 0), np.cumsum(weights * outcomes, 0), 0.03),
         )
         n, failures = weighted(outcomes, kept, probability)

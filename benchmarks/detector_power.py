@@ -202,11 +202,11 @@ def show_young(seed: int) -> None:
             alarm = bank.step(block, draw_failures(rng, block, risen, 1000))
             detected[alarm & np.isinf(detected)] = index
         median = np.sort(detected)[500]
-        found = f"{median:.0f}" if np.isfinite(median) else "—"
+        delay = f"{median:.0f}" if np.isfinite(median) else "—"
         information = risen * np.log(risen / p) + (1 - risen) * np.log((1 - risen) / (1 - p))
         least = f"{np.log(DEFAULT_RUN) / information:.0f}"
         lost = f"{np.isinf(detected).mean():.0%}"
-        rows.append([f"{p:g} → {risen:g}", str(block), str(minutes), found, lost, least])
+        rows.append([f"{p:g} → {risen:g}", str(block), str(minutes), delay, lost, least])
     head = [
         "failures",
         "events a minute",
@@ -245,7 +245,7 @@ def show_bounds(seed: int) -> None:
                 row.append(f"{delay:.0f}" if np.isfinite(delay) else f"— ({lost:.0%})")
         rows.append(row)
     kinds = ("1 a block", "60", "60, ρ 0.005", "60, ρ 0.02")
-    columns = [f"{kind}: {what}" for kind in kinds for what in ("knows all", "learns the rate")]
+    columns = [f"{kind}: {knowledge}" for kind in kinds for knowledge in ("knows all", "learns the rate")]
     print_table(["failures", "events before", *columns], rows)
 
 

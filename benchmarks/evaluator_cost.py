@@ -88,7 +88,7 @@ def cpu_s(work: Callable[[], Any]) -> float:
 
 def suite_of(name: str) -> Suite:
     settings: list[Any] = [{name: PARAMETERS[name]} if name in PARAMETERS else name]
-    return Suite.of(settings)
+    return Suite.from_settings(settings)
 
 
 def main() -> None:
@@ -101,7 +101,7 @@ def main() -> None:
     rows = []
     names = arguments.only or [*EVALUATORS, "all defaults"]
     for name in names:
-        suite = Suite.of(DEFAULT_EVALUATORS) if name == "all defaults" else suite_of(name)
+        suite = Suite.from_settings(DEFAULT_EVALUATORS) if name == "all defaults" else suite_of(name)
         suite.judge_all(events[:50])
         each_us = min(cpu_s(lambda s=suite: s.judge_all(events)) for _ in range(3)) / len(events) * 1e6
         worst_s, worst = 0.0, ""

@@ -185,7 +185,8 @@ def imports_s() -> float:
 
 def _print(name: str, totals: dict[str, float]) -> None:
     print(
-        f"{name}: " + ", ".join(f"{what} {value:,.2f}".removesuffix(".00") for what, value in totals.items()),
+        f"{name}: "
+        + ", ".join(f"{total} {value:,.2f}".removesuffix(".00") for total, value in totals.items()),
         flush=True,
     )
 

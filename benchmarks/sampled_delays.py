@@ -49,9 +49,9 @@ print(json.dumps(found))
 """
 
 
-def first_of(found: Floats, minute: int, alarms: Any) -> None:
+def first_of(first_minutes: Floats, minute: int, alarms: Any) -> None:
     """Note the minute of those that alarm for the first time."""
-    found[alarms] = np.minimum(found[alarms], minute)
+    first_minutes[alarms] = np.minimum(first_minutes[alarms], minute)
 
 
 def delays_of(cell: Cell, after: float, streams: int, seed: int, before: Path | None) -> list[str]:

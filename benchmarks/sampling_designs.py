@@ -211,13 +211,13 @@ def thresholds(rows: Rows, scale: float) -> Iterator[list[str]]:
                 estimate(classes, draw(reach, classes, minutes, 2000), side)[1] >= MIN_EVENTS
             ).mean() > 0.9995:
                 break
-        found, error = LOOKS * total, LOOKS * math.sqrt(variance)
+        estimated, error = LOOKS * total, LOOKS * math.sqrt(variance)
         yield [
             name,
             f"{calls}",
             f"{rate:.0%}",
             f"{threshold:.0%}",
-            f"{found:.2g} ± {error:.1g}",
+            f"{estimated:.2g} ± {error:.1g}",
             f"{LOOKS * side:.2g}",
         ]
 
@@ -358,12 +358,12 @@ def _first_alarms(
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Return the minute of each stream's first alarm; infinite if there is none."""
-    found = np.full(streams, np.inf)
+    first_minutes = np.full(streams, np.inf)
     for minute in range(1, GIVE_UP_MINUTES + 1):
-        found[feed(draw(rng, classes, 1, streams)) & np.isinf(found)] = minute
-        if np.isfinite(found).all():
+        first_minutes[feed(draw(rng, classes, 1, streams)) & np.isinf(first_minutes)] = minute
+        if np.isfinite(first_minutes).all():
             break
-    return found
+    return first_minutes
 
 
 def _median(minutes: np.ndarray) -> str:

@@ -117,15 +117,15 @@ def alarms_a_day(
 
 def counted_a_day(cell_means: Means, streams: int, seed: int, run_length: float) -> tuple[float, float]:
     """Return the same without any tilt."""
-    rng, found = np.random.default_rng([seed, 22]), np.zeros(streams, bool)
+    rng, has_alarmed = np.random.default_rng([seed, 22]), np.zeros(streams, bool)
     bank, _ = prepared(cell_means, rng, np.ones((streams, 2)), run_length)
     for minute in range(MINUTES):
         failed, passed = (
             rng.poisson(np.broadcast_to(mean, (streams, len(mean)))).astype(float) for mean in cell_means[1:]
         )
         rows, statistic = bank.feed(minute + 1, failed + passed, failed)
-        found[rows[statistic >= run_length]] = True
-    return float(found.mean()), float(found.std() / np.sqrt(streams))
+        has_alarmed[rows[statistic >= run_length]] = True
+    return float(has_alarmed.mean()), float(has_alarmed.std() / np.sqrt(streams))
 
 
 def rows_of(streams: int, seed: int) -> Iterator[list[str]]:

@@ -64,9 +64,9 @@ def _suite_faults(feature: Feature) -> list[str]:
             break
         try:
             if evaluators is None:
-                Suite.of(feature.evaluators, feature.gating, feature.interaction)
+                Suite.from_settings(feature.evaluators, feature.gating, feature.interaction)
             else:
-                Suite.of(evaluators, {}, feature.interaction)
+                Suite.from_settings(evaluators, {}, feature.interaction)
         except ValueError as error:
             faults.append(str(error))
     return faults

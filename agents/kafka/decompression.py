@@ -41,7 +41,7 @@ class UnreadableBatch(bytes):
     why = ""
 
     @classmethod
-    def of(cls, first: int, last: int, why: str) -> UnreadableBatch:
+    def from_offsets(cls, first: int, last: int, why: str) -> UnreadableBatch:
         """Make the value, which no decoder accepts as a record of softfail."""
         batch = cls()
         batch.first, batch.last, batch.why = first, last, why
@@ -145,7 +145,7 @@ class _Batch:
                         last,
                         getattr(batch, "max_timestamp", None) or -1,
                         batch.timestamp_type or 0,
-                        UnreadableBatch.of(first, last, why),
+                        UnreadableBatch.from_offsets(first, last, why),
                     )
                 ]
             )

@@ -46,7 +46,7 @@ class Access(NamedTuple):
     is_generated: bool = False
 
     @classmethod
-    def of(cls, http: Http) -> Access:
+    def from_config(cls, http: Http) -> Access:
         """Return the access of a configuration; without `http.token`, with a token of this worker."""
         if http.is_open:
             return cls()

@@ -157,7 +157,7 @@ async def serve(worker: Worker) -> None:
     kafka = worker.config.kafka
     reader = None if kafka.embedded else FleetReader(kafka, Fleet(worker.config))
     http = worker.config.http
-    server = WebServer(worker, http, None if kafka.embedded else kafka, reader, Access.of(http))
+    server = WebServer(worker, http, None if kafka.embedded else kafka, reader, Access.from_config(http))
     try:
         await server.start()
     except OSError as error:  # nothing that a restart mends

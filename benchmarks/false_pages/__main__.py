@@ -103,8 +103,8 @@ def main() -> None:
         for nth, results in enumerate(pool.imap(run_batch, batches), 1):
             add(results, done, options.append)
             marked = sum(result["marked"] for result in results)
-            found = sum(len(result["found"]) for result in results)
-            shown = f"{results[0]['shape']}, {len(results)} features, {marked} marked, {found} found"
+            pages = sum(len(result["found"]) for result in results)
+            shown = f"{results[0]['shape']}, {len(results)} features, {marked} marked, {pages} found"
             print(f"{nth} of {len(batches)}: {shown}", file=sys.stderr, flush=True)
     print(table(done))
     print(

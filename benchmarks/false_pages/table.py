@@ -38,10 +38,10 @@ def row(name: str, days: int, episodes: list[dict[str, Any]], promised: str) -> 
 
 
 def table(done: dict[str, Any]) -> str:
-    what, promised = ("episodes", "—") if done["tickets"] else ("false pages", f"≤ {PROMISE:g}")
+    counted, promised = ("episodes", "—") if done["tickets"] else ("false pages", f"≤ {PROMISE:g}")
     lines = [
         (
-            f"| shape | feature-days | {what} | of them on a first day | in 1,000 feature-days (95 %) |"
+            f"| shape | feature-days | {counted} | of them on a first day | in 1,000 feature-days (95 %) |"
             " promised |"
         ),
         "|---|---:|---|---:|---|---|",

@@ -60,8 +60,8 @@ def main() -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(done, indent=1))
     print(table(done))
-    if found := broken(done):
-        sys.exit(f"more than one false page in 1,000 feature-days: {found}")
+    if faults := broken(done):
+        sys.exit(f"more than one false page in 1,000 feature-days: {faults}")
 
 
 if __name__ == "__main__":

@@ -87,9 +87,9 @@ def run_cells(
         pages = []
         for life in [*np.flatnonzero(marked), *others]:
             drawn_days = (draw_day(cell, lives, (seed, nth_round, nth)) for nth in range(days))
-            found = pages_of(cell, drawn_days, int(life))
-            assert marked[life] or not found, (cell, life, found)
-            pages += [{"life": int(life), "round": nth_round, **page} for page in found]
+            life_pages = pages_of(cell, drawn_days, int(life))
+            assert marked[life] or not life_pages, (cell, life, life_pages)
+            pages += [{"life": int(life), "round": nth_round, **page} for page in life_pages]
         blocks, early = screen.count(cell)
         out.append({
             "days": lives * days,

@@ -106,7 +106,7 @@ class EvaluatorVersions:
 
     def _suite(self, key: FeatureKey) -> Suite:
         settings = self._config.feature(key.service, key.feature)
-        return Suite.of(settings.evaluators, settings.gating, settings.interaction)
+        return Suite.from_settings(settings.evaluators, settings.gating, settings.interaction)
 
 
 def evaluator_of(metric: str) -> str:

@@ -23,13 +23,13 @@ def links_of(subject: Episode | Change, links: Links) -> dict[str, str]:
     """
     values = _values(subject)
     templates = {"Status": links.status, "Dashboard": links.dashboard, "Runbook": links.runbook}
-    found = {name: _filled(template, values) for name, template in templates.items()}
+    hrefs = {name: _filled(template, values) for name, template in templates.items()}
     if isinstance(subject, Episode):
-        found |= {
+        hrefs |= {
             f"Trace {number}": trace_url(example, subject, links)
             for number, example in enumerate(subject.examples, 1)
         }
-    return {name: href for name, href in found.items() if href}
+    return {name: href for name, href in hrefs.items() if href}
 
 
 def with_trace_urls(record: dict[str, Any], links: Links) -> dict[str, Any]:

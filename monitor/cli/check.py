@@ -121,7 +121,7 @@ def _seen(sources: Sequence[str]) -> Seen:
     """
     if is_address(sources[0]):
         return SeenByWorker(sources[0], os.environ.get("SOFTFAIL_HTTP__TOKEN", ""))
-    return SeenInFiles.of(sources)
+    return SeenInFiles.read(sources)
 
 
 def _parser() -> argparse.ArgumentParser:

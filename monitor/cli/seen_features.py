@@ -50,7 +50,7 @@ class SeenInFiles(NamedTuple):
     evaluators: frozenset[str] | None
 
     @classmethod
-    def of(cls, paths: Sequence[str]) -> SeenInFiles:
+    def read(cls, paths: Sequence[str]) -> SeenInFiles:
         """Read files of events; what is no event is skipped.
 
         Raises:

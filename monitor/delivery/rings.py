@@ -71,20 +71,20 @@ class Said(BaseModel):
 
 def failures(episode: Episode) -> dict[str, Failure]:
     """Return the kinds of failure of an episode that page and fire, with the worst figure of each."""
-    found: dict[str, Failure] = {}
+    failure_by_kind: dict[str, Failure] = {}
     # that fewer answers pass counts only where what fails has no finding of its own
     for incident in sorted(paging(episode), key=lambda incident: incident.evidence.metric == PASS_RATE):
-        if incident.evidence.metric == PASS_RATE and incident.kind in found:
+        if incident.evidence.metric == PASS_RATE and incident.kind in failure_by_kind:
             continue
         for kind, failure in _failures_of(incident, microseconds(episode.time)):
-            known = found.get(kind)
+            known = failure_by_kind.get(kind)
             if known is not None:
                 began_us = min(known.began_us, failure.began_us)
                 worst = failure if _is_larger(failure, known) else known
                 is_wrong = known.is_wrong or failure.is_wrong
                 failure = worst._replace(began_us=began_us, is_wrong=is_wrong)
-            found[kind] = failure
-    return found
+            failure_by_kind[kind] = failure
+    return failure_by_kind
 
 
 def paging(episode: Episode) -> list[EpisodeIncident]:

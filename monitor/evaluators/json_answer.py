@@ -109,10 +109,10 @@ class JsonSize(NamedTuple):
     large_integers: int
 
     @classmethod
-    def of(cls, text: str) -> JsonSize:
+    def measure(cls, text: str) -> JsonSize:
         """Measure a text.
 
-        >>> JsonSize.of('{"a": [1, 2]}')
+        >>> JsonSize.measure('{"a": [1, 2]}')
         JsonSize(values=4, chars=13, large_integers=0)
         """
         values = 1 + text.count(",") + text.count("[") + text.count("{")

@@ -70,7 +70,7 @@ class JsonSchemaEvaluator(JsonEvaluator):
         verdict, value = parse(event, self.parameters.fenced)
         if verdict.state is not State.PASSED:
             return verdict
-        size = JsonSize.of(event.output)
+        size = JsonSize.measure(event.output)
         if self._schema.too_large(size.values, size.chars, size.large_integers):
             return SKIPPED_TOO_LARGE
         if self._schema.is_valid(value):

@@ -185,12 +185,12 @@ def _patterns(schema: Any) -> list[tuple[SchemaPath, str]]:
     """Return the regular expressions of one subschema with the keys that lead to them."""
     if not isinstance(schema, dict):
         return []
-    found: list[tuple[SchemaPath, str]] = []
+    patterns: list[tuple[SchemaPath, str]] = []
     if isinstance(pattern := schema.get("pattern"), str):
-        found.append((("pattern",), pattern))
+        patterns.append((("pattern",), pattern))
     if isinstance(by_pattern := schema.get("patternProperties"), dict):
-        found.extend((("patternProperties", pattern), pattern) for pattern in by_pattern)
-    return found
+        patterns.extend((("patternProperties", pattern), pattern) for pattern in by_pattern)
+    return patterns
 
 
 def _check_patterns(parts: list[tuple[SchemaPath, Any]]) -> None:

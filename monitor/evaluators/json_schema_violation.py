@@ -178,8 +178,10 @@ def _remaining(schema: Any, validators: Any, part: dict[str, Any], step: _Step) 
     value, path = step.value, step.schema_path
 
     def count(keyword: str) -> int:
-        found = (validators.get(pointer((*path, keyword, number))) for number in range(len(part[keyword])))
-        return sum(validator is not None and validator.is_valid(value) for validator in found)
+        alternatives = (
+            validators.get(pointer((*path, keyword, number))) for number in range(len(part[keyword]))
+        )
+        return sum(validator is not None and validator.is_valid(value) for validator in alternatives)
 
     others = []
     for keyword in part:

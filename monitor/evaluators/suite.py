@@ -78,7 +78,7 @@ class Suite:
         self._match = _PatternMatcher(evaluators)
 
     @classmethod
-    def of(
+    def from_settings(
         cls,
         evaluators: Sequence[Any] | None = None,
         gating: Mapping[str, bool] | None = None,
@@ -237,10 +237,10 @@ def suite_for(config: Any, service: str, feature: str) -> Suite:
         ValueError: as ``Suite.of``; the message names the feature.
     """
     if config is None:
-        return Suite.of()
+        return Suite.from_settings()
     settings = config.feature(service, feature)
     try:
-        return Suite.of(settings.evaluators, settings.gating, settings.interaction)
+        return Suite.from_settings(settings.evaluators, settings.gating, settings.interaction)
     except ValueError as error:
         raise ValueError(f"{service}/{feature}: {error}") from None
 

@@ -190,13 +190,13 @@ class Fleet:
 
         ``match``: ``service/feature`` with * and ?; empty for all.
         """
-        found = [
+        decoded = [
             json.loads(value)
             for name, values in self._samples.items()
             if not match or fnmatchcase("/".join(name), match)
             for value in values
         ]
-        return sorted(found, key=lambda sample: str(sample.get("time", "")), reverse=True)
+        return sorted(decoded, key=lambda sample: str(sample.get("time", "")), reverse=True)
 
     def _feature(self, name: _Name, shown: _Shown) -> dict[str, Any]:
         service, feature, environment = name

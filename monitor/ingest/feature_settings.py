@@ -41,7 +41,7 @@ class FeatureSettings:
         if setting is None:
             config = self._config.feature(service, feature)
             suite = self._suites.get(id(config)) or self._suites.setdefault(
-                id(config), Suite.of(config.evaluators, config.gating, config.interaction)
+                id(config), Suite.from_settings(config.evaluators, config.gating, config.interaction)
             )
             is_here = (
                 not self._partitions or partition_of(service, feature, self._partitions) == self._partition

@@ -64,8 +64,8 @@ def finish_of(reason: str) -> Finish:
     """
     if len(reason) > _MAX_CHARS:
         return Finish.UNKNOWN
-    found = {_meaning(name) for name in _names(reason)}
-    return next((kind for kind in _WORST_FIRST if kind in found), Finish.NONE)
+    kinds = {_meaning(name) for name in _names(reason)}
+    return next((kind for kind in _WORST_FIRST if kind in kinds), Finish.NONE)
 
 
 def canonical_name(reason: str) -> str:

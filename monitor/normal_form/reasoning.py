@@ -101,7 +101,7 @@ def answer_of(text: str) -> str:
     tags = _tags(text)
     if (first := next(tags, None)) is None:
         return text
-    kept, begin, is_thought, found = [], 0, False, False
+    kept, begin, is_thought, has_thought = [], 0, False, False
     code = _CodeSpans(text)
     quoted_line = -1  # end of the last line with an opening tag that opens nothing
     for tag in chain((first,), tags):
@@ -116,7 +116,7 @@ def answer_of(text: str) -> str:
             if code.covers(begin, start):
                 continue
             kept.append(text[begin:start])
-            is_thought = found = True
+            is_thought = has_thought = True
         elif is_thought:
             if _is_quoted(text, start, end):
                 continue
@@ -124,8 +124,8 @@ def answer_of(text: str) -> str:
         elif start > quoted_line and _closes(text, start, end):
             if code.covers(begin, start):
                 continue
-            kept, begin, found = [], end, True  # the opening tag was part of the prompt
-    if not found:
+            kept, begin, has_thought = [], end, True  # the opening tag was part of the prompt
+    if not has_thought:
         return text
     if not is_thought:
         kept.append(text[begin:])

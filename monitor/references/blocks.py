@@ -91,7 +91,7 @@ def _whole_block(
     """Return all fine panes of a block merged, from the cache if they were merged before."""
     if len(panes) == 1:
         return panes[0]
-    blocks = feature.cache.of(segment_key).blocks
+    blocks = feature.cache.for_series(segment_key).blocks
     if number not in blocks:
         feature.cache.extend((number + 1) * BLOCK_US)
         blocks[number] = merge_block(panes)

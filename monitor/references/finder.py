@@ -115,7 +115,7 @@ class ReferenceFinder:
     ) -> DailyCycle:
         """Return the daily cycle of a series over the last day of hours, without its gaps."""
         end_us = _last_hour_us(edge_us, gaps)
-        results, key = feature.cache.of(segment_key).results, ("cycle", end_us, gaps)
+        results, key = feature.cache.for_series(segment_key).results, ("cycle", end_us, gaps)
         if key not in results:
             feature.cache.extend(end_us)
             hours = panes_by_block(feature, segment_key, end_us - DAY_US, end_us, 0, gaps, coarse=True)
@@ -131,7 +131,7 @@ class ReferenceFinder:
             return None
         hour = (edge_us - WEEK_US - 1) // HOUR_US
         gaps = tuple(gap for gap in gaps if gap[1] and gap[1] - gap[0] < SHORT_OUTAGE_US)
-        results, key = feature.cache.of(segment_key).results, ("last week", hour, gaps)
+        results, key = feature.cache.for_series(segment_key).results, ("last week", hour, gaps)
         if key not in results:
             start_us, end_us = (hour - SPAN_HOURS) * HOUR_US, (hour + SPAN_HOURS + 1) * HOUR_US
             feature.cache.extend(end_us)
@@ -189,11 +189,11 @@ def _cached_hours(
     since_us: int,
     gaps: Gaps,
 ) -> Reference | None:
-    results, key = feature.cache.of(segment_key).results, (start_us, end_us, name, since_us, gaps)
+    results, key = feature.cache.for_series(segment_key).results, (start_us, end_us, name, since_us, gaps)
     if key not in results:
         feature.cache.extend(end_us)
-        found = hourly_reference(name, feature, segment_key, start_us, end_us, since_us, gaps)
-        results[key] = end_us, found
+        hourly = hourly_reference(name, feature, segment_key, start_us, end_us, since_us, gaps)
+        results[key] = end_us, hourly
     reference: Reference | None = results[key][1]
     return reference
 
@@ -210,14 +210,14 @@ def _cached_texts(
     *,
     coarse: bool,
 ) -> TextReference | None:
-    texts, key = feature.cache.of(segment_key).texts, (name, statistic, coarse, since_us, gaps)
+    texts, key = feature.cache.for_series(segment_key).texts, (name, statistic, coarse, since_us, gaps)
     until_us, result = texts.get(key, (0, None))
     if until_us != end_us or result[0] != start_us:  # the last one only: it moves on every five minutes
         feature.cache.extend(end_us)
-        found = text_reference(
+        text_blocks = text_reference(
             feature, segment_key, start_us, end_us, statistic, since_us, gaps, coarse=coarse
         )
-        texts[key] = end_us, (start_us, found)
+        texts[key] = end_us, (start_us, text_blocks)
     reference: TextReference | None = texts[key][1][1]
     return reference
 
@@ -235,7 +235,7 @@ def _grow(
 
     ``cache_id``: tells apart the references that grow by different steps.
     """
-    sums, key = feature.cache.of(segment_key).sums, (since_us, cache_id, gaps)
+    sums, key = feature.cache.for_series(segment_key).sums, (since_us, cache_id, gaps)
     growing = sums.get(key)
     if not isinstance(growing, GrowingReference) or growing.until_us > end_us:
         growing = sums[key] = GrowingReference(since_us, gaps)

@@ -47,9 +47,9 @@ def _facts(reference: Reference) -> ReferenceFacts:
 
 def shares_of(reference: Reference, name: str) -> Shares:
     """Return the shares of a category, which may have no label."""
-    found = facts_of(reference).shares.get(name)
-    if found is not None:
-        return found
+    category_shares = facts_of(reference).shares.get(name)
+    if category_shares is not None:
+        return category_shares
     return reference.cached(("shares", name), lambda: shares(name, _ABSENT[name], reference.pane.unpacked()))
 
 

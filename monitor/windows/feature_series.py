@@ -199,7 +199,7 @@ class FeatureState:
 
         It is cached, since rules read it at each edge, and leaves the panes packed.
         """
-        results, key = self.cache.of(segment_key).results, ("hours", metric, start_us, end_us)
+        results, key = self.cache.for_series(segment_key).results, ("hours", metric, start_us, end_us)
         if key not in results:
             self.cache.extend(end_us)
             segments = self.segments.values() if segment_key is None else (self.segments[segment_key],)

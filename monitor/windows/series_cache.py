@@ -87,7 +87,7 @@ class FeatureCache:
         self._series: dict[SegmentKey | None, SeriesCache] = {}
         self._earlier: dict[tuple[SegmentKey, int], bytes | None] = {}
 
-    def of(self, segment_key: SegmentKey | None) -> SeriesCache:
+    def for_series(self, segment_key: SegmentKey | None) -> SeriesCache:
         """Return the cache of a series; ``segment_key`` None: of the whole feature."""
         cache = self._series.get(segment_key)
         if cache is None:

@@ -109,7 +109,7 @@ def sliding_rate(
     Returns:
         None where the rate has several weights: its panes have to be merged one by one.
     """
-    sums, key = feature.cache.of(segment_key).sums, ("rate", metric, edge_us - until_us)
+    sums, key = feature.cache.for_series(segment_key).sums, ("rate", metric, edge_us - until_us)
     total = sums.get(key)
     if not isinstance(total, SlidingRate):
         total = sums[key] = SlidingRate(metric)

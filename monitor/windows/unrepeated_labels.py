@@ -141,11 +141,11 @@ class UnrepeatedLabels:
                 if value and value != OTHER and name not in self.labels:
                     counts = events.setdefault(name, {})
                     counts[value] = counts.get(value, 0) + n
-        found = sorted(name for name, counts in events.items() if len(counts) >= LEAST_VALUES)
-        for name in found:
+        unrepeated = sorted(name for name, counts in events.items() if len(counts) >= LEAST_VALUES)
+        for name in unrepeated:
             repeated = [value for value, n in sorted(events[name].items()) if n >= LEAST_EVENTS]
             self.labels[name] = UnrepeatedLabel(start_us, map(_digest, repeated))
-        return found
+        return unrepeated
 
     def is_repeated(self, name: str, value: str) -> bool:
         """Return whether a value of a found label may have a segment; nothing is counted."""

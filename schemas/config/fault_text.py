@@ -79,18 +79,18 @@ def faults_in(
         root: the model that was validated.
         is_secret: whether the value at a path must not be shown.
     """
-    found: dict[str, list[str]] = {}
+    texts_by_path: dict[str, list[str]] = {}
     got: dict[str, str] = {}
     for error in errors:
         path, text = _fault(error, root)
-        texts = found.setdefault(path, [])
+        texts = texts_by_path.setdefault(path, [])
         if text not in texts:
             texts.append(text)
         value = error.get("input")
         may_show = path and not is_secret(path) and not isinstance(value, dict | list | BaseModel)
         if may_show and error["type"] not in ("extra_forbidden", "missing"):
             got[path] = f", got {shown_value(value)}"
-    return [_line(path, texts, got.get(path, "")) for path, texts in found.items()]
+    return [_line(path, texts, got.get(path, "")) for path, texts in texts_by_path.items()]
 
 
 def _line(path: str, texts: list[str], got: str) -> str:

@@ -233,7 +233,7 @@ def unset_variables(path: Path, environment: Mapping[str, str] | None = None) ->
         InvalidConfig: the file cannot be read.
     """
     environment = os.environ if environment is None else environment
-    found: list[tuple[str, str]] = []
+    unset: list[tuple[str, str]] = []
 
     def visit(value: Any, place: str) -> None:
         if isinstance(value, dict):
@@ -245,10 +245,10 @@ def unset_variables(path: Path, environment: Mapping[str, str] | None = None) ->
         elif isinstance(value, str):
             steps = re.sub(r"[.\[]+", "__", place).replace("]", "")
             if f"{_PREFIX}{steps.upper()}" not in environment:
-                found.extend((place, name) for name in _VARIABLE.findall(value) if name not in environment)
+                unset.extend((place, name) for name in _VARIABLE.findall(value) if name not in environment)
 
     visit(_read(path), "")
-    return found
+    return unset
 
 
 def _valid_part(tree: Mapping[str, Any]) -> Config:

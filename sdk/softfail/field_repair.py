@@ -64,7 +64,7 @@ def repair(kind: str, fields: Mapping[str, Any]) -> tuple[dict[str, Any], list[L
     ({'output_tokens': 812}, [('duration_s', 'not_a_number')])
     """
     readers = _READERS[kind]
-    found: list[LeftOut] = []
+    left_out: list[LeftOut] = []
     kept: dict[str, Any] = {}
     for name, value in fields.items():
         if value is None or name not in readers:
@@ -72,13 +72,13 @@ def repair(kind: str, fields: Mapping[str, Any]) -> tuple[dict[str, Any], list[L
                 kept[name] = value
             continue
         try:
-            kept[name] = readers[name].read(value, found)
+            kept[name] = readers[name].read(value, left_out)
         except _Odd as reason:
             if readers[name].required:
                 kept[name] = value
             elif reason.args[0]:
-                found.append((name, reason.args[0]))
-    return kept, found
+                left_out.append((name, reason.args[0]))
+    return kept, left_out
 
 
 class _Reader:
@@ -93,7 +93,7 @@ class _Reader:
         self._least_chars, self._most_chars = bounds.get("min_length", 0), bounds.get("max_length")
         self._read: Callable[[Any, list[LeftOut]], Any]
         if name in _KEPT_AS_IT_IS:
-            self._read = lambda value, found: value
+            self._read = lambda value, left_out: value
         elif self._allowed:
             self._read = self._choice
         elif get_origin(kind) is dict:
@@ -108,22 +108,22 @@ class _Reader:
                 int: self._integer,
                 float: self._seconds if name.endswith("_s") else self._number,
                 bool: self._flag,
-            }.get(kind, lambda value, found: value)
+            }.get(kind, lambda value, left_out: value)
 
-    def read(self, value: Any, found: list[LeftOut]) -> Any:
+    def read(self, value: Any, left_out: list[LeftOut]) -> Any:
         """Return the value as the model has it; note in ``found`` what was changed or left out of it.
 
         Raises:
             _Odd: it cannot be read.
         """
-        return self._read(value, found)
+        return self._read(value, left_out)
 
-    def _text(self, value: Any, found: list[LeftOut]) -> str:
+    def _text(self, value: Any, left_out: list[LeftOut]) -> str:
         if not isinstance(value, str):
             raise _Odd("not_text")
-        return self._whole_characters(value, found)
+        return self._whole_characters(value, left_out)
 
-    def _label(self, value: Any, found: list[LeftOut]) -> str:
+    def _label(self, value: Any, left_out: list[LeftOut]) -> str:
         if isinstance(value, enum.Enum):
             value = value.value
         if isinstance(value, bool):
@@ -138,23 +138,23 @@ class _Reader:
             value = json.dumps(value, default=str)  # one reason for each choice
         if not isinstance(value, str):
             raise _Odd("not_text")
-        text = self._whole_characters(value, found)
+        text = self._whole_characters(value, left_out)
         if self._most_chars is not None and len(text) > self._most_chars and self.name not in _NEVER_CUT:
-            found.append((self.name, "too_long"))
+            left_out.append((self.name, "too_long"))
             text = text[: self._most_chars]
         if len(text) < self._least_chars and not self.required:
             raise _Odd("")  # an empty label is absent
         return text
 
-    def _whole_characters(self, text: str, found: list[LeftOut]) -> str:
+    def _whole_characters(self, text: str, left_out: list[LeftOut]) -> str:
         if text.isascii() or _SURROGATE.search(text) is None:
             return text
         joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         if "\ufffd" in joined:
-            found.append((self.name, "half_character"))
+            left_out.append((self.name, "half_character"))
         return joined
 
-    def _integer(self, value: Any, found: list[LeftOut]) -> Any:
+    def _integer(self, value: Any, left_out: list[LeftOut]) -> Any:
         number = _plain_number(value)
         if number != int(number):
             if _COUNTS.fullmatch(self.name):
@@ -167,22 +167,22 @@ class _Reader:
             raise _Odd("out_of_range")
         return number
 
-    def _number(self, value: Any, found: list[LeftOut]) -> Any:
+    def _number(self, value: Any, left_out: list[LeftOut]) -> Any:
         number = _plain_number(value)
         if not self._low <= number <= self._high:
             raise _Odd("out_of_range")
         return number
 
-    def _seconds(self, value: Any, found: list[LeftOut]) -> Any:
+    def _seconds(self, value: Any, left_out: list[LeftOut]) -> Any:
         number = _plain_number(value)
-        return 0.0 if -_TINY_S <= number < 0 else self._number(number, found)
+        return 0.0 if -_TINY_S <= number < 0 else self._number(number, left_out)
 
-    def _flag(self, value: Any, found: list[LeftOut]) -> bool:
+    def _flag(self, value: Any, left_out: list[LeftOut]) -> bool:
         if isinstance(value, (bool, int, float)) and value in (0, 1):
             return bool(value)
         raise _Odd("not_allowed")
 
-    def _choice(self, value: Any, found: list[LeftOut]) -> Any:
+    def _choice(self, value: Any, left_out: list[LeftOut]) -> Any:
         if isinstance(value, enum.Enum):
             value = value.value
         name = value.strip().lower() if isinstance(value, str) else value
@@ -190,7 +190,7 @@ class _Reader:
             return name
         raise _Odd("not_allowed")
 
-    def _entries(self, value: Any, found: list[LeftOut]) -> dict[str, Any]:
+    def _entries(self, value: Any, left_out: list[LeftOut]) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             raise _Odd("not_an_object")
         kept: dict[str, Any] = {}
@@ -198,15 +198,15 @@ class _Reader:
             if item is None:
                 continue
             try:
-                name = self._label(key, found)
+                name = self._label(key, left_out)
                 if not name:
                     raise _Odd("no_name")
                 if len(kept) == _MAX_ENTRIES and name not in kept:
                     raise _Odd("too_many")
-                kept[name] = self._read_entry(item, found)
+                kept[name] = self._read_entry(item, left_out)
             except _Odd as reason:
-                if (self.name, reason.args[0]) not in found:
-                    found.append((self.name, reason.args[0]))
+                if (self.name, reason.args[0]) not in left_out:
+                    left_out.append((self.name, reason.args[0]))
         return kept
 
 

@@ -135,7 +135,7 @@ def test_every_page_of_the_core_is_marked_by_the_screen() -> None:
     marked = screen.marked(cell)
     assert marked.tolist() == [False, True, True]
     pages = [pages_of(cell, iter([day]), life) for life in range(3)]
-    assert [bool(found) for found in pages] == [False, True, True]
+    assert [bool(life_pages) for life_pages in pages] == [False, True, True]
     assert 360 <= pages[2][0]["minute"] <= 363
 
 

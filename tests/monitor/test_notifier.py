@@ -570,8 +570,8 @@ def test_a_partition_that_falls_silent_is_noticed_although_the_clock_was_wrong_f
     def tick(second: int, *, is_alive: bool, step_s: int = 0) -> None:
         now_us = start_us + (second + step_s) * second_us
         beats = watch.heartbeat(ReadProgress(True, 0, 0.0), now_us) if is_alive else Outputs()
-        found = notifier.check_health(now_us)
-        for message in [*beats.messages.get("alerts", ()), *found.messages.get("alerts", ())]:
+        outputs = notifier.check_health(now_us)
+        for message in [*beats.messages.get("alerts", ()), *outputs.messages.get("alerts", ())]:
             record = json.loads(message.value)
             if record["record"] == "episode" and record["state"] == "opened":
                 opened.append((second, record["incidents"][0]["rule"]))

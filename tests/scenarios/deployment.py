@@ -143,8 +143,8 @@ class Deployment:
             self.second += TICK_S
             records = []
             while coming and coming[-1][0].timestamp() * 1e6 < self.now_us:
-                at, value = coming.pop()
-                records.append(FileRecord(value, self.offset, round(at.timestamp() * 1000)))
+                time, value = coming.pop()
+                records.append(FileRecord(value, self.offset, round(time.timestamp() * 1000)))
                 self.offset += 1
             self._write(self.watch.apply(records, self.now_us))
             lateness_us = round(self.config.time.lateness * 1e6)
@@ -207,11 +207,11 @@ def calls_of(
                 calls.append((minute, feature, index, call))
     out = []
     for minute, feature, index, call in sorted(calls, key=lambda item: item[:3]):
-        at = start + timedelta(minutes=minute)
-        time = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        moment = start + timedelta(minutes=minute)
+        time = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         fields = {"event_id": f"{feature}-{begin}-{index}", "time": time} | call
         value = json.dumps({name: field for name, field in fields.items() if field is not None})
-        out.append((at, value.encode()))
+        out.append((moment, value.encode()))
     return out
 
 

@@ -33,8 +33,8 @@ def table(scenario: Scenario, deployment: Deployment) -> Iterator[str]:
     rings = deployment.pagerduty.incidents
     for planned in scenario.plan:
         ring = next((ring for ring in rings if _tells(ring, planned) and ring.minute >= planned.begin), None)
-        what = "ticket" if ring is not None and not ring.pages else "rang"
-        after = "never" if ring is None else f"{what} after {ring.minute - planned.begin:.1f} min"
+        ring_kind = "ticket" if ring is not None and not ring.pages else "rang"
+        after = "never" if ring is None else f"{ring_kind} after {ring.minute - planned.begin:.1f} min"
         over = ""
         if ring is not None:
             over = "open" if ring.over is None else f"{ring.over - planned.end:.1f} min after the fault"
@@ -87,8 +87,8 @@ def _told(scenario: Scenario, deployment: Deployment) -> Iterator[str]:
         if scenario.name == "a series flaps" and planned.begin > 5:
             continue
         if not fault.pages:
-            told = deployment.pagerduty.incidents
-            if not any(_tells(ring, planned, with_updates=True) for ring in told):
+            incidents = deployment.pagerduty.incidents
+            if not any(_tells(ring, planned, with_updates=True) for ring in incidents):
                 yield f"{planned}: no ticket tells it"
             continue
         before = [
@@ -116,9 +116,9 @@ def _rings(scenario: Scenario, deployment: Deployment) -> Iterator[str]:
         ]
         if not any(_tells(ring, planned) for planned in lasting):
             yield f"minute {ring.minute}: a ring about nothing that lasts: {ring.text}"
-        again = [one for one in rings if ring.minute <= one.minute < ring.minute + 60]
+        again = [later for later in rings if ring.minute <= later.minute < ring.minute + 60]
         features = {planned.feature for planned in scenario.plan}
-        if any(sum(feature in one.text for one in again) > 4 for feature in features):
+        if any(sum(feature in later.text for later in again) > 4 for feature in features):
             yield f"minute {ring.minute}: over four rings of a feature in an hour"
     pages = [planned for planned in scenario.plan if FAULTS[planned.fault].pages]
     most = scenario.rings or (1 if scenario.one_page else len(pages))

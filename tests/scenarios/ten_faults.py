@@ -95,9 +95,9 @@ def got(expected: Expected, pagerduty: PagerDutyModel) -> Got | None:
     for ring in pagerduty.rings if expected.pages else pagerduty.incidents:
         # a ring is heard when its key opens; a ticket is read
         for minute, text, lines in ring.history[:1] if expected.pages else ring.history:
-            told = [planned for planned in expected.planned if _tells(planned, text, lines)]
-            if minute >= begin and told:
-                return Got(ring, minute, text if expected.pages else _line(told[0], text, lines))
+            named = [planned for planned in expected.planned if _tells(planned, text, lines)]
+            if minute >= begin and named:
+                return Got(ring, minute, text if expected.pages else _line(named[0], text, lines))
     return None
 
 
@@ -107,25 +107,25 @@ def broken(pagerduty: PagerDutyModel, begins: float = 0.0, ends: float = MINUTES
     for expected in TEN:
         if expected.planned[0].begin < begins or expected.planned[0].end > ends:
             continue
-        found = got(expected, pagerduty)
+        answer = got(expected, pagerduty)
         begin, end = expected.planned[0].begin, expected.planned[0].end
-        if found is None or found.minute > begin + expected.within:
-            when = "never" if found is None else f"{found.minute - begin:.1f} min after it began"
+        if answer is None or answer.minute > begin + expected.within:
+            when = "never" if answer is None else f"{answer.minute - begin:.1f} min after it began"
             yield f"{expected.name}: heard of {when}"
-        if found is None:
+        if answer is None:
             continue
-        causes = found.causes
+        causes = answer.causes
         if expected.pages and causes and not (expected.causes and re.search(expected.causes, causes)):
             yield f"{expected.name}: its text names a cause that is none: {causes}"
         if not expected.pages:
             continue
-        if (other := rung.setdefault(found.ring.key, expected.name)) != expected.name:
+        if (other := rung.setdefault(answer.ring.key, expected.name)) != expected.name:
             yield f"{expected.name}: told by the ring of {other}"
-        lines = found.ring.lines
-        missing = [item.feature for item in expected.planned if not _tells(item, found.text, list(lines))]
+        lines = answer.ring.lines
+        missing = [item.feature for item in expected.planned if not _tells(item, answer.text, list(lines))]
         if missing:
             yield f"{expected.name}: its page does not list {', '.join(missing)}"
-        if found.ring.over is None and end < ends - LASTING:
+        if answer.ring.over is None and end < ends - LASTING:
             yield f"{expected.name}: its page is not over"
     for ring in pagerduty.rings:
         if ring.key not in rung:
@@ -139,17 +139,19 @@ def table(pagerduty: PagerDutyModel) -> Iterator[str]:
     yield "| fault | heard | title | likely cause | over |"
     yield "|---|---|---|---|---|"
     for expected in TEN:
-        found, planned = got(expected, pagerduty), expected.planned[0]
-        if found is None:
+        answer, planned = got(expected, pagerduty), expected.planned[0]
+        if answer is None:
             yield f"| {expected.name} | never | | | |"
             continue
         how = "rang" if expected.pages else "ticket"
         over = (
-            "open" if found.ring.over is None else f"{found.ring.over - planned.end:.1f} min after the fault"
+            "open"
+            if answer.ring.over is None
+            else f"{answer.ring.over - planned.end:.1f} min after the fault"
         )
-        title = found.text.partition("; likely:")[0]
-        heard = f"{how} after {found.minute - planned.begin:.1f} min"
-        yield f"| {expected.name} | {heard} | {title} | {found.causes or 'none'} | {over} |"
+        title = answer.text.partition("; likely:")[0]
+        heard = f"{how} after {answer.minute - planned.begin:.1f} min"
+        yield f"| {expected.name} | {heard} | {title} | {answer.causes or 'none'} | {over} |"
 
 
 def _tells(planned: Planned, text: str, lines: list[str]) -> bool:

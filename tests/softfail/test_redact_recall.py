@@ -169,10 +169,10 @@ def email(rng: random.Random) -> tuple[str, str]:
     local = rng.choice(("{0}", "{0}.{1}", "{0}+{1}", "{0}_{1}9", "{0}-{1}", "o'{0}", "{0}%2B{1}")).format(
         word(), word()
     )
-    at = "%40" if "%2B" in local else "@"
+    at_sign = "%40" if "%2B" in local else "@"
     host = f"{word()}.{rng.choice(('com', 'co.uk', 'example', 'org', 'рф', 'museum'))}"
     sentences = (*SENTENCES["other"], "Mail {}.", "<{}>", "mailto:{}", '"email":"{}"', "to: {}, cc: me")
-    return rng.choice(sentences).format(local + at + host), local + at
+    return rng.choice(sentences).format(local + at_sign + host), local + at_sign
 
 
 def key(rng: random.Random) -> tuple[str, str]:
@@ -210,10 +210,10 @@ def test_every_country_has_phone_numbers_that_are_found() -> None:
     rng = random.Random("countries")
     for country, (code, trunk, shapes, first) in PHONE_FORMATS.items():
         sizes = [int(size) for size in shapes[0].split("-")]
-        found = 0
+        redacted = 0
         for _ in range(40):
             body = grouped(first + digits(rng, sum(sizes) - len(first)), sizes, " ")
-            found += body not in redact(f"Phone: {trunk}{body}") and body not in redact(
+            redacted += body not in redact(f"Phone: {trunk}{body}") and body not in redact(
                 f"at +{code} {body} now"
             )
-        assert found >= 36, (country, found)
+        assert redacted >= 36, (country, redacted)

@@ -30,7 +30,7 @@ def test_every_feature_has_texts_without_placeholders():
 
 
 def test_every_refusal_is_detected_and_no_answer_fails_a_gating_evaluator():
-    suite, draw = Suite.of(), random.Random(1)
+    suite, draw = Suite.from_settings(), random.Random(1)
     exchanges = [
         sample_texts.exchange(feature, draw) for feature in sample_texts.FEATURES for _ in range(200)
     ]

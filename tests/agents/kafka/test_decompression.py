@@ -101,7 +101,7 @@ def test_an_unreadable_batch_is_one_dead_letter_that_counts_all_its_records(make
     async def run() -> Any:
         partition = await make_partition(position=0)
         made = bundle(0, 3)
-        value = UnreadableBatch.of(3, 9, "the batch of offsets 3 to 9 is larger than 32 MB")
+        value = UnreadableBatch.from_offsets(3, 9, "the batch of offsets 3 to 9 is larger than 32 MB")
         made.append(FileRecord(value, 9, 1000))
         made.stop = 10
         partition.apply(made)

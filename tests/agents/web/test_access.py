@@ -110,19 +110,19 @@ def test_the_probes_reveal_no_measurement(realistic_worker):
 
 def test_with_the_token_none_loopback_needs_no_authentication(realistic_worker):
     http = Http(port=0, token="none")
-    assert Access.of(http) == Access()
+    assert Access.from_config(http) == Access()
     assert [status for status, _, _ in ask(realistic_worker(), http, *((path, {}) for path in PATHS))] == [
         200
     ] * 5 + [404]
 
 
 def test_on_loopback_the_worker_makes_a_token_and_prints_a_link_with_it(realistic_worker, caplog):
-    access = Access.of(Http(port=0))
+    access = Access.from_config(Http(port=0))
     assert access.token is not None
     assert access.is_generated
     token = access.token.get_secret_value()
     assert len(token) >= 32
-    assert Access.of(Http(port=0)) == access  # as long as the process lives
+    assert Access.from_config(Http(port=0)) == access  # as long as the process lives
     with caplog.at_level("INFO", "softfail.web"):
         answers = ask(realistic_worker(), Http(port=0), *((path, {}) for path in PATHS), access=access) + ask(
             realistic_worker(), Http(port=0), *((path, bearer(token)) for path in PATHS), access=access
@@ -133,7 +133,7 @@ def test_on_loopback_the_worker_makes_a_token_and_prints_a_link_with_it(realisti
 
 
 def test_the_link_sets_a_cookie_that_opens_the_page_and_hides_the_token(realistic_worker):
-    access = Access.of(Http(port=0))
+    access = Access.from_config(Http(port=0))
 
     async def run():
         server = WebServer(realistic_worker(), Http(port=0), access=access)
@@ -164,7 +164,7 @@ def test_without_a_token_of_the_configuration_another_host_name_is_refused_on_ev
     realistic_worker, host, http
 ):
     answers = ask(
-        realistic_worker(), http, *((path, {"Host": host}) for path in PATHS), access=Access.of(http)
+        realistic_worker(), http, *((path, {"Host": host}) for path in PATHS), access=Access.from_config(http)
     )
     assert [status for status, _, _ in answers] == [403] * len(PATHS)
     assert all("support-bot" not in body and "http.token" in body for _, _, body in answers)

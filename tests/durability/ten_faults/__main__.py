@@ -104,10 +104,10 @@ def publish_history(brokers: str, start_s: float) -> int:
     producer = KafkaProducer(bootstrap_servers=brokers, linger_ms=20)
     until, start = (time.time() - start_s) / 60, datetime.fromtimestamp(start_s, UTC)
     calls = calls_of(plan.FEATURES, -plan.WARM, until, a_minute=plan.CALLS_A_MINUTE, start=start)
-    for at, value in calls:
+    for moment, value in calls:
         event = json.loads(value)
         key = f"{event['service']}/{event['feature']}".encode()
-        producer.send(f"{PREFIX}.events", value, key, timestamp_ms=round(at.timestamp() * 1000))
+        producer.send(f"{PREFIX}.events", value, key, timestamp_ms=round(moment.timestamp() * 1000))
     producer.flush(60)
     producer.close()
     return len(calls)
@@ -207,17 +207,17 @@ def say(start_s: float, line: str) -> None:
 def unreadable_faults(pagerduty: PagerDutyModel) -> Iterator[str]:
     """Yield the broken laws of the records that cannot be read: a ticket, with the share of all records."""
     begin = plan.UNREADABLE[0]
-    told = [ring for ring in pagerduty.incidents if "could not be read" in ring.text]
+    tickets = [ring for ring in pagerduty.incidents if "could not be read" in ring.text]
     print(
         "\n".join(
             f"| 100 unreadable records beside 1,750 | {'rang' if ring.pages else 'ticket'} after"
             f" {ring.minute - begin:.1f} min | {ring.text} | none |"
             f" {'open' if ring.over is None else f'{ring.over - plan.UNREADABLE[1]:.1f} min after the fault'} |"
-            for ring in told
+            for ring in tickets
         )
     )
-    if len(told) != 1 or told[0].pages or told[0].minute > begin + plan.SOON:
-        yield f"unreadable records: {[(ring.minute, ring.text) for ring in told]}"
+    if len(tickets) != 1 or tickets[0].pages or tickets[0].minute > begin + plan.SOON:
+        yield f"unreadable records: {[(ring.minute, ring.text) for ring in tickets]}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

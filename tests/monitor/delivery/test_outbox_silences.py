@@ -46,7 +46,7 @@ class World:
     def record(self, minute, state="opened", name="e1", **more):
         return self._episode_of(name, state, minute=minute, **more).model_dump_json().encode()
 
-    def silence(self, start, end, name="s1", match="support-bot/*", at=None, **more):
+    def silence(self, start, end, name="s1", match="support-bot/*", minute=None, **more):
         value = {
             "record": "silence",
             "silence_id": name,
@@ -58,7 +58,7 @@ class World:
             "time": rfc3339(self.us(start)),
             **more,
         }
-        return self.put(start if at is None else at, json.dumps(value).encode())
+        return self.put(start if minute is None else minute, json.dumps(value).encode())
 
     def send_due(self, minute):
         steps = []
@@ -102,7 +102,7 @@ def test_an_episode_that_starts_and_ends_under_a_silence_is_never_sent_and_count
 
 
 def test_a_silenced_episode_is_never_sent_when_the_notifier_reads_it_after_downtime(world):
-    world.silence(0, 30, at=60)
+    world.silence(0, 30, minute=60)
     world.put(
         60,
         world.record(5),
@@ -208,7 +208,7 @@ def test_ending_a_silence_early_sends_firing_episodes_and_not_those_that_ended(w
     world.episode(5)
     world.episode(6, name="e2")
     world.episode(9, "resolved", "e2")
-    world.silence(0, 10, at=10)
+    world.silence(0, 10, minute=10)
     assert world.send_due(10) == [OPENED]
     world.episode(12, "resolved")
     assert (world.send_due(12), world.silenced) == ([RESOLVED], 1)
@@ -335,7 +335,7 @@ def test_the_status_shows_active_silences_with_their_end_and_their_suppressed_de
     notifier = Notifier(CONFIG)
     notifier.outbox = world.outbox
     world.silence(0, 30)
-    world.silence(10, 30, "later", at=1)
+    world.silence(10, 30, "later", minute=1)
     world.episode(5)
     (shown,) = notifier.status()["silences"]
     assert (shown["silence_id"], shown["until"], shown["holds"], shown["author"], shown["reason"]) == (

@@ -310,7 +310,7 @@ class World:
         self.make_page, self.lives, self.start_us, self.now_us = make_page, lives, start_us, start_us
         self.log, self.position, self.kept_position, self.state = [], 0, 0, {}
         self.outbox, self.was = OutboxCore(CONFIG), {}
-        self.open, self.opened, self.rung, self.told = {}, Counter(), [], set()
+        self.open, self.opened, self.rung, self.reported = {}, Counter(), [], set()
 
     def firing(self, nth, minute):
         """Return the kinds of failure of a feature that last at a minute."""
@@ -382,7 +382,7 @@ class World:
             self.opened[step.dedup_key] += 1
             self.rung.append((self.now_us, step.episode.dedup_key))
         self.open[step.dedup_key] = listed
-        self.told |= listed
+        self.reported |= listed
 
 
 LIFE = st.lists(
@@ -432,7 +432,7 @@ def test_under_any_crashes_all_is_sent_what_lasts_is_open_nothing_else_and_nothi
     shown_now = [name for listed in world.open.values() for name in listed & lasting]
     assert set(shown_now) == lasting
     assert all(listed & lasting for listed in world.open.values())
-    assert world.told == {record_id(record) for record in world.log}
+    assert world.reported == {record_id(record) for record in world.log}
     assert all(times == 1 for times in world.opened.values())
     pages = Counter(key.rpartition("/high")[0] for key in world.open)
     assert all(count == 1 for count in pages.values()), "one page has two open keys"

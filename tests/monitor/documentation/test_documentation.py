@@ -38,7 +38,7 @@ def test_the_generated_documents_are_fresh():
 @pytest.mark.parametrize("name", EVALUATORS)
 def test_the_failing_example_of_every_evaluator_fails_and_a_plain_answer_passes(name):
     evaluator = EVALUATORS[name]
-    suite = Suite.of([{name: dict(evaluator.example_parameters)}])
+    suite = Suite.from_settings([{name: dict(evaluator.example_parameters)}])
     position = suite.names.index(name)
     fields = {
         "event_id": "1",

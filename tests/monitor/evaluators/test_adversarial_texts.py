@@ -17,7 +17,7 @@ SCHEMA = {
 
 @pytest.fixture(scope="module")
 def suite():
-    return Suite.of([SCHEMA if name == "json_schema" else name for name in EVALUATORS])
+    return Suite.from_settings([SCHEMA if name == "json_schema" else name for name in EVALUATORS])
 
 
 @pytest.mark.parametrize("piece", REPEATED, ids=range(len(REPEATED)))

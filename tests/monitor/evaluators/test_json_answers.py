@@ -12,7 +12,7 @@ P, F, S = State.PASSED, State.FAILED, State.SKIPPED
 
 
 def state(response, setting, **fields):
-    return Suite.of([setting]).judge(response(**fields))[1].state
+    return Suite.from_settings([setting]).judge(response(**fields))[1].state
 
 
 @pytest.mark.parametrize(

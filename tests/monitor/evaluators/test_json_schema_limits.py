@@ -19,7 +19,7 @@ _NODE = {"$ref": "#/$defs/node"}
 
 
 def verdict(response, setting, output):
-    return Suite.of([setting]).judge(response(output=output))[1]
+    return Suite.from_settings([setting]).judge(response(output=output))[1]
 
 
 def schema(content, **parameters):

@@ -233,7 +233,7 @@ FINE = [
 
 
 def judge(output, response, **fields):
-    suite = Suite.of(["known_failure"])
+    suite = Suite.from_settings(["known_failure"])
     return suite.judge(response(output=output, **fields))[suite.names.index("known_failure")]
 
 
@@ -289,17 +289,19 @@ def test_six_repetitions_are_a_loop_and_three_repetitions_are_not():
 )
 @pytest.mark.parametrize("evaluator", ["json", {"json_schema": {"schema": {"type": ["object", "array"]}}}])
 def test_where_json_is_configured_a_valid_answer_does_not_fail_for_its_form(evaluator, output, response):
-    suite = Suite.of([evaluator, "known_failure"])
+    suite = Suite.from_settings([evaluator, "known_failure"])
     verdicts = dict(zip(suite.names, suite.judge(response(output=output)), strict=True))
     assert verdicts["known_failure"].state is State.PASSED
 
 
 def test_where_json_is_configured_another_text_fails_as_elsewhere(response):
-    suite = Suite.of(["json", "known_failure"])
+    suite = Suite.from_settings(["json", "known_failure"])
     verdicts = dict(zip(suite.names, suite.judge(response(output="Done.<|im_end|>")), strict=True))
     assert verdicts["known_failure"].state is State.FAILED
 
 
 def test_a_feature_with_a_json_evaluator_has_another_statistic_of_known_failures():
-    versions = [Suite.of(names).versions[-1] for names in (["known_failure"], ["json", "known_failure"])]
+    versions = [
+        Suite.from_settings(names).versions[-1] for names in (["known_failure"], ["json", "known_failure"])
+    ]
     assert versions[0] != versions[1]

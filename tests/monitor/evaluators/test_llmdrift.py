@@ -17,7 +17,7 @@ def answers(dataset, model):
 
 
 def share_failed(name, answers, response):
-    suite = Suite.of([name])
+    suite = Suite.from_settings([name])
     return suite.judge_all([response(output=answer) for answer in answers]).codes[:, 1].tolist().count(
         1
     ) / len(answers)

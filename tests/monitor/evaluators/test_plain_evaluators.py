@@ -127,7 +127,7 @@ TEXTLESS = [({}, S), ({"output": ""}, S), ({"output": "I can't help with that.",
     ],
 )
 def test_an_evaluator_returns_the_verdict_of_its_table(name, fields, expected, response):
-    suite = Suite.of([name])
+    suite = Suite.from_settings([name])
     assert suite.judge(response(**fields))[suite.names.index(name)].state is expected
 
 
@@ -144,12 +144,12 @@ def test_an_evaluator_returns_the_verdict_of_its_table(name, fields, expected, r
     ],
 )
 def test_length_judges_only_by_configured_limits(parameters, fields, expected, score, response):
-    verdict = Suite.of([{"length": parameters}]).judge(response(**fields))[1]
+    verdict = Suite.from_settings([{"length": parameters}]).judge(response(**fields))[1]
     assert (verdict.state, verdict.score) == (expected, score)
 
 
 def test_the_interaction_of_the_event_overrides_the_configured_interaction(response):
-    suite = Suite.of(["latency"], interaction="async")
+    suite = Suite.from_settings(["latency"], interaction="async")
     assert suite.judge(response(duration_s=3.0))[1].state is P
     assert suite.judge(response(duration_s=3.0, interaction="sync"))[1].state is F
 
@@ -172,11 +172,11 @@ def test_the_interaction_of_the_event_overrides_the_configured_interaction(respo
     ],
 )
 def test_json_answer_accepts_exactly_one_json_value(output, expected, response):
-    assert Suite.of(["json"]).judge(response(output=output))[1].state is expected
+    assert Suite.from_settings(["json"]).judge(response(output=output))[1].state is expected
 
 
 def test_fenced_json_passes_if_configured(response):
-    suite = Suite.of([{"json": {"fenced": True}}])
+    suite = Suite.from_settings([{"json": {"fenced": True}}])
     assert suite.judge(response(output='```json\n{"a": 1}\n```'))[1].state is P
     assert suite.judge(response(output="```json\nno\n```"))[1].state is F
 
@@ -199,7 +199,7 @@ SCHEMA = {
     ],
 )
 def test_json_schema_names_the_path_and_never_the_text(output, expected, reason, response):
-    verdict = Suite.of([{"json_schema": {"schema": SCHEMA}}]).judge(response(output=output))[1]
+    verdict = Suite.from_settings([{"json_schema": {"schema": SCHEMA}}]).judge(response(output=output))[1]
     assert verdict.state is expected
     assert verdict.reason.startswith(reason)
     assert "secret" not in verdict.reason

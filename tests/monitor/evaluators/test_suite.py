@@ -22,13 +22,13 @@ from tests.tiers import examples
 
 REQUIRED = {"json_schema": {"schema": {"type": "object"}}}
 ALL = [{name: REQUIRED.get(name, {})} for name in EVALUATORS]
-SUITE = Suite.of(ALL)
+SUITE = Suite.from_settings(ALL)
 LIMITED = [{"length": {"min_chars": 2, "max_chars": 40}} if "length" in item else item for item in ALL]
 # interaction of the configuration -> the suite, with and without what a configuration can add, and its
 # evaluators
 TOGETHER = {
     interaction: (
-        Suite.of(chosen, interaction=interaction or None),
+        Suite.from_settings(chosen, interaction=interaction or None),
         [parse_setting(item).build(interaction or None) for item in chosen],
     )
     for interaction, chosen in (("", ALL), ("sync", LIMITED))
@@ -121,7 +121,7 @@ def test_every_evaluator_satisfies_the_contract(name, kind):
 def test_every_evaluator_is_deterministic_and_never_raises(name, response, fields):
     event = response(**fields)
     before = msgspec.structs.asdict(event)
-    suite = Suite.of([{name: REQUIRED.get(name, {})}])
+    suite = Suite.from_settings([{name: REQUIRED.get(name, {})}])
     first, second = suite.judge(event), suite.judge(response(**fields))
     assert first == second
     assert State.ERROR not in [verdict.state for verdict in first], first
@@ -183,7 +183,7 @@ def test_evaluators_read_no_field_that_these_tests_omit(response, fields):
 
 
 def test_free_text_labels_do_not_grow_the_label_cache(response):
-    suite = Suite.of()
+    suite = Suite.from_settings()
     run = [
         response(output="Paris", finish_reason=f"reason {n}", error_type="" if n % 2 else f"error {n}")
         for n in range(3 * MAX_COMBINATIONS)
@@ -226,7 +226,7 @@ def test_events_of_the_exact_and_the_fast_decoder_are_judged_equally(response):
 
 
 def test_the_default_suite_contains_all_evaluators_that_are_not_opt_in():
-    suite = Suite.of()
+    suite = Suite.from_settings()
     chosen = {name: kind for name, kind in EVALUATORS.items() if not kind.opt_in}
     assert suite.names == DEFAULT_EVALUATORS == tuple(chosen)
     assert dict(zip(suite.names, suite.gating, strict=True)) == {
@@ -238,18 +238,18 @@ def test_the_default_suite_contains_all_evaluators_that_are_not_opt_in():
 
 
 def test_error_is_in_every_suite_exactly_once():
-    assert Suite.of(["refusal"]).names == ("error", "refusal")
-    assert Suite.of(["refusal", "error"]).names == ("refusal", "error")
+    assert Suite.from_settings(["refusal"]).names == ("error", "refusal")
+    assert Suite.from_settings(["refusal", "error"]).names == ("refusal", "error")
 
 
 def test_gating_is_configurable_per_evaluator():
-    suite = Suite.of(["refusal", "latency"], {"latency": True, "refusal": False})
+    suite = Suite.from_settings(["refusal", "latency"], {"latency": True, "refusal": False})
     assert suite.gating == (True, False, True)
 
 
 def test_the_version_changes_with_the_parameters():
     def version(value, interaction=None):
-        return Suite.of([value], interaction=interaction).versions[1]
+        return Suite.from_settings([value], interaction=interaction).versions[1]
 
     assert version("length") == version({"length": {}})
     assert version({"length": {"max_chars": 1}}) != version({"length": {"max_chars": 2}})
@@ -324,7 +324,7 @@ def test_a_schema_loaded_from_a_file_is_used():
 )
 def test_an_invalid_suite_is_explained(evaluators, gating, message):
     with pytest.raises(ValueError, match=message.replace("?", r"\?")):
-        Suite.of(evaluators, gating)
+        Suite.from_settings(evaluators, gating)
 
 
 def test_the_suite_of_a_feature_follows_its_configuration():

@@ -24,7 +24,7 @@ def states(**fields: Any) -> dict[str, State]:
         "model": "m",
         **fields,
     }
-    suite = Suite.of(["error", "empty", "json"])
+    suite = Suite.from_settings(["error", "empty", "json"])
     return dict(
         zip(suite.names, (v.state for v in suite.judge(decode(json.dumps(event).encode()))), strict=True)
     )

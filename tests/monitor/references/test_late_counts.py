@@ -48,10 +48,10 @@ def facts(feature: FeatureState, finder: ReferenceFinder, edge_us: int, gaps: Ga
     out: list[object] = []
     for segment_key in (None, *SEGMENTS):
         for window_us in (MINUTE_US, 5 * MINUTE_US):
-            found = finder.find("trailing 24h", feature, segment_key, edge_us, window_us, 0, gaps)
-            if found is not None:
-                blocks = [(pane.start_us, pane.state()) for pane in found.blocks]
-                out.append((found.start_us, found.end_us, found.pane.state(), blocks))
+            reference = finder.find("trailing 24h", feature, segment_key, edge_us, window_us, 0, gaps)
+            if reference is not None:
+                blocks = [(pane.start_us, pane.state()) for pane in reference.blocks]
+                out.append((reference.start_us, reference.end_us, reference.pane.state(), blocks))
     return out
 
 

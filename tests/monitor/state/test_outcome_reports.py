@@ -38,9 +38,11 @@ def records_of(n: int, outcome: Outcome, a_minute: float = 30, **fields: Any) ->
 def rates(messages: dict[str, list[Any]], metric: str = RATE) -> list[tuple[int, int]]:
     """Return events and failures of the windows of the feature, in their order."""
     windows = [json.loads(message.value) for message in messages["windows"]]
-    found = [window["metrics"].get(metric) for window in windows if window["level"] == "feature"]
+    rates_by_window = [window["metrics"].get(metric) for window in windows if window["level"] == "feature"]
     return [
-        (sum(n for _, n, _ in item["classes"]), sum(f for *_, f in item["classes"])) for item in found if item
+        (sum(n for _, n, _ in item["classes"]), sum(f for *_, f in item["classes"]))
+        for item in rates_by_window
+        if item
     ]
 
 

@@ -61,9 +61,9 @@ def test_a_sliding_rate_equals_the_merged_rates_of_its_panes(
                 expected = Rate()
                 for segment in segments:
                     for pane_us, counted in segment.panes.items():
-                        found = counted.find_rate(METRIC)
-                        if since_us <= pane_us < until_us and found is not None:
-                            expected.merge(found)
+                        pane_rate = counted.find_rate(METRIC)
+                        if since_us <= pane_us < until_us and pane_rate is not None:
+                            expected.merge(pane_rate)
                 if rate is not None:
                     known += 1
                     assert rate.state() == expected.state()

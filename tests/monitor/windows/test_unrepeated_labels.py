@@ -145,13 +145,13 @@ def test_values_that_had_repeated_when_the_label_was_found_keep_their_segments()
 
 def test_a_value_repeats_from_twenty_events_on_and_memory_is_bounded():
     label = UnrepeatedLabel(0)
-    found = []
+    repeats = []
     for number in range(20_000):
         label.repeats(f"id-{number}")
         if number % 20 == 0:
-            found.append(label.repeats("v7"))
-    assert found.index(True) <= 2 * LEAST_EVENTS
-    assert all(found[found.index(True) :])
+            repeats.append(label.repeats("v7"))
+    assert repeats.index(True) <= 2 * LEAST_EVENTS
+    assert all(repeats[repeats.index(True) :])
     for number in range(MAX_REPEATED + 50):
         for _ in range(2 * LEAST_EVENTS):
             label.repeats(f"real-{number}")

@@ -225,10 +225,10 @@ def test_a_summary_is_a_single_line_within_its_limit_for_any_labels(episode_of, 
 
 @pytest.mark.parametrize(("present", "says"), [(0.0, True), (0.5, False)])
 def test_a_finding_that_still_fires_and_is_normal_again_says_so(episode_of, present, says):
-    (one,) = episode_of().incidents
+    (finding,) = episode_of().incidents
     figures = {
-        name: Figure(metric=one.evidence.metric, value=value, n=60, window_s=60, time=one.since)
+        name: Figure(metric=finding.evidence.metric, value=value, n=60, window_s=60, time=finding.since)
         for name, value in (("decided", 0.5), ("worst", 0.5), ("present", present))
     }
-    text = episode_text.sentence(one.model_copy(update=figures))
+    text = episode_text.sentence(finding.model_copy(update=figures))
     assert text.endswith(", normal now") == says

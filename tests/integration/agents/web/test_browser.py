@@ -182,8 +182,8 @@ def test_on_a_phone_each_finding_is_a_card_and_nothing_scrolls_sideways(
         finally:
             await server.stop()
 
-    (found,) = re.findall(r"width (\d+), right (\d+), cards (\d+), heads (\d+)\">", asyncio.run(run()))
-    width, right, cards, heads = map(int, found)
+    (sizes,) = re.findall(r"width (\d+), right (\d+), cards (\d+), heads (\d+)\">", asyncio.run(run()))
+    width, right, cards, heads = map(int, sizes)
     assert (width, cards, heads) == (390, 4, 0)
     assert right <= width
 

@@ -210,7 +210,7 @@ LONG = " ".join(
 
 
 def verdict_of(output: str, responses, **fields):
-    suite = Suite.of(["refusal"])
+    suite = Suite.from_settings(["refusal"])
     return suite.judge(responses(output=output, **fields))[suite.names.index("refusal")]
 
 
@@ -259,7 +259,7 @@ def test_the_reason_quotes_no_text(response):
 
 
 def test_the_raw_text_search_finds_everything_that_the_full_analysis_finds(response):
-    suite = Suite.of(["refusal"])
+    suite = Suite.from_settings(["refusal"])
     missed = [text for text in REFUSALS if refusal(text) and suite._hits(text) is None]
     assert not missed
     assert RefusalEvaluator.patterns

@@ -56,7 +56,7 @@ ANSWERS = [
 
 
 def state_of(text, prompt, response):
-    return Suite.of(["refusal"]).judge(response(output=text, input=prompt or None))[1].state
+    return Suite.from_settings(["refusal"]).judge(response(output=text, input=prompt or None))[1].state
 
 
 @pytest.mark.parametrize(("prompt", "text"), REFUSALS)

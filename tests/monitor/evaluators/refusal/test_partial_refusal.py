@@ -20,7 +20,7 @@ OTHERS = [
 
 
 def states(text, response, **fields):
-    suite = Suite.of(["refusal", "refusal.partial"])
+    suite = Suite.from_settings(["refusal", "refusal.partial"])
     verdicts = dict(zip(suite.names, suite.judge(response(output=text, **fields)), strict=True))
     return verdicts["refusal"].state, verdicts["refusal.partial"].state
 
@@ -36,13 +36,13 @@ def test_refusals_and_answers_are_no_partial_refusals(text, response):
 
 
 def test_a_partial_refusal_does_not_fail_the_response(response):
-    suite = Suite.of()
+    suite = Suite.from_settings()
     assert not suite.gating[suite.names.index("refusal.partial")]
 
 
 @pytest.mark.parametrize("reason", ["refusal", "REFUSAL", "FinishReason.REFUSAL"])
 def test_the_finish_reason_of_a_refusal_fails_even_without_a_text(reason, response):
-    suite = Suite.of(["refusal"])
+    suite = Suite.from_settings(["refusal"])
     for text in (None, "", "The parcel comes on Tuesday."):
         verdict = suite.judge(response(output=text, finish_reason=reason))[1]
         assert (verdict.state, verdict.reason) == (State.FAILED, "finish reason refusal")

@@ -25,7 +25,7 @@ THOROUGH = {"en", "de", "fr", "zh"}
 
 @pytest.mark.parametrize(("refuses", "text"), SENTENCES)
 def test_a_sentence_of_a_native_speaker_is_understood(refuses, text, response):
-    verdict = Suite.of(["refusal"]).judge(response(output=text))[1]
+    verdict = Suite.from_settings(["refusal"]).judge(response(output=text))[1]
     assert verdict.state is (State.FAILED if refuses else State.PASSED), verdict.reason
 
 

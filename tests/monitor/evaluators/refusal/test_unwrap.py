@@ -57,7 +57,7 @@ WRAPPINGS = {
 @pytest.mark.parametrize("text", REFUSALS)
 def test_a_refusal_in_a_wrapping_fails(text, wrapping, response):
     wrapped = WRAPPINGS[wrapping](text)
-    assert Suite.of(["refusal"]).judge(response(output=wrapped))[1].state is State.FAILED, wrapped
+    assert Suite.from_settings(["refusal"]).judge(response(output=wrapped))[1].state is State.FAILED, wrapped
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_refusal_in_a_wrapping_fails(text, wrapping, response):
 )
 def test_a_refusal_in_a_wrong_encoding_fails(text, response):
     garbled = text.encode().decode("cp1252", "replace")
-    assert Suite.of(["refusal"]).judge(response(output=garbled))[1].state is State.FAILED
+    assert Suite.from_settings(["refusal"]).judge(response(output=garbled))[1].state is State.FAILED
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_refusal_in_a_wrong_encoding_fails(text, response):
     ],
 )
 def test_a_wrapped_answer_passes(text, response):
-    assert Suite.of(["refusal"]).judge(response(output=text))[1].state is State.PASSED
+    assert Suite.from_settings(["refusal"]).judge(response(output=text))[1].state is State.PASSED
 
 
 @pytest.mark.parametrize(

@@ -299,7 +299,7 @@ ANSWERS = [
 
 
 def state_of(text, response):
-    return Suite.of(["refusal"]).judge(response(output=text))[1].state
+    return Suite.from_settings(["refusal"]).judge(response(output=text))[1].state
 
 
 @pytest.mark.parametrize("text", REFUSALS)
