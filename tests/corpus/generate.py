@@ -1,8 +1,8 @@
 """Write `events.ndjson.gz` and `arrivals.gz`, the recorded input of the corpus.
 
-`python tests/corpus/generate.py` replaces both files. They are recorded in git, and the tests read only the
+`python -m tests.corpus.generate` replaces both files. They are recorded in git, and the tests read only the
 recorded files: another Python may draw other random numbers. After a change here record the expected outputs
-anew with `record.py`.
+anew with `python -m tests.corpus.record`.
 
 The world lasts 26 hours of event time, from 2026-03-02T06:00Z on: 200 busy minutes, a night, and half an hour
 of the next morning.

@@ -1,8 +1,8 @@
-"""Record anew what softfail writes for the corpus: `python tests/corpus/record.py`.
+"""Record anew what softfail writes for the corpus: `python -m tests.corpus.record`.
 
 Run it on purpose only, after a change that alters outputs knowingly. Name the outputs that the change may
-alter (`record.py watch-alerts notify-requests`), so that the others still prove that nothing else changed;
-without names all are recorded.
+alter (`python -m tests.corpus.record watch-alerts notify-requests`), so that the others still prove that
+nothing else changed; without names all are recorded.
 Review the difference: each output whose hash in `hashes.json` changes is different now.
 
 `--stop` also replaces `stop.json.xz`, the state of an older release from which the test goes on. Without it
@@ -18,7 +18,8 @@ import lzma
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.corpus import scenario
+
 EXPECTED, STOP = Path(__file__).parent / "expected", "stop.json.xz"
 
 
@@ -38,7 +39,9 @@ def write(texts: dict[str, list[str]], *, partly: bool) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Record anew what softfail writes for the corpus.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.corpus.record", description="Record anew what softfail writes for the corpus."
+    )
     parser.add_argument("names", nargs="*", metavar="OUTPUT", help="only these outputs, like watch-alerts")
     parser.add_argument(
         "--stop",
@@ -46,8 +49,6 @@ def main() -> int:
         help="also replace the state of an older release from which the test goes on",
     )
     options = parser.parse_args()
-    import scenario
-
     texts = {name: lines for group in scenario.GROUPS.values() for name, lines in group().items()}
     live, stop = scenario.live()
     texts |= live
@@ -70,6 +71,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(Path(__file__).parent)]
-    sys.path += [str(ROOT), str(ROOT / "sdk")]  # after PYTHONPATH, which may name another checkout
     sys.exit(main())

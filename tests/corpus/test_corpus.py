@@ -1,6 +1,6 @@
 """What softfail writes for the recorded corpus is what it wrote before, byte for byte.
 
-After a change that alters outputs knowingly: `python tests/corpus/record.py`, and review the difference. See
+After a change that alters outputs knowingly: `python -m tests.corpus.record`, and review the difference. See
 README.md.
 """
 
@@ -11,7 +11,8 @@ import json
 import lzma
 
 import pytest
-import scenario
+
+from tests.corpus import scenario
 
 EXPECTED = scenario.HERE / "expected"
 HASHES = json.loads((EXPECTED / "hashes.json").read_text())

@@ -1,6 +1,0 @@
-"""Let the test import the scenario beside it."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
