@@ -497,7 +497,7 @@ REMOVALS = (
     Removal(
         "below-the-position-is-skipped",
         "state 3",
-        "agents/runtime/partition.py",
+        "agents/runtime/checkpointed_core.py",
         "[record for record in bundle if record.offset >= self.position]",
         "bundle",
         (f"{PARTITION}::test_overlapping_bundles_count_every_event_once",),
@@ -513,7 +513,7 @@ REMOVALS = (
     Removal(
         "a-failed-checkpoint-is-the-end",
         "state 4",
-        "agents/runtime/partition.py",
+        "agents/runtime/checkpointed_core.py",
         'exits.restart(exits.STATE, f"checkpoint of {self.tp.topic}/{self.tp.partition} at {position}:'
         ' {error!r}")',
         "del error",
@@ -522,7 +522,7 @@ REMOVALS = (
     Removal(
         "an-unclear-checkpoint-is-the-end",
         "state 4",
-        "agents/runtime/partition.py",
+        "agents/runtime/checkpointed_core.py",
         "async with asyncio.timeout(PATIENCE_S):",
         "if True:",
         (f"{STATE}::test_a_checkpoint_of_unknown_outcome_exits_the_process",),
@@ -546,7 +546,7 @@ REMOVALS = (
     Removal(
         "a-checkpoint-forgives",
         "state 4",
-        "agents/runtime/partition.py",
+        "agents/runtime/checkpointed_core.py",
         "        exits.reset_restarts()\n",
         "",
         (f"{STATE}::test_a_checkpoint_resets_the_restart_count",),
@@ -677,7 +677,7 @@ REMOVALS = (
     Removal(
         "only-whole-bundles",
         "state, limits",
-        "agents/runtime/partition.py",
+        "agents/runtime/checkpointed_core.py",
         "        await self._between_bundles.wait()\n",
         "",
         (

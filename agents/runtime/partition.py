@@ -1,8 +1,4 @@
-"""One owned partition: its core in memory, and its checkpoints.
-
-Position, outputs and changed state of a partition move together: nothing here awaits between the changes of
-them.
-"""
+"""One owned partition: it is restored, applies bundles while other tasks run, and is released."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from faust.types import TP
@@ -18,16 +14,14 @@ from faust.types import TP
 from agents.process import exits, pulse
 from agents.runtime.backend import StateLog
 from agents.runtime.careful_replay import NO_ATTEMPT, Attempt, CarefulReplay
-from agents.runtime.checkpoint_queue import CheckpointQueue
-from agents.runtime.clock import wall_clock_us
+from agents.runtime.checkpointed_core import CheckpointedCore
 from agents.runtime.counters import Counters, PartitionStatus
 from agents.runtime.faust_transport import Bundle
-from agents.runtime.set_aside import is_unreadable, pass_batch, pass_poison
-from monitor.protocol.messages import Core, Outputs
+from agents.runtime.set_aside import pass_poison
+from monitor.protocol.messages import Core
 
 log = logging.getLogger("softfail.partition")
 
-PATIENCE_S = 60.0  # for one checkpoint, broker restarts included
 SLICE_S = 0.1  # how long a bundle is applied before other tasks run
 FRESH_S = 3.0  # how long a known end offset counts as the end
 
@@ -50,8 +44,8 @@ class Agent(Protocol):
         """Do the work of the agent beside applying records, while the partition is owned."""
 
 
-class Partition:
-    """One owned partition of a source: core, position, and outputs that wait to be written.
+class Partition(CheckpointedCore):
+    """One owned partition of a source, from its assignment until it is released.
 
     Args:
         turn: taken by the partition that searches for poison; one for all partitions of the process.
@@ -66,28 +60,17 @@ class Partition:
         counters: Counters,
         turn: asyncio.Lock | None = None,
     ) -> None:
-        self.agent, self.tp, self.changelog, self.counters = agent, tp, changelog, counters
-        self.core: Core
-        self.position = self.durable = 0  # the source offset to apply next: in memory, and in Kafka
-        self.refetched_from: int | None = None  # the position from which records were fetched again
+        super().__init__(tp, changelog, counters)
+        self.agent = agent
         self.end: int | None = None
         self.end_seen = float("-inf")
-        self.changed_event = asyncio.Event()
-        self.lost = 0  # offsets that were deleted from the log before they were read
         self.recovery_s = 0.0  # from its assignment until it was restored
-        self.last_checkpoint: float | None = None
         self._checkpoint_s = checkpoint_s
-        self.queue = CheckpointQueue()
-        self._mark = self._saved = 0  # steps taken, steps that are durable
-        self._commit: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.counted_at_start: dict[tuple[str, tuple[str, ...]], float] = {}
-        self._between_bundles = asyncio.Event()  # cleared while a bundle is applied in part
-        self._between_bundles.set()
         self._turn = asyncio.Lock() if turn is None else turn
         self._replay: CarefulReplay | None = None  # while it searches for poison
         self._closed = False
-        self._attempt: Attempt | None = None  # the attempt that the next transaction notes
         self.steps = 0  # pane edges that bundles have crossed: the progress within a long bundle
 
     @property
@@ -137,14 +120,6 @@ class Partition:
         self._tasks = [
             asyncio.create_task(_or_exit(step, self.tp)) for step in (self._keep(), self.agent.tend(self))
         ]
-
-    def apply(self, bundle: Bundle) -> None:
-        """Apply the records of a bundle from the position on, as many as fit into a checkpoint.
-
-        No await: position, state and outputs move together.
-        """
-        for _ in self._applying(bundle):
-            pass
 
     async def take(self, bundle: Bundle) -> None:
         """Apply a bundle like ``apply``, but let other tasks run at pane edges; after an unclean end, only
@@ -208,59 +183,6 @@ class Partition:
             raise
         self._between_bundles.set()
 
-    def _applying(self, bundle: Bundle) -> Iterator[None]:
-        records: Sequence[Any] = (
-            bundle
-            if bundle.start >= self.position
-            else [record for record in bundle if record.offset >= self.position]
-        )
-        stop = bundle.stop
-        if len(records) > self.queue.most_records:
-            records = records[: self.queue.most_records]
-            stop = records[-1].offset + 1
-        began = time.monotonic()
-        outputs, now_us = Outputs(), wall_clock_us()
-        unreadable: Any = None
-        if is_unreadable(records):
-            *records, unreadable = records
-        if (steps := getattr(self.core, "steps", None)) is not None:
-            yield from steps(records, now_us, outputs)
-        elif records:
-            outputs = self.core.apply(records, now_us)
-        if unreadable is not None:
-            outputs.extend(pass_batch(self.core, unreadable, self.tp, self.position))
-        self.counters.apply_times.observe(time.monotonic() - began)
-        self.position, self.refetched_from = stop, None
-        self.counters.records += len(records)
-        self.add(outputs, len(records))
-
-    def add(self, outputs: Outputs, applied: int = 0) -> None:
-        """Note a change of the core, its outputs, and how many records were applied for it."""
-        self._mark += 1
-        self.queue.add(outputs, applied)
-        self.changed_event.set()
-
-    def skip(self, position: int) -> None:
-        """Continue at a later position, because the log lost the records before it."""
-        self.lost += position - self.position
-        self.counters.lost_events += position - self.position
-        self.position = position
-        self._mark += 1
-
-    async def wait_for_space(self) -> None:
-        """Wait while too many outputs or records wait for a checkpoint."""
-        while self.queue.is_full:
-            await self.checkpoint()
-
-    async def checkpoint(self) -> None:
-        """Return when everything that was applied and added until now is durable."""
-        mark = self._mark
-        while self._saved < mark:
-            if self._commit is None or self._commit.done():
-                self._commit = asyncio.create_task(self._write())
-            # a waiting task may be cancelled, a transaction under way is not
-            await asyncio.shield(self._commit)
-
     async def close(self) -> None:
         """Make everything durable and release the partition."""
         self._closed = True
@@ -307,26 +229,6 @@ class Partition:
                 async with asyncio.timeout(self._checkpoint_s):
                     await self.queue.due.wait()
             await self.checkpoint()
-
-    async def _write(self) -> None:
-        await self._between_bundles.wait()
-        mark, position = self._mark, self.position
-        outputs, applied = self.queue.take()
-        began = time.monotonic()
-        changed = self.core.changed()
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                written = await self.changelog.write(position, changed, outputs, self._attempt)
-        except exits.Misconfigured as error:
-            exits.leave(exits.CONFIGURATION, str(error))
-        except BaseException as error:  # noqa: BLE001 - fenced, failed or unknown: only a new process can read the durable state
-            exits.restart(
-                exits.STATE, f"checkpoint of {self.tp.topic}/{self.tp.partition} at {position}: {error!r}"
-            )
-        exits.reset_restarts()
-        self.durable, self._saved, self.last_checkpoint = position, mark, time.monotonic()
-        self.queue.adapt(written.size, applied)
-        self.counters.count_checkpoint(self.tp, written, self.last_checkpoint - began)
 
 
 async def _or_exit(step: Coroutine[Any, Any, None], tp: TP) -> None:

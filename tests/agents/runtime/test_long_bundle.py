@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from agents.runtime import partition as shell
-from monitor.protocol.messages import FileRecord
+from monitor.protocol.messages import FileRecord, Outputs
 from monitor.self_health.partition_health import partition_counts
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
@@ -40,7 +40,7 @@ def test_a_long_bundle_yields_to_other_tasks_and_is_written_only_when_complete(
         slow(partition, log)
         taking = asyncio.create_task(partition.take(bundle(0, 20)))
         await asyncio.sleep(0)
-        partition.add(shell.Outputs())  # a heartbeat
+        partition.add(Outputs())  # a heartbeat
         writing = asyncio.create_task(partition.checkpoint())
         while not taking.done():
             log.append("turn")
@@ -92,7 +92,7 @@ def test_a_jump_of_hours_is_applied_in_many_steps_with_the_outputs_of_a_single_s
 
     records = [event(minute, f"m{minute % 5}") for minute in [*range(90), 500, 501]]
     whole, stepped = Watch(Config()), Watch(Config())
-    out, steps = shell.Outputs(), 0
+    out, steps = Outputs(), 0
     for _ in stepped.steps(records, None, out):
         steps += 1
     assert whole.apply(records, None).order == out.order
@@ -110,7 +110,7 @@ def test_a_reader_between_two_edges_sees_exactly_the_applied_records():
         FileRecord(b"garbage" if offset % 2 else (event % offset).encode(), offset) for offset in range(40)
     ]
     readings = []
-    for _ in core.steps(records, 0, shell.Outputs()):
+    for _ in core.steps(records, 0, Outputs()):
         counts = partition_counts(core.partition_state, core._records, {})
         readings.append((counts["dead-letters"], counts["records"]))
     assert len(readings) > 30

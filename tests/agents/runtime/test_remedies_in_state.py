@@ -16,7 +16,7 @@ import pytest
 from agents.kafka import topic_reader
 from agents.kafka.state_topic import BARRIER, POSITION
 from agents.process import exits
-from agents.runtime import partition as shell
+from agents.runtime import checkpointed_core
 from monitor.protocol.messages import Message, Outputs
 
 
@@ -117,7 +117,7 @@ def test_a_restarting_process_waits_first():
 
 
 def test_a_checkpoint_of_unknown_outcome_exits_the_process(make_partition, bundle, ends, ended, monkeypatch):
-    monkeypatch.setattr(shell, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(checkpointed_core, "PATIENCE_S", 0.05)
 
     async def scene() -> None:
         partition = await make_partition()
