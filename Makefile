@@ -68,7 +68,7 @@ bench: $(STAMP) ## measure events a second on a real Kafka (needs Java 17 and Ma
 MINUTES ?= 5
 SEED ?= 1
 soak: $(STAMP) ## run the long tests: workers under faults against an oracle, simulations, removed remedies (MINUTES=30 SEED=1)
-	$(BIN)/python tests/durability/soak --minutes $(MINUTES) --seed $(SEED)
+	$(BIN)/python -m tests.durability.soak --minutes $(MINUTES) --seed $(SEED)
 	$(BIN)/python -m tests.durability.ten_faults
 	$(PYTEST) -n $(CORES) --tier check --hypothesis-profile nightly -m long_form tests
 	$(PYTEST) -n $(CORES) --tier long --hypothesis-profile nightly -m long_form tests

@@ -1,6 +1,6 @@
 """`kill -9` of the real worker: the last revision of every window equals that of an undisturbed run.
 
-More kinds of faults: ``python tests/durability/soak``.
+More kinds of faults: ``python -m tests.durability.soak``.
 """
 
 from __future__ import annotations

@@ -12,20 +12,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.durability.soak.faults import KINDS
 from tests.tiers import by_profile, nightly
 
 ROOT = Path(__file__).parents[2]
-SOAK = Path(__file__).parent / "soak"
-sys.path.insert(0, str(SOAK))
 
-from faults import KINDS  # noqa: E402 - after the path
 
 pytestmark = pytest.mark.long_form
 
 
 def bench(kafka_launcher: object, *arguments: str) -> None:
     del kafka_launcher  # only skips the test where Kafka cannot run: the bench has its own broker
-    command = [sys.executable, str(SOAK), *arguments]
+    command = [sys.executable, "-m", "tests.durability.soak", *arguments]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=by_profile(600, 3600), check=False
     )

@@ -12,16 +12,14 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
-SOAK = Path(__file__).parents[1] / "soak"
-sys.path.insert(0, str(SOAK))
+from tests.durability.soak import oracle, report
+from tests.durability.soak.corpus import Corpus
+from tests.durability.soak.faults import KINDS, duration_s, schedule
+from tests.durability.soak.fleet import seeded
+from tests.durability.soak.publisher import SentEvent
 
-import oracle  # noqa: E402 - after the path
-import report  # noqa: E402
-from corpus import Corpus  # noqa: E402
-from faults import KINDS, duration_s, schedule  # noqa: E402
-from fleet import seeded  # noqa: E402
-from publisher import SentEvent  # noqa: E402
+ROOT = Path(__file__).parents[3]
+
 
 PREFIX = "softfail-a"
 
@@ -254,7 +252,7 @@ def test_a_schedule_is_deterministic_and_contains_each_kind_once_before_any_twic
 
 def test_an_unknown_kind_is_refused_by_name():
     done = subprocess.run(
-        [sys.executable, str(SOAK), "--kinds", "kill,meteor"],
+        [sys.executable, "-m", "tests.durability.soak", "--kinds", "kill,meteor"],
         cwd=ROOT,
         capture_output=True,
         text=True,

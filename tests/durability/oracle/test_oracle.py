@@ -1,8 +1,5 @@
 """The oracle of the bench and the product compute the same figures over the whole corpus, and the comparison
 can fail.
-
-``tests/durability/soak`` is a program whose modules import each other by plain names. Here its folder joins
-the path.
 """
 
 from __future__ import annotations
@@ -22,16 +19,11 @@ import pytest
 from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
+from tests.durability.soak import corpus, oracle, oracle_events, oracle_partition, truth
 from tests.tiers import nightly
 
 SOAK = Path(__file__).parents[1] / "soak"
-sys.path.insert(0, str(SOAK))
 
-import corpus  # noqa: E402 - after the path
-import oracle  # noqa: E402
-import oracle_events  # noqa: E402
-import oracle_partition  # noqa: E402
-import truth  # noqa: E402
 
 NOW_MS = 1_795_000_000_000  # months after the events, as in the bench
 BUNDLE = 400
@@ -333,20 +325,24 @@ def test_numbers_are_compared_with_their_tolerance():
 
 def test_the_oracle_uses_only_the_standard_library_and_no_product_module():
     program = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import corpus, oracle, truth, types\nmade ="
+        "import sys; sys.path.insert(0, sys.argv[1]); import types\nfrom"
+        " tests.durability.soak import corpus, oracle, truth\nmade ="
         " corpus.Corpus(1, length_s=5)\nrecords = [types.SimpleNamespace(partition=0, offset=n,"
         " timestamp=None, headers=(), key=None, value=made.message(n / 100).value) for n in"
         " range(500)]\nassert oracle.compute(records, made.settings(),"
-        " 1).windows\nprint(*sorted({name.partition('.')[0] for name in sys.modules} -"
-        " set(sys.stdlib_module_names)))"
+        " 1).windows\nprint(*sorted({name for name in sys.modules if name.partition('.')[0]"
+        " not in sys.stdlib_module_names}))"
     )
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", program, str(SOAK)], capture_output=True, text=True, check=True
+        [sys.executable, "-I", "-S", "-c", program, str(SOAK.parents[2])],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     loaded = set(done.stdout.split()) - {"__main__"}
-    assert loaded == {path.stem for path in SOAK.glob("oracle*.py")} | {
-        path.stem for path in SOAK.glob("corpus*.py")
-    } | {"truth"}
+    stems = {path.stem for path in [*SOAK.glob("oracle*.py"), *SOAK.glob("corpus*.py")]} | {"truth"}
+    packages = {"tests", "tests.durability", "tests.durability.soak"}
+    assert loaded == packages | {f"tests.durability.soak.{stem}" for stem in stems}
 
 
 def countable(records: list[FileRecord]) -> list[FileRecord]:

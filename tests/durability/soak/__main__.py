@@ -1,10 +1,10 @@
 """Durability bench: workers on a real Kafka, faults by a seeded schedule, and an oracle that computes the
 expected outputs.
 
-    python tests/durability/soak                              a mix of about three minutes
-    python tests/durability/soak --minutes 30 --seed 7        longer
-    python tests/durability/soak --faults 50 --kinds kill     fifty kills of two workers
-    python tests/durability/soak --kinds recreate             only: delete and recreate the events topic
+    python -m tests.durability.soak                              a mix of about three minutes
+    python -m tests.durability.soak --minutes 30 --seed 7        longer
+    python -m tests.durability.soak --faults 50 --kinds kill     fifty kills of two workers
+    python -m tests.durability.soak --kinds recreate             only: delete and recreate the events topic
 
 It exits with 0 only if windows, transitions, episodes, dead letters and pages equal the oracle's for the
 events in the topic.
@@ -23,13 +23,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-sys.path.insert(1, str(Path(__file__).parents[3]))
-
-from faults import KINDS, SHAPES
-from fleet import module
-from report import Comparison, table
-from run import MOST_EVENTS, MOST_RATE, Run, Stalled
-from workers import ROOT, Workers
+from tests import kafka_launcher
+from tests.durability.soak.faults import KINDS, SHAPES
+from tests.durability.soak.report import Comparison, table
+from tests.durability.soak.run import MOST_EVENTS, MOST_RATE, Run, Stalled
+from tests.durability.soak.workers import ROOT, Workers
 
 
 def ordinary(run: Run) -> list[tuple[str, Comparison]]:
@@ -155,7 +153,7 @@ def finish(run: Run, columns: list[tuple[str, Comparison]]) -> int:
 def options_of(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
-        prog="python tests/durability/soak",
+        prog="python -m tests.durability.soak",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=__doc__,
     )
@@ -196,14 +194,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the bench; return 0 if everything is equal, 1 if it differs or stalled."""
     options = options_of(argv)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    launcher = module(ROOT / "tests" / "kafka_launcher.py")
-    if (lack := launcher.missing()) is not None:
+    if (lack := kafka_launcher.missing()) is not None:
         print(f"this machine {lack}")
         return 2
     directory = Path(tempfile.mkdtemp(prefix="softfail-soak-"))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # workers and broker must end with this process
     code = 1
-    with launcher.Kafka() as broker:
+    with kafka_launcher.Kafka() as broker:
         run = Run(options, broker, directory)
         run.say(
             f"seed {options.seed}, Kafka at {broker.address}, logs in {directory}, {len(run.plan)} faults"

@@ -33,9 +33,9 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-import corpus_values as values
-from corpus_faults import spans
-from oracle_events import partition_of
+from tests.durability.soak import corpus_values as values
+from tests.durability.soak.corpus_faults import spans
+from tests.durability.soak.oracle_events import partition_of
 
 BEGIN = datetime(2026, 3, 2, 9, 6, 40, tzinfo=UTC)
 WEEK_S = 7 * 86_400

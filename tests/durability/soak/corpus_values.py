@@ -9,7 +9,7 @@ import random
 from datetime import timedelta, timezone
 from typing import Any
 
-from oracle_verdicts import ANSWERS, LEAKS, REFUSALS
+from tests.durability.soak.oracle_verdicts import ANSWERS, LEAKS, REFUSALS
 
 BERLIN = timezone(timedelta(hours=1))
 ERRORS, REFUSED = 0.02, 0.02  # share of calls and share of answers with text in healthy traffic

@@ -1,5 +1,5 @@
-"""The real worker, which drops a share of its bundles, as Faust may do: python dropping_worker.py --config
-FILE
+"""The real worker, which drops a share of its bundles, as Faust may do:
+``python -m tests.durability.soak.dropping_worker --config FILE``.
 
 DROP_SHARE_FILE names the file with the share; it is read again each second. Bundles at the end of their topic
 are dropped twice as often, because no later bundle would reveal the gap.
@@ -10,12 +10,9 @@ from __future__ import annotations
 import logging
 import os
 import random
-import sys
 import time
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from agents.commands.worker import main
 from agents.runtime.bundle_intake import BundleIntake

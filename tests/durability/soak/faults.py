@@ -11,9 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from fleet import Deployment
-
 from agents.demo.fake_pagerduty import Fault as Treatment
+from tests.durability.soak.fleet import Deployment
 
 RECOVERY_S = 3.0  # mean time until processing continues, for which the next fault usually waits
 # kafka.session_timeout: after this time without heartbeats a worker's partitions are reassigned

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import json
 import random
 import sys
@@ -13,27 +12,15 @@ import time
 import urllib.request
 from collections.abc import Collection
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from publisher import Publisher
-from workers import ROOT, Workers
+from tests import kafka_launcher
+from tests.durability.soak.publisher import Publisher
+from tests.durability.soak.workers import Workers
 
-HERE = Path(__file__).parent
 ROUTING_KEY = "0123456789abcdef0123456789abcdef"
 POSITION = b"\x00position"  # key of the state record that contains the position of a partition
 TAIL = 500  # records of the state topic that are read first to find it
-
-
-def module(path: Path) -> ModuleType:
-    """Load a module by its path: the tests are no package."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, module)  # dataclasses look up their module
-    spec.loader.exec_module(module)
-    return module
 
 
 class Pager:
@@ -103,7 +90,7 @@ class Deployment:
         self.pager = Pager()
         self.settings: dict[str, Any] = dict(corpus.settings())
         self.rate, self._dropping = rate, dropping
-        self._ports = {number: module(ROOT / "tests" / "kafka_launcher.py").free_port() for number in static}
+        self._ports = {number: kafka_launcher.free_port() for number in static}
         # read by the dropping worker: the share of bundles to drop
         self.drop_share = directory / "drop"
         self.workers = Workers(
@@ -128,7 +115,7 @@ class Deployment:
     def _command(self, number: int) -> list[str]:
         path = self.config(number)
         if number == self._dropping:
-            return [sys.executable, str(HERE / "dropping_worker.py"), "--config", str(path)]
+            return [sys.executable, "-m", "tests.durability.soak.dropping_worker", "--config", str(path)]
         return [sys.executable, "-m", "agents", "worker", "--config", str(path)]
 
     def config(self, number: int) -> Path:

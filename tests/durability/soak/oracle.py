@@ -31,8 +31,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import oracle_events as events
-from oracle_partition import Partition, rfc3339
+from tests.durability.soak import oracle_events as events
+from tests.durability.soak.oracle_partition import Partition, rfc3339
 
 
 @dataclass

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import oracle_figures as figures
-from oracle_verdicts import LANGUAGES, Judges, by_text, format_of, verdicts
+from tests.durability.soak import oracle_figures as figures
+from tests.durability.soak.oracle_verdicts import LANGUAGES, Judges, by_text, format_of, verdicts
 
 MICRO, NANO, FIXED = 1e-6, 1e-9, 2.0**-20
 UNITS = {

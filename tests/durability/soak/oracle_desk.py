@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from oracle_rules import HOUR_US, Incident, Rule, digest, opened, reading
-from oracle_weights import Weights
-from oracle_windows import Series
+from tests.durability.soak.oracle_rules import HOUR_US, Incident, Rule, digest, opened, reading
+from tests.durability.soak.oracle_weights import Weights
+from tests.durability.soak.oracle_windows import Series
 
 DAY_US, GONE_US = 24 * HOUR_US, 15 * 60 * 1_000_000
 SEVERITIES = ("info", "warning", "error", "critical")

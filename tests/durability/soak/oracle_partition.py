@@ -8,13 +8,13 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import oracle_events as events
-import oracle_figures as figures
-from oracle_counts import Pane, add_rate, count
-from oracle_desk import UNLABELLED, At, Desk, Feature, Key, labels
-from oracle_rules import FINE_US, HOUR_US, rules_of, seconds
-from oracle_texts import TextChoice
-from oracle_verdicts import Judges, judges_of
+from tests.durability.soak import oracle_events as events
+from tests.durability.soak import oracle_figures as figures
+from tests.durability.soak.oracle_counts import Pane, add_rate, count
+from tests.durability.soak.oracle_desk import UNLABELLED, At, Desk, Feature, Key, labels
+from tests.durability.soak.oracle_rules import FINE_US, HOUR_US, rules_of, seconds
+from tests.durability.soak.oracle_texts import TextChoice
+from tests.durability.soak.oracle_verdicts import Judges, judges_of
 
 LATE_US = HOUR_US // 2  # rules ignore events that arrive this long after their time
 

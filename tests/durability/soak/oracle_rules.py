@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import Any
 
-import oracle_figures as figures
-from oracle_windows import Series
+from tests.durability.soak import oracle_figures as figures
+from tests.durability.soak.oracle_windows import Series
 
 WEEK_S = 604_800
 LADDER_S = (300, 1800, 7200, 21_600, 86_400, 259_200, WEEK_S)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import oracle_figures as figures
+from tests.durability.soak import oracle_figures as figures
 
 FORGET = 100  # a weight is forgotten after this many times the calls that it stands for
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import oracle_figures as figures
+from tests.durability.soak import oracle_figures as figures
 
 FAR = 200  # panes; a window that moves further is summed anew
 

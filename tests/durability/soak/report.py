@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import truth as truths
-from publisher import SentEvent
+from tests.durability.soak import truth as truths
+from tests.durability.soak.publisher import SentEvent
 
 Rows = list[tuple[str, str]]
 SHOWN = 5  # examples shown per kind of difference

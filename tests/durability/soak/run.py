@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import oracle
-from corpus import Corpus
-from faults import KINDS, duration_s, schedule
-from fleet import Deployment, seeded
-from report import Comparison, TopicContents, compare_run
+from tests.durability.soak import oracle
+from tests.durability.soak.corpus import Corpus
+from tests.durability.soak.faults import KINDS, duration_s, schedule
+from tests.durability.soak.fleet import Deployment, seeded
+from tests.durability.soak.report import Comparison, TopicContents, compare_run
 
 # the oracle is plain Python; two cores share broker, workers and publisher
 MOST_EVENTS, MOST_RATE, CALM_RATE = 140_000, 600, 100
