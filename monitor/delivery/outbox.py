@@ -134,7 +134,7 @@ class Outbox:
         asked for a pause. ``now_us``: wall clock, microseconds since 1970.
         """
         step = self._changes.due(channel, now_us)
-        if step is None or self.breaker(channel).open_since_us is not None or self.is_held(channel, now_us):
+        if step is None or self.breaker(channel).open_since_us is not None or self.is_paused(channel, now_us):
             return None
         return step if self.due(channel, now_us) is None else None
 
@@ -224,11 +224,11 @@ class Outbox:
         """Return the circuit breaker of a channel."""
         return self._lane(channel).breaker
 
-    def is_held(self, channel: str, now_us: int) -> bool:
+    def is_paused(self, channel: str, now_us: int) -> bool:
         """Return whether the receiver asked to be left alone until later than ``now_us``, wall clock,
         microseconds since 1970.
         """
-        return self._lane(channel).is_held(now_us)
+        return self._lane(channel).is_paused(now_us)
 
     def refusals(self, channel: str) -> tuple[int, str]:
         """Return how many steps a channel has ever refused, and why the last, if that is known."""

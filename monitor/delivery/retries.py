@@ -45,16 +45,16 @@ class RetryLane:
         self._policy = policy
         self.breaker = CircuitBreaker(policy.failures, policy.probes)
         self._attempts: dict[str, tuple[int, int]] = {}  # id -> failures, not before
-        self._held_until_us = 0
+        self._paused_until_us = 0
 
-    def is_held(self, now_us: int) -> bool:
+    def is_paused(self, now_us: int) -> bool:
         """Return whether the receiver asked to be left alone until later than ``now_us``."""
-        return now_us < self._held_until_us
+        return now_us < self._paused_until_us
 
     def may_send(self, now_us: int) -> bool:
         """Return whether any step may go out. ``now_us``: wall clock, microseconds since 1970."""
         closed = self.breaker.state(now_us) == "open" and not self.breaker.may_try_untried(now_us)
-        return not closed and not self.is_held(now_us)
+        return not closed and not self.is_paused(now_us)
 
     def rank(self, name: str, now_us: int) -> int | None:
         """Return how late a step stands in line (the lowest goes first), or None if it has to wait.
@@ -75,7 +75,7 @@ class RetryLane:
     def answered(self, name: str) -> None:
         """Note that the receiver took or refused a step. If it was down, all other steps may go at once."""
         self._attempts.pop(name, None)
-        self._held_until_us = 0
+        self._paused_until_us = 0
         if self.breaker.open_since_us is not None and self._policy.steps is not None:
             self._attempts.clear()
         self.breaker.answered()
@@ -112,7 +112,7 @@ class RetryLane:
             wait_s = self._policy.steps.wait_s(failures, jitter, after_s)
         self._attempts[name] = failures, now_us + round(wait_s * 1e6)
         if hold:
-            self._held_until_us = self._attempts[name][1]
+            self._paused_until_us = self._attempts[name][1]
         return wait_s if probe_s is None or hold else probe_s
 
     def forget(self, name: str) -> None:

@@ -144,7 +144,7 @@ class DeadMansSwitch:
     def _channel_fault(self, now_us: int) -> Withheld | None:
         for channel in self._channels:
             breaker = self._outbox.breaker(channel)
-            if breaker.open_since_us is not None or self._outbox.is_held(channel, now_us):
+            if breaker.open_since_us is not None or self._outbox.is_paused(channel, now_us):
                 text = f"{channel} takes nothing: {breaker.reason or 'no answer'}"
                 return Withheld("channel-down", sanitize(text, TEXT_CHARS))
         for channel in self._channels:

@@ -47,7 +47,7 @@ def table(scenario: Scenario, deployment: Deployment) -> Iterator[str]:
 def broken(scenario: Scenario, deployment: Deployment) -> list[str]:
     """Return the laws that a scenario breaks, in words."""
     return [
-        *_told(scenario, deployment),
+        *_reports(scenario, deployment),
         *_rings(scenario, deployment),
         *_endings(deployment),
         *_texts(scenario, deployment),
@@ -77,8 +77,8 @@ def _tells(ring: Ring, planned: Planned, *, with_updates: bool = False) -> bool:
     )
 
 
-def _told(scenario: Scenario, deployment: Deployment) -> Iterator[str]:
-    """Each fault is told within its time; one of a page that rang just before when it may ring again."""
+def _reports(scenario: Scenario, deployment: Deployment) -> Iterator[str]:
+    """Each fault is reported in time; if its page rang just before, when that page may ring again."""
     rings = deployment.pagerduty.rings
     for planned in scenario.plan:
         fault = FAULTS[planned.fault]

@@ -214,7 +214,7 @@ class Incident:
     edge_us: int
     state: str = "pending"
     last: str = ""
-    held_us: int = 0
+    breached_us: int = 0
     good_us: int = 0
     evidence: dict[str, Any] = field(default_factory=dict)
 
@@ -230,12 +230,14 @@ class Incident:
             return None
         before, self.last = self.last, state
         if state == "breach":
-            self.evidence, self.good_us, self.held_us = evidence, 0, self.held_us + passed_us
-            if self.state == "pending" and self.held_us >= rule.for_s * 1e6:
+            self.evidence, self.good_us, self.breached_us = evidence, 0, self.breached_us + passed_us
+            if self.state == "pending" and self.breached_us >= rule.for_s * 1e6:
                 self.state = "firing"
-                return "firing", "breached" + (f" for {_spoken(self.held_us)}" if self.held_us else "")
+                return "firing", "breached" + (
+                    f" for {_spoken(self.breached_us)}" if self.breached_us else ""
+                )
             return None
-        self.held_us = 0
+        self.breached_us = 0
         if self.state == "pending":
             return "resolved", "did not last"
         self.good_us = 0 if state != "good" else self.good_us + (passed_us if before == "good" else 0)

@@ -358,16 +358,16 @@ def monitored(make_topics, make_workers, tmp_path, free_port):
 
 
 def test_a_reset_resolves_open_episodes_and_the_notifier_sends_it(monitored):
-    open_one = monitored.fire()
+    firing_episode = monitored.fire()
     monitored.workers.retire(1)
-    assert monitored.delivery(open_one)["keys"] == {"high": "open"}
+    assert monitored.delivery(firing_episode)["keys"] == {"high": "open"}
     done = monitored.state("reset", "--agent", "watch", "--to", "latest", "--yes")
     assert done.returncode == 0, done.stderr
     assert "1 open episodes, which will be resolved (state_reset)" in done.stdout
-    assert open_one["dedup_key"] in done.stdout
+    assert firing_episode["dedup_key"] in done.stdout
     last = monitored.episodes()[-1]
     assert (last["episode_id"], last["state"], last["reason"], last["firing"]) == (
-        open_one["episode_id"],
+        firing_episode["episode_id"],
         "resolved",
         "state_reset",
         0,
@@ -376,7 +376,7 @@ def test_a_reset_resolves_open_episodes_and_the_notifier_sends_it(monitored):
     assert again.returncode == 0, again.stderr
     assert len([episode for episode in monitored.episodes() if episode["state"] == "resolved"]) == 1  # once
     monitored.workers.start(1)
-    monitored.await_(lambda: monitored.delivery(open_one)["keys"] == {"high": "closed"})
+    monitored.await_(lambda: monitored.delivery(firing_episode)["keys"] == {"high": "closed"})
     incidents = [
         json.loads(record.value)
         for record in monitored.topics.read("alerts")[0]
@@ -388,7 +388,7 @@ def test_a_reset_resolves_open_episodes_and_the_notifier_sends_it(monitored):
 
 
 def test_a_dropped_episode_is_resolved_and_a_remaining_breach_opens_a_new_episode(monitored):
-    open_one = monitored.fire()
+    firing_episode = monitored.fire()
     monitored.workers.retire(1)
     done = monitored.state(
         "drop",
@@ -403,7 +403,7 @@ def test_a_dropped_episode_is_resolved_and_a_remaining_breach_opens_a_new_episod
     assert done.returncode == 0, done.stderr
     last = monitored.episodes()[-1]
     assert (last["episode_id"], last["state"], last["reason"]) == (
-        open_one["episode_id"],
+        firing_episode["episode_id"],
         "resolved",
         "state_dropped",
     )
@@ -411,7 +411,9 @@ def test_a_dropped_episode_is_resolved_and_a_remaining_breach_opens_a_new_episod
     monitored.publish(50, "I'm sorry, I can't help with that.")
     again = monitored.await_(
         lambda: [
-            episode for episode in monitored.episodes() if episode["episode_id"] != open_one["episode_id"]
+            episode
+            for episode in monitored.episodes()
+            if episode["episode_id"] != firing_episode["episode_id"]
         ]
     )[0]
     assert again["state"] == "opened"
@@ -443,7 +445,7 @@ def events_in_windows(monitored) -> int:
 
 
 def test_unreadable_records_are_rebuilt_from_the_log_and_nothing_is_published_twice(monitored):
-    open_one = monitored.fire()
+    firing_episode = monitored.fire()
     monitored.await_(lambda: monitored.topics.read("windows")[0])
     monitored.workers.retire(1)
     before, positions = monitored.state_records(), monitored.topics.state()[1]
@@ -480,7 +482,7 @@ def test_unreadable_records_are_rebuilt_from_the_log_and_nothing_is_published_tw
     assert after[episode] == before[episode]
     assert after == before
     assert len(monitored.topics.read("windows")[0]) == windows
-    assert monitored.episodes()[-1] == open_one
+    assert monitored.episodes()[-1] == firing_episode
     assert "nothing to rebuild" in monitored.state("rebuild", "--yes").stdout
     counted = monitored.state("rebuild", "--all", "--yes")
     assert (counted.returncode, "0 records of" in counted.stdout) == (0, True), counted.stderr
@@ -489,8 +491,8 @@ def test_unreadable_records_are_rebuilt_from_the_log_and_nothing_is_published_tw
     monitored.workers.start(1)
     monitored.publish(600, "It ships on Tuesday.")
     monitored.await_(lambda: monitored.episodes()[-1]["state"] == "resolved", 90)
-    assert {episode["episode_id"] for episode in monitored.episodes()} == {open_one["episode_id"]}
-    monitored.await_(lambda: monitored.delivery(open_one)["keys"] == {"high": "closed"})
+    assert {episode["episode_id"] for episode in monitored.episodes()} == {firing_episode["episode_id"]}
+    monitored.await_(lambda: monitored.delivery(firing_episode)["keys"] == {"high": "closed"})
     # The last window is published after the page is resolved: wait for it.
     monitored.await_(lambda: events_in_windows(monitored) >= 1000)
     assert events_in_windows(monitored) == 1000

@@ -30,7 +30,7 @@ BEGAN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 RULE = Rule.model_validate({"name": "errors", "on": "error_rate", "above": 0.02, "keep_firing_for": 0})
 
 
-class One:
+class OnePane:
     """A series of one pane: 50 calls, of which this many failed."""
 
     def __init__(self, failures: int) -> None:
@@ -43,7 +43,7 @@ class One:
 
 def test_a_threshold_fires_by_the_exact_interval_and_not_by_wilsons_at_six_of_fifty() -> None:
     states = [
-        read(RULE, FixedThreshold("above", 0.02), One(failures), 60_000_000).state
+        read(RULE, FixedThreshold("above", 0.02), OnePane(failures), 60_000_000).state
         for failures in (6, 7, 8, 9)
     ]
     assert states == ["between", "between", "between", "breach"]
