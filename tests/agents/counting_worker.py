@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from agents.kafka.topic_ids import TopicObserver
 from agents.runtime.app import run
 from agents.runtime.bundle_intake import BundleIntake
 from monitor.protocol.messages import Message, Outputs
@@ -91,6 +92,18 @@ def drop_bundles(share: float) -> None:
     BundleIntake.take = sometimes
 
 
+def without_topic_ids() -> None:
+    """See topics as on a broker that keeps no ids: one that was created again is the same, reported late."""
+    look = TopicObserver.look
+
+    async def without_ids(self):
+        return {name: identity._replace(topic_id="") for name, identity in (await look(self)).items()}
+
+    TopicObserver.look = without_ids
+
+
 if __name__ == "__main__":
+    if os.environ.get("WITHOUT_TOPIC_IDS"):
+        without_topic_ids()
     drop_bundles(float(os.environ.get("DROP_BUNDLES", "0")))
     run(Config.model_validate_json(Path(sys.argv[1]).read_text()), [CountingAgent()])

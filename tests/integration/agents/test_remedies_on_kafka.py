@@ -193,7 +193,7 @@ def test_a_topic_reported_late_by_the_broker_is_assigned_within_seconds(
 
     topics = make_topics(2)
     source = f"{topics.prefix}.events"
-    workers = make_workers(counting_command(topics))
+    workers = make_workers(counting_command(topics), {"WITHOUT_TOPIC_IDS": "1"})
     workers.start(1)
     wait_until(lambda: workers.log().count("owns ") == 2, 40, "the worker did not begin")
 

@@ -127,7 +127,7 @@ def test_an_alert_appears_is_updated_and_ends(tell, active_alerts, recent):
     assert first["labels"] == {
         "alertname": "SoftfailDegraded",
         "service": "support-bot",
-        "feature": "answer",
+        "feature": "life",
         "environment": "production",
         "severity": "critical",
         "urgency": "high",
@@ -136,7 +136,7 @@ def test_an_alert_appears_is_updated_and_ends(tell, active_alerts, recent):
     }
     assert first["status"]["state"] == "active"
     assert first["annotations"]["summary"].startswith(
-        "support-bot/answer: 23 % of answers refused (19 to 28 %; should stay under 2 %)"
+        "support-bot/life: 23 % of answers refused (19 to 28 %; should stay under 2 %)"
     )
     assert first["generatorURL"] == first["annotations"]["status_url"] == "https://status.example/answer"
     ahead_us = (datetime.fromisoformat(first["endsAt"]) - datetime.now(UTC)) / timedelta(microseconds=1)
