@@ -138,7 +138,7 @@ def test_an_alert_appears_is_updated_and_ends(tell, active_alerts, recent):
     assert first["annotations"]["summary"].startswith(
         "support-bot/life: 23 % of answers refused (19 to 28 %; should stay under 2 %)"
     )
-    assert first["generatorURL"] == first["annotations"]["status_url"] == "https://status.example/answer"
+    assert first["generatorURL"] == first["annotations"]["status_url"] == "https://status.example/life"
     ahead_us = (datetime.fromisoformat(first["endsAt"]) - datetime.now(UTC)) / timedelta(microseconds=1)
     assert HOLD_US - 60e6 < ahead_us <= HOLD_US
 
