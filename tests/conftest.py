@@ -4,6 +4,7 @@ are restarted when they end.
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 # as monitor/__init__.py says; hypothesis may import numpy before it
@@ -130,6 +131,13 @@ class Topics:
     def read(self, suffix: str) -> tuple[list[Any], dict[int, int]]:
         """All committed records, in order within a partition, and the end of each partition."""
         from kafka import KafkaConsumer, TopicPartition
+        from kafka.errors import MetadataEmptyBrokerList
+
+        def partitions_of(topic: str) -> set[int]:
+            """A broker names a new topic late, and itself late after it was suspended."""
+            with contextlib.suppress(MetadataEmptyBrokerList):
+                return consumer.partitions_for_topic(topic) or set()
+            return set()
 
         consumer = KafkaConsumer(
             bootstrap_servers=self.address,
@@ -140,7 +148,7 @@ class Topics:
         )
         topic = f"{self.prefix}.{suffix}"
         deadline = time.monotonic() + 30
-        while not (partitions := consumer.partitions_for_topic(topic)):  # a broker names a new topic late
+        while not (partitions := partitions_of(topic)):
             assert time.monotonic() < deadline, f"{topic} does not exist"
             consumer.poll(timeout_ms=100)
         tps = [TopicPartition(topic, number) for number in sorted(partitions)]

@@ -69,7 +69,9 @@ class Everything:
 
 
 def _watch_in_trouble() -> Watch:
-    """A real watch: healthy for ten minutes, then with refusals and errors; some inputs are unreadable."""
+    """A real watch: healthy for ten minutes, then with refusals and errors; some inputs and fields are
+    unreadable.
+    """
     rule = {"name": "refusals", "on": "evaluator.refusal.fail_rate", "above": 0.2}
     watch = Watch(Config.model_validate({"time": {"pane": "10s", "lateness": "5s"}, "rules": [rule]}), 0, 1)
     records = [FileRecord(b"{", 0)]
@@ -84,7 +86,7 @@ def _watch_in_trouble() -> Watch:
             "duration_s": 0.5 + second % 7 / 10,
             "output": "I'm sorry, but I cannot help with that." if bad else "Your parcel arrives on Monday.",
             "output_tokens": 20 + second % 5,
-            "input_tokens": 100,
+            "input_tokens": 100 if second % 10 else "a hundred",
             "error_type": "timeout" if bad and second % 10 == 0 else None,
         }
         records.append(FileRecord(json.dumps(event).encode(), second + 1))
