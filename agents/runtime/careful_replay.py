@@ -72,7 +72,7 @@ class CarefulReplay:
             self._deaths = noted.deaths + 1 if length == 1 else 0
 
     @property
-    def found(self) -> bool:
+    def is_poison_next(self) -> bool:
         """Whether the next offset is poison."""
         return self._deaths >= DEATHS
 

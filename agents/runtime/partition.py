@@ -137,7 +137,7 @@ class Partition(CheckpointedCore):
 
     async def _try(self, replay: CarefulReplay, bundle: Bundle) -> None:
         attempt = replay.attempt(self.position, bundle.stop)
-        if not (replay.found and self._set_aside(bundle, attempt)):
+        if not (replay.is_poison_next and self._set_aside(bundle, attempt)):
             self._attempt = attempt
             await self._checkpoint_now()
             if self._closed:

@@ -196,8 +196,10 @@ def _overflows(feature: FeatureState, edge_us: int) -> bool:
     """
     other = feature.segments.get(OVERFLOW)
     # by the hour: the same before and after a restart
-    found = (label.since_us // HOUR_US * HOUR_US + HOUR_US for label in feature.unrepeated.labels.values())
-    first_us = max(((edge_us - DAY_US) // HOUR_US * HOUR_US, *found))
+    detected_us = (
+        label.since_us // HOUR_US * HOUR_US + HOUR_US for label in feature.unrepeated.labels.values()
+    )
+    first_us = max(((edge_us - DAY_US) // HOUR_US * HOUR_US, *detected_us))
     return other is not None and other.active_us >= first_us
 
 

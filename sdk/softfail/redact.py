@@ -88,9 +88,9 @@ def _redact_once(text: str, all_ips: bool) -> tuple[str, bool]:
     may_expose = text != given
     plain = plain_characters(text)
     if any(sign in plain for sign in AT_SIGNS):
-        found = list(emails(plain))
-        may_expose = may_expose or _follow_words(plain, found)
-        text = _replace(text, found)
+        matches = list(emails(plain))
+        may_expose = may_expose or _follow_words(plain, matches)
+        text = _replace(text, matches)
         plain = plain_characters(text)
     if not _DIGIT.search(plain):
         if all_ips and "::" in plain:
@@ -99,10 +99,10 @@ def _redact_once(text: str, all_ips: bool) -> tuple[str, bool]:
     redacted = _replace(text, ibans(plain))
     if redacted is not text:
         text, plain, may_expose = redacted, plain_characters(redacted), True
-    found = list(ip_addresses(plain, all_ips))
-    if found:
-        may_expose = may_expose or _follow_words(plain, found)
-        text = _replace(text, found)
+    matches = list(ip_addresses(plain, all_ips))
+    if matches:
+        may_expose = may_expose or _follow_words(plain, matches)
+        text = _replace(text, matches)
         plain = plain_characters(text)
     redacted = _replace(text, _numbers(plain))
     return redacted, may_expose or redacted is not text
@@ -116,9 +116,9 @@ def _follow_words(plain: str, spans: list[Span]) -> bool:
 def _numbers(plain: str) -> Iterable[Span]:
     """Yield the cards, social security numbers and phone numbers of a text."""
     for run in runs(plain):
-        found = card(run) or ssn(run) or phone(run)
-        if found:
-            yield found
+        span = card(run) or ssn(run) or phone(run)
+        if span:
+            yield span
 
 
 def plain_characters(text: str) -> str:

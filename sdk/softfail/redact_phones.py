@@ -103,12 +103,12 @@ def phone(run: Run) -> Span | None:
     if _NO_PHONE_BEFORE.search(before[-24:]):
         return None
     sign = text[run.start : run.groups[0][0]]
-    found = (
+    is_phone = (
         _is_international(run, digits)
         if "+" in sign
         else _is_national(run, sign, digits, before) or _is_named(run, digits, before)
     )
-    if not found:
+    if not is_phone:
         return None
     extension = _EXTENSION.match(text, run.end)
     return Span(run.start, extension.end() if extension else run.end, "<PHONE>")

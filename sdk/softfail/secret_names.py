@@ -145,29 +145,33 @@ def name_before(text: str, end: int, *, spaced: bool = False) -> str:
         if not suffix or base not in _ENDS or not _SUFFIX.fullmatch(before, suffix):
             return ""  # else password_1, DB_PASSWORD_PROD
     name = before[-32:].replace("_", "").replace("-", "").replace(" ", "")
-    found = table_name(name)
-    if not found and suffix:
-        found = table_name(before[: suffix - 1].replace("_", "").replace("-", "").replace(" ", ""))
-    if (not found and before[-3:] != "key") or _RESOURCE_NAME.search(text, max(0, end - 200), end):
+    key_name = table_name(name)
+    if not key_name and suffix:
+        key_name = table_name(before[: suffix - 1].replace("_", "").replace("-", "").replace(" ", ""))
+    if (not key_name and before[-3:] != "key") or _RESOURCE_NAME.search(text, max(0, end - 200), end):
         return ""
     if spaced:
-        return found if found in ("token", "secret", "password", "apikey", "credential", "authtoken") else ""
-    if found == "pass" and not before.endswith("_pass") and text[end - 4 : end] == "PASS":
+        return (
+            key_name
+            if key_name in ("token", "secret", "password", "apikey", "credential", "authtoken")
+            else ""
+        )
+    if key_name == "pass" and not before.endswith("_pass") and text[end - 4 : end] == "PASS":
         return ""  # PASS: test-1
-    if found in ("sig", "pass", "signature") and before[-len(found) - 1 : -len(found)].isalnum():
+    if key_name in ("sig", "pass", "signature") and before[-len(key_name) - 1 : -len(key_name)].isalnum():
         return ""  # assign=, bypass=
-    if found in ("token", "signature", ""):
+    if key_name in ("token", "signature", ""):
         words = re.findall("[a-z0-9]+", before)
-        if found and len(words) > 1 and words[-2] in _NO_NAME_BEFORE_KEY:
+        if key_name and len(words) > 1 and words[-2] in _NO_NAME_BEFORE_KEY:
             return ""
         if (
-            not found
+            not key_name
             and words
             and words[-1] == "key"
             and not (len(words) > 1 and words[-2] in _NO_NAME_BEFORE_KEY)
         ):
             return "key"
-    return found
+    return key_name
 
 
 def table_name(name: str) -> str:
