@@ -338,6 +338,17 @@ def test_a_success_after_a_few_failures_does_not_end_a_rise() -> None:
     assert rose < back < 620
 
 
+def test_the_evidence_of_a_rise_has_all_events_of_its_window_and_not_those_of_the_alarm() -> None:
+    baseline = Baseline(0)
+    (rose,) = feed_minutes(baseline, range(1, 502), 100, lambda minute: 0.3 if minute >= 500 else 0.02)
+    assert feed_minutes(baseline, range(502, 520), 100, lambda _: 0.3) == []
+    finding = baseline.finding("evaluator.json.fail_rate", 519 * MINUTE_US, MINUTE_US)
+    assert rose <= 501
+    assert 19 * 60 <= finding.window_s <= 24 * 60  # chance can move the begin by some minutes
+    assert finding.n == pytest.approx(finding.window_s / 60 * 100, rel=0.15)  # some count less at the alarm
+    assert 0.24 <= finding.value <= 0.34
+
+
 blocks = st.lists(st.tuples(st.integers(0, 200), st.floats(0, 1), st.booleans()), min_size=1, max_size=60)
 
 
