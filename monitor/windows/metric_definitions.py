@@ -87,6 +87,7 @@ MAX_STAGES = 16
 """Stage names of one pane. Further ones do not count, so that a label value cannot exhaust the memory."""
 
 RATES = ("pass_rate", "error_rate", "feedback.acceptance_rate", "feedback.regeneration_rate")
+_NUMBERS_HINT = f"numbers are {', '.join(_UNITS)}, stage.NAME_s and evaluator.NAME.score"
 
 
 def evaluator_of_metric(metric: str) -> str:
@@ -110,6 +111,10 @@ def metric_fault(metric: str, evaluators: Sequence[str]) -> str:
 
     >>> metric_fault("duration_s.p90", ()), metric_fault("evaluator.judge.fail_rate", ("refusal",))
     ('', '')
+    >>> metric_fault("pass_rat", ())
+    "there is no metric 'pass_rat'; did you mean 'pass_rate'?"
+    >>> metric_fault("duration_s", ())
+    "there is no metric 'duration_s'; did you mean 'duration_s.p90'?"
     >>> metric_fault("evaluator.refusals.fail_rate", ("refusal",))
     "there is no evaluator 'refusals'; did you mean 'refusal'?"
     """
@@ -122,13 +127,17 @@ def metric_fault(metric: str, evaluators: Sequence[str]) -> str:
         if close and evaluator not in evaluators:
             return f"there is no evaluator {evaluator!r}; did you mean {close[0]!r}?"
         return ""
+    if metric.removesuffix("_rate") in evaluators:
+        return f"there is no metric {metric!r}; did you mean 'evaluator.{metric.removesuffix('_rate')}.fail_rate'?"
+    close = difflib.get_close_matches(metric, RATES, 1, 0.8)
+    if close:
+        return f"there is no metric {metric!r}; did you mean {close[0]!r}?"
     if metric.endswith("_rate"):
         return f"there is no metric {metric!r}; rates are {', '.join(RATES)} and evaluator.NAME.fail_rate"
     if not _is_number(name):
-        return (
-            f"there is no metric {name or metric!r}; numbers are {', '.join(_UNITS)}, stage.NAME_s and"
-            " evaluator.NAME.score"
-        )
+        close = difflib.get_close_matches(name or metric, _UNITS, 1, 0.8)
+        hint = f"did you mean {close[0] + '.' + (reading if name else 'p90')!r}?" if close else _NUMBERS_HINT
+        return f"there is no metric {name or metric!r}; {hint}"
     if reading == "mean" or quantile_of(reading):
         return ""
     return f"{reading!r} is no statistic of a number; write mean, or a quantile like p50, p90, p99"

@@ -223,10 +223,12 @@ def test_check_prints_each_fault_and_exits_with_1(tmp_path: Path, capsys: pytest
     assert "features[0]" in out
     assert "refusal" in out
     assert "rules[0].above" in out
-    assert "rules[1].on: there is no metric 'output_token'" in out
+    assert "rules[1].on: there is no metric 'output_token'; did you mean 'output_tokens.mean'?" in out
     assert "rules[2].on: 'max' is no statistic of a number" in out
     assert "rules[3].on: there is no evaluator 'refusals'; did you mean 'refusal'?" in out
-    assert "rules[4].on: there is no metric 'refusal_rate'" in out
+    assert (
+        "rules[4].on: there is no metric 'refusal_rate'; did you mean 'evaluator.refusal.fail_rate'?" in out
+    )
     assert check([str(write_config(tmp_path, ""))]) == 0
     assert "error-rate" in capsys.readouterr().out
 
