@@ -107,9 +107,7 @@ def quix(address: str, count: int, folder: Path) -> Speed | None:
     except subprocess.CalledProcessError as error:
         print(f"Quix Streams left out: {error}", file=sys.stderr)
         return None
-    evaluators = [parse_setting(name).build(None) for name in DEFAULT_EVALUATORS]
-    patterns = [pattern for evaluator in evaluators for pattern in evaluator.patterns.values()]
-    (folder / "patterns.json").write_text(json.dumps(patterns))
+    (folder / "patterns.json").write_text(json.dumps(_patterns()))
     command = [
         python,
         str(ROOT / "benchmarks" / "quix_baseline.py"),
@@ -124,6 +122,16 @@ def quix(address: str, count: int, folder: Path) -> Speed | None:
     ]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=PATIENCE_S, check=True)
     return Speed(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def _patterns() -> dict[str, list[str]]:
+    """Return the distinct patterns of the default evaluators: all, and those that can match an ASCII text."""
+    evaluators = [parse_setting(name).build(None) for name in DEFAULT_EVALUATORS]
+    patterns: dict[str, bool] = {}
+    for evaluator in evaluators:
+        for name, pattern in evaluator.patterns.items():
+            patterns[pattern] = name in evaluator.non_ascii_patterns or patterns.get(pattern, False)
+    return {"all": list(patterns), "ascii": [pattern for pattern, beyond in patterns.items() if not beyond]}
 
 
 def bare(file: Path) -> dict[str, Speed]:

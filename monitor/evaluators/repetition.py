@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+from itertools import islice, pairwise
 
 _PROBE_CHARS = 24  # searched for again later in the text
 _LEAST_REPETITIONS = 6
@@ -13,18 +13,53 @@ _LONGEST_PERIOD = 2_000
 _CHECKED_CHARS = 20_000
 _LEAST_WORDS, _LEAST_LETTERS = 3, 10  # of a line or a counted sentence: "1. yes" and "neutral" may be answers
 _LEAST_COUNTED = 8  # repetitions with a counter
+_MAX_NUMBERS = 400  # that are read
 
 _NUMBER = re.compile(rb"\d+")
-_DIGITS = b"0123456789"
+_DIGITS = "0123456789"
 _WORD = re.compile(r"[^\W\d_]+")
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff]")  # scripts without spaces: two characters count as a word
 _ELEMENT = re.compile(r"</?[A-Za-z][^<>]{0,200}>")
-_LETTERED = re.compile(rb"(?m)^([\s(*]{0,4})([A-Za-z])([.)] )")
+_LETTER_COUNTER = r"(?m)^([\s(*]{0,4})([A-Za-z])([.)] )"
+_LETTERED = re.compile(_LETTER_COUNTER.encode())
+_LETTERED_LINE = re.compile(_LETTER_COUNTER, re.ASCII)
+_LEAST_DIGITS = 6
+"""Different digits of a counter: 8 of its numbers or more, nine tenths of them one more than the number before, so
+at least 6 follow one another."""
 _EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf\u2b50\u2b55\u2764]")
-_COUNTER_WORD = re.compile(
-    rb"(?:\A|[\n.!?:;,])[\s(#*\[-]*(?:(?:step|item|attempt|try|point|question|answer|no\.?|nr\.?|part|tip|day|week|round|iteration|example|rule"
-    rb"|schritt|punkt|tag|woche|versuch|frage|jour|semaine|paso|d\xc3\xada|giorno|\xc3\xa9tape)\s)?[\s(#*\[]*\Z",
-    re.IGNORECASE,
+_COUNTER_WORDS = (
+    *(
+        b"step",
+        b"item",
+        b"attempt",
+        b"try",
+        b"point",
+        b"question",
+        b"answer",
+        b"no",
+        b"nr",
+        b"part",
+        b"tip",
+        b"day",
+    ),
+    *(
+        b"week",
+        b"round",
+        b"iteration",
+        b"example",
+        b"rule",
+        b"schritt",
+        b"punkt",
+        b"tag",
+        b"woche",
+        b"versuch",
+    ),
+    *(b"frage", b"jour", b"semaine", b"paso", "día".encode(), b"giorno", "étape".encode()),
+)
+_FILLERS = b" \t\r\f\v(#*["
+_ENDS_BEFORE_COUNTER = (b"\n", b".", b"!", b"?", b":", b";", b",", b"-", *_COUNTER_WORDS)
+_COUNTER = re.compile(
+    rb"(?:\A|[\n.!?:;,])[\s(#*\[-]*(?:(?:%b)\s)?[\s(#*\[]*\Z" % b"|".join(_COUNTER_WORDS), re.IGNORECASE
 )
 
 
@@ -116,11 +151,16 @@ def _words(text: str) -> int:
 
 def _has_counted_loop(text: str) -> bool:
     """Return whether a text repeats a sentence or line that differs only in a counter before it."""
+    last_line = text.rfind("\n", 0, -1) + 1
+    if sum(map(text.__contains__, _DIGITS)) < _LEAST_DIGITS and not (
+        last_line and _LETTERED_LINE.match(text, last_line)
+    ):
+        return False  # nearly every text without numbers ends here
     data = text.encode("utf-8", "replace")
     last_line = data.rfind(b"\n", 0, -1) + 1
     if last_line and _LETTERED.match(data, last_line):
         data = _LETTERED.sub(lambda match: b"%b%d%b" % (match[1], match[2][0], match[3]), data)
-    plain = data.translate(None, _DIGITS)
+    plain = data.translate(None, _DIGITS.encode())
     if len(plain) == len(data) or len(plain) < _LEAST_CHARS // 2:
         return False
     span = _loop(plain)
@@ -139,10 +179,14 @@ def _has_counted_loop(text: str) -> bool:
 
 def _counts(data: bytes) -> bool:
     """Return whether the numbers in the middle of a text are a counter before its sentences, each one more."""
-    numbers = list(_NUMBER.finditer(data, len(data) // 4))[:400]
-    leading = [
-        match for match in numbers if _COUNTER_WORD.search(data[max(0, match.start() - 24) : match.start()])
-    ]
+    middle = len(data) // 4
+    distinct = {
+        int(number) for number in set(_NUMBER.findall(data, middle)[:_MAX_NUMBERS]) if len(number) <= 6
+    }
+    if sum(number + 1 in distinct for number in distinct) < _LEAST_DIGITS - 1:
+        return False
+    numbers = list(islice(_NUMBER.finditer(data, middle), _MAX_NUMBERS))
+    leading = [match for match in numbers if _is_counter(data[max(0, match.start() - 24) : match.start()])]
     if len(leading) < _LEAST_COUNTED or any(len(match[0]) > 6 for match in leading):
         return False
     values = [int(match[0]) for match in leading]
@@ -150,3 +194,9 @@ def _counts(data: bytes) -> bool:
         return False
     others = {match[0] for match in numbers} - {match[0] for match in leading}
     return len(others) <= len(numbers) // max(1, len(leading))  # further numbers do not vary
+
+
+def _is_counter(before: bytes) -> bool:
+    """Return whether a number counts, by the bytes before it: a sentence begins with it, or with a word like "step"."""
+    end = before.rstrip(_FILLERS).lower()
+    return (not end or end.endswith(_ENDS_BEFORE_COUNTER)) and _COUNTER.search(before) is not None
