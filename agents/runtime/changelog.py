@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,7 +23,7 @@ from agents.process import exits
 from agents.runtime.backend import Backend, LogReader, Recovery, Row, Target, WriteResult
 from agents.runtime.careful_replay import Attempt, decode_attempt
 from agents.runtime.kafka_backend import KafkaBackend
-from agents.runtime.state_header import FACTS, expected_header, read_header
+from agents.runtime.state_header import FACTS, compare_with_lead, expected_header, read_header
 from agents.runtime.state_sizes import MOST_BYTES, StateSizes, check_sizes
 from monitor.protocol.messages import Message, Outputs
 from schemas.config.connections import Kafka
@@ -32,6 +33,8 @@ log = logging.getLogger("softfail.journal")
 EXEMPT = {"events", "deadletter"}
 READ_RECORDS = 2000  # at a time; the event loop is busy for some 20 ms
 OPEN_S = 60.0  # to fence the earlier owner, broker restarts included
+LEAD_S = 0.2  # between two looks for the header of the leading partition
+WAIT_LOG_S = 5.0
 SETTLE_S = 15.0  # how long a broker that has just started may report too early an end
 
 
@@ -43,6 +46,7 @@ class Changelog:
         readers: bounds how many states are read at the same time.
         backend: where topics are; None: the Kafka of the configuration.
         facts: those of ``state_header.FACTS`` that are known; others stay as they are in the header.
+        lead: the partition of state whose header a new one must agree with; None: this is the only one.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Changelog:
         readers: asyncio.Semaphore | None = None,
         backend: Backend | None = None,
         facts: Mapping[str, Any] | None = None,
+        lead: Target | None = None,
     ) -> None:
         self._kafka, self._agent, self._source, self._cluster = kafka, agent, source, cluster
         self._facts = dict(facts or {})
@@ -64,6 +69,7 @@ class Changelog:
         self._sizes = StateSizes()
         self.bytes = 0  # of keys and values of the records that the state holds now
         self._state: Target = self.state_topic, source.partition
+        self._lead = self._state if lead is None else lead
         self._partitions: dict[str, int] = {}
         self._has_header = False
         self._openings, self._attempt = 0, None  # type: int, Attempt | None
@@ -99,7 +105,10 @@ class Changelog:
         async with self._backend.reader() as reader:
             async with self._readers:
                 latest = await self._read_to(reader, barrier)
-            self._check_header(latest.pop(HEADER, None), partitions, bool(latest))
+            header = latest.pop(HEADER, None)
+            self._check_header(header, partitions, bool(latest))
+            if header is None and self._lead != self._state:
+                await self._agree_with_lead(reader)
             recorded = latest.pop(POSITION, None)
             position, lost = await self._begin_at(reader, None if recorded is None else int(recorded))
         if recorded is None:
@@ -232,6 +241,30 @@ class Changelog:
         # older worker reads newer records.
         self._has_header = header["layout"] == expected["layout"] and self._facts.keys() <= header.keys()
         self._facts = {name: header[name] for name in FACTS if name in header} | self._facts
+
+    async def _agree_with_lead(self, reader: LogReader) -> None:
+        """Wait for the header of the leading partition, and compare what a whole group must agree on.
+
+        The owner of that partition writes it at its start, under fencing, so all new headers agree with it.
+        """
+        lead, logged_at = TopicPartition(*self._lead), 0.0
+        while True:
+            latest: dict[bytes, bytes] = {}
+            bounds = range((await reader.begins([lead]))[lead], (await reader.ends([lead]))[lead])
+            async for records in reader.batches({lead: bounds}, READ_RECORDS):
+                keep_latest(latest, records)
+            if (value := latest.get(HEADER)) is not None:
+                compare_with_lead(
+                    value,
+                    self._facts,
+                    f"{lead.topic}/{lead.partition}",
+                    f"{self.state_topic}/{self._source.partition}",
+                )
+                return
+            if time.monotonic() - logged_at > WAIT_LOG_S:
+                log.info("%s/%d waits for the header of %s/%d", *self._state, *lead)
+                logged_at = time.monotonic()
+            await asyncio.sleep(LEAD_S)
 
     async def _begin_at(self, reader: LogReader, recorded: int | None) -> tuple[int, int]:
         """Return the position to begin at, and how many offsets before it are lost."""

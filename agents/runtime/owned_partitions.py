@@ -46,6 +46,7 @@ class OwnedPartitions:
         self._facts = dict(facts or {})
         self.kafka, self.counters, self._backend = kafka, counters, backend
         self.agents = {f"{kafka.prefix}.{agent.source}": agent for agent in agents}
+        self._lead = (f"{kafka.prefix}.{agents[0].name}.state", 0) if agents else None
         self.cluster = ""
         self.sources: SourceTopics | None = None  # None: the broker keeps no identities
         self.owned: dict[TP, Partition] = {}
@@ -93,6 +94,7 @@ class OwnedPartitions:
                     self._readers,
                     self._backend,
                     self._facts | ({} if self.sources is None else self.sources.facts(tp.topic)),
+                    self._lead,
                 ),
                 self.kafka.checkpoint,
                 self.counters,

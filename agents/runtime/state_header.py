@@ -21,6 +21,10 @@ FACTS = {
 """Fields that headers of earlier releases lack, with what they mean. A worker adds those that it knows."""
 
 
+GROUP_FACTS = ("pane_s",)
+"""Those of ``FACTS`` that all partitions of a prefix have in common."""
+
+
 def expected_header(
     agent: str, cluster: str, source: str, partitions: int, facts: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
@@ -71,3 +75,25 @@ def read_header(value: bytes, expected: Mapping[str, Any], where: str, remedy: s
             f"{where}: its {name} is {header.get(name)!r}, here it is {ours!r}{meaning}; {remedy}"
         )
     return {**header, "layout": layout}
+
+
+def compare_with_lead(value: bytes, facts: Mapping[str, Any], lead: str, where: str) -> None:
+    """Compare the facts of a partition that has no state yet with the header of the leading partition.
+
+    Args:
+        lead, where: topic and partition of both, for messages.
+
+    Raises:
+        Misconfigured: they differ, or the header cannot be read.
+    """
+    try:
+        header: dict[str, Any] = dict(json.loads(value))
+    except (ValueError, TypeError) as error:
+        raise exits.Misconfigured(f"{lead}: the header cannot be read ({error})") from error
+    for name in GROUP_FACTS:
+        if name in facts and name in header and facts[name] != header[name]:
+            raise exits.Misconfigured(
+                f"{where}: the workers of this prefix do not agree: {name} is {header[name]!r} for the others"
+                f" (header of {lead}), here it is {facts[name]!r} ({FACTS[name]}); give this worker the same"
+                " configuration, or another kafka.prefix"
+            )

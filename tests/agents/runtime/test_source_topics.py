@@ -22,6 +22,7 @@ from agents.web.worker_status import readiness_faults
 from schemas.config.connections import Kafka
 from tests.agents.runtime.memory_backend import MemoryKafka
 from tests.agents.web.conftest import FakeWorker
+from tests.polling import idle
 
 EVENTS, ALERTS = "t.events", "t.alerts"
 BEFORE = {EVENTS: TopicIdentity("id-1", 4), ALERTS: TopicIdentity("id-2", 1)}
@@ -151,3 +152,48 @@ def test_a_tool_that_knows_no_facts_keeps_those_of_the_header():
     log = changelog(None)
     log._check_header(header(FACTS), 4, True)
     assert json.loads(log.header(4)).items() >= FACTS.items()
+
+
+def partition_of_group(kafka: MemoryKafka, partition: int, pane_s: float) -> Changelog:
+    return Changelog(
+        Kafka(prefix="t"),
+        "watch",
+        TP(EVENTS, partition),
+        "c1",
+        backend=kafka,
+        facts={"topic_id": "id-1", "pane_s": pane_s},
+        lead=("t.watch.state", 0),
+    )
+
+
+def test_a_new_partition_waits_for_the_header_of_the_leading_partition_and_agrees_with_it(counting):
+    async def run() -> list[Any]:
+        kafka = MemoryKafka()
+        kafka.create(EVENTS, 3)
+        kafka.create("t.watch.state", 3, compacted=True)
+        same, other = (partition_of_group(kafka, *one) for one in ((1, 60.0), (2, 30.0)))
+        opening = [asyncio.create_task(log.open()) for log in (same, other)]
+        await idle()
+        assert not any(task.done() for task in opening)  # nobody owns partition 0 yet
+        lead = partition_of_group(kafka, 0, 60.0)
+        await lead.open()
+        await idle()
+        assert not any(task.done() for task in opening)  # its header is not durable yet
+        await lead.write(0, [], counting.Counts().apply([]))
+        return await asyncio.gather(*opening, return_exceptions=True)
+
+    same, other = asyncio.run(run())
+    assert same.fresh
+    assert isinstance(other, exits.Misconfigured)
+    assert "pane_s is 60.0 for the others (header of t.watch.state/0), here it is 30.0" in str(other)
+
+
+def test_a_new_partition_of_an_agent_with_one_source_agrees_with_the_first_agent():
+    class Notifying:
+        name, source = "notify", "alerts"
+
+    class Watching:
+        name, source = "watch", "events"
+
+    store = OwnedPartitions(Kafka(prefix="t"), [Watching(), Notifying()], Counters(), MemoryKafka())  # type: ignore[list-item]
+    assert store._lead == ("t.watch.state", 0)

@@ -289,3 +289,34 @@ def test_a_topic_that_was_created_again_and_is_longer_than_the_position_is_refus
     wait_until(lambda: 78 in workers.exits, 60, "the worker reads the other topic", every_s=0.2)
     assert "was the topic deleted and created again?" in workers.log()
     assert "state reset --agent watch" in workers.log()
+
+
+def test_of_two_workers_with_different_panes_that_start_together_one_ends_with_78_and_names_the_difference(
+    make_topics, make_workers, counting_command
+):
+    topics = make_topics(4)
+    command = counting_command(topics)
+
+    def with_own_pane(number: int) -> list[str]:
+        *program, path = command(number)
+        settings = json.loads(Path(path).read_text()) | {"time": {"pane": 10 * number}}
+        Path(path).write_text(json.dumps(settings))
+        return [*program, path]
+
+    workers = make_workers(with_own_pane)
+    send(topics, 0, 40)
+    workers.start(1)
+    workers.start(2)
+    wait_until(lambda: 78 in workers.exits, 60, "the workers do not see that they differ", every_s=0.2)
+    state = topics.await_positions(topics.read("events")[1], 60)
+    assert sum(int(value) for (_, key), value in state.items() if key != b"latest") == 40
+    panes = {
+        json.loads(record.value)["pane_s"]
+        for record in topics.read("watch.state")[0]
+        if record.key == b"\x00header"
+    }
+    assert len(panes) == 1
+    assert set(workers.exits) == {78}
+    refused = [line for line in workers.log().splitlines() if "EXIT 78" in line]
+    assert all("pane_s is" in line and "time.pane in seconds" in line for line in refused)
+    assert len({line.split(" here it is ")[1] for line in refused}) == 1  # always the same worker
