@@ -9,8 +9,6 @@ once. The plan is that of ``tests/scenarios/ten_faults.py``.
 from __future__ import annotations
 
 import argparse
-import asyncio
-import contextlib
 import json
 import logging
 import os
@@ -22,55 +20,18 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from agents.demo.fake_pagerduty import FakePagerDuty
 from tests import kafka_launcher
+from tests.durability.real_time import ROUTING_KEY, Receiver, publish_history, receiver
 from tests.durability.soak.workers import Workers
 from tests.scenarios import ten_faults as plan
-from tests.scenarios.deployment import SETTINGS, PagerDutyModel, calls_of
+from tests.scenarios.deployment import SETTINGS, PagerDutyModel
 
 ROOT = Path(__file__).parents[3]
-KEY = "0123456789abcdef0123456789abcdef"
 PREFIX = "softfail"
 LEAD_S = 60.0  # from the start of the workers to minute 0, at least
 UNREADABLE = b'{"kind": "response", "time": '
-
-
-class Receiver(FakePagerDuty):
-    """PagerDuty that checks each event and keeps what a person got. ``start_s``: wall clock of minute 0."""
-
-    start_s = float("inf")
-
-    def take(self, body: bytes) -> tuple[int, dict[str, Any]]:
-        """Take an event."""
-        status, answer = super().take(body)
-        if status == 202:
-            self.model.take(body, (time.time() - self.start_s) / 60)
-        return status, answer
-
-    @property
-    def model(self) -> PagerDutyModel:
-        """What a person got."""
-        return self.__dict__.setdefault("_model", PagerDutyModel())
-
-
-@contextlib.contextmanager
-def receiver() -> Iterator[Receiver]:
-    """Listen in a thread."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    server = Receiver(KEY)
-    asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
-    try:
-        yield server
-    finally:
-        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
 
 
 def configuration(directory: Path, number: int, brokers: str, url: str) -> Path:
@@ -85,32 +46,6 @@ def configuration(directory: Path, number: int, brokers: str, url: str) -> Path:
     path = directory / f"softfail{number}.yaml"
     path.write_text(json.dumps(settings, indent=1))
     return path
-
-
-def set_append_time(brokers: str, kind: str) -> None:
-    """Set who stamps the events topic: so that the history before the run can have times of its own."""
-    from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
-
-    admin = KafkaAdminClient(bootstrap_servers=brokers)
-    settings = {"message.timestamp.type": kind}
-    admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, f"{PREFIX}.events", settings)])
-    admin.close()
-
-
-def publish_history(brokers: str, start_s: float) -> int:
-    """Publish healthy calls of the time before the run, stamped with their own times; return how many."""
-    from kafka import KafkaProducer
-
-    producer = KafkaProducer(bootstrap_servers=brokers, linger_ms=20)
-    until, start = (time.time() - start_s) / 60, datetime.fromtimestamp(start_s, UTC)
-    calls = calls_of(plan.FEATURES, -plan.WARM, until, a_minute=plan.CALLS_A_MINUTE, start=start)
-    for moment, value in calls:
-        event = json.loads(value)
-        key = f"{event['service']}/{event['feature']}".encode()
-        producer.send(f"{PREFIX}.events", value, key, timestamp_ms=round(moment.timestamp() * 1000))
-    producer.flush(60)
-    producer.close()
-    return len(calls)
 
 
 class Service:
@@ -169,9 +104,10 @@ def run(directory: Path, brokers: str, pager: Receiver, begins: float, ends: flo
     )
     start_s = (time.time() + LEAD_S) // 60 * 60 + 60 - begins * 60
     pager.start_s = start_s
-    set_append_time(brokers, "CreateTime")
-    say(start_s, f"{publish_history(brokers, start_s)} calls of the {plan.WARM} minutes before")
-    set_append_time(brokers, "LogAppendTime")
+    calls = publish_history(
+        brokers, PREFIX, plan.FEATURES, start_s, minutes=plan.WARM, a_minute=plan.CALLS_A_MINUTE
+    )
+    say(start_s, f"{calls} calls of the {plan.WARM} minutes before")
     service = Service(brokers, start_s)
     service.start()
     workers = Workers(
@@ -196,7 +132,7 @@ def run(directory: Path, brokers: str, pager: Receiver, begins: float, ends: flo
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "PAGERDUTY_ROUTING_KEY": KEY}
+    return {**os.environ, "PAGERDUTY_ROUTING_KEY": ROUTING_KEY}
 
 
 def say(start_s: float, line: str) -> None:

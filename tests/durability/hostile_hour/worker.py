@@ -1,0 +1,41 @@
+"""The real worker with two inputs that end it: ``python -m tests.durability.hostile_hour.worker --config FILE``.
+
+No input is known that ends a worker. A record with ``KILL`` crashes it as native code does, one with ``HANG``
+holds the interpreter for ever, whenever a core applies it.
+"""
+
+from __future__ import annotations
+
+from agents.process.supervisor import supervise
+
+KILL, HANG = b'{"poison": "kill"}', b'{"poison": "hang"}'
+
+
+def add_poison() -> None:
+    """Make ``Watch.steps`` end the process at a record of poison."""
+    import os
+    import re
+    import signal
+    from typing import Any
+
+    from monitor.watch import Watch
+
+    steps = Watch.steps
+
+    def poisoned(self: Watch, records: Any, *arguments: Any, **named: Any) -> Any:
+        for record in records:
+            if record.value == KILL:
+                os.kill(os.getpid(), signal.SIGKILL)
+            if record.value == HANG:
+                re.match("(a+)+$", "a" * 60 + "b")  # backtracks for ever, and no thread runs meanwhile
+        return steps(self, records, *arguments, **named)
+
+    Watch.steps = poisoned  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    supervise()  # before anything large is imported
+    from agents.commands.worker import main
+
+    add_poison()
+    raise SystemExit(main())
