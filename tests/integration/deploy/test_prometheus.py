@@ -227,6 +227,8 @@ def _first_occurrence() -> Iterator[Watch]:
 
     for minute in range(180, 210):
         records = [event(minute + nth / 100) for nth in range(20)]
+        if minute in (195, 196):  # each of these has a prompt version of its own
+            records += [event(minute + nth / 1000, prompt_version=f"{minute}-{nth}") for nth in range(450)]
         if minute == 195:  # a feature begins, and all of it happens at once
             records += [FileRecord(b"{", nth) for nth in range(40)]
             new = {"feature": "new"}
@@ -235,6 +237,8 @@ def _first_occurrence() -> Iterator[Watch]:
                 meter(minute + 0.5, 200, 40),
                 event(minute - 150.0, **new),
             ]
+            poison = FileRecord(b"{}", 0)
+            watch.set_aside(poison, "poison", "it ended the process twice")
         watch.apply(records)
         if minute == 195:
             (feature,) = (
@@ -249,7 +253,7 @@ def test_each_alert_on_a_counter_fires_when_its_counter_counts_for_the_first_tim
     running, counters = ProcessCounters(), Counters()
     series: dict[str, list[str]] = {}
     for minute, watch in enumerate(_first_occurrence()):
-        counters.lost_events = 7 if minute >= 15 else 0
+        counters.lost_events = counters.oversized = 7 if minute >= 15 else 0
         part = PartitionStatus("watch", "softfail.events", 0, watch, 90, 90, 100, True, False, 0, 0, None)
         worker = SimpleNamespace(
             partitions=lambda part=part: [part],
@@ -264,7 +268,16 @@ def test_each_alert_on_a_counter_fires_when_its_counter_counts_for_the_first_tim
                     f'{key}="{text}"' for key, text in zip(METRICS[name].labels, labels, strict=True)
                 )
                 series.setdefault(f"{name}{{{pairs}}}", ["_"] * minute).append(f"{value:g}")
-    alerts = {"ProducerDrops", "DeadLetters", "ExpiredEvents", "LostRecords", "EvaluatorErrors"}
+    alerts = {
+        "ProducerDrops",
+        "DeadLetters",
+        "RecordsSetAside",
+        "ExpiredEvents",
+        "LostRecords",
+        "OutputsLeftOut",
+        "UnrepeatedLabel",
+        "EvaluatorErrors",
+    }
     case = {
         "interval": "1m",
         "input_series": [{"series": name, "values": " ".join(values)} for name, values in series.items()],

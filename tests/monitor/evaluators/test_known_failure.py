@@ -101,7 +101,10 @@ FAILURES = [
     ("".join(f"Step {n}: open the settings page again. " for n in range(1, 60)), "repetition"),
     ("".join(f"({n}) Please try it once more\n" for n in range(3, 40)), "repetition"),
     # the fewest different digits: of eleven numbers six and five follow one another
-    ("".join(f"{n}. Check the cable again. " for n in (6, 6, 6, 6, *range(1, 7), *range(1, 6))), "repetition"),
+    (
+        "".join(f"{n}. Check the cable again. " for n in (6, 6, 6, 6, *range(1, 7), *range(1, 6))),
+        "repetition",
+    ),
     ("".join(f"{n}) Check the cable again.\n" for n in "abcdefghijklmnop"), "repetition"),
     (
         "A fair start. " + "".join(f"{n}) Press the green button twice.\n" for n in range(1, 80)) + "8",
