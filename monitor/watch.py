@@ -15,6 +15,7 @@ from monitor.ingest.record_decoding import decode_record
 from monitor.protocol.messages import AsideReason, Outputs, Record
 from monitor.protocol.metrics import Measure
 from monitor.protocol.read_progress import ReadProgress
+from monitor.self_health.feature_cap_finding import feature_cap_finding
 from monitor.self_health.partition_health import PartitionHealth, partition_counts
 from monitor.self_health.silent_evaluators import SilentEvaluators
 from monitor.self_health.unrepeated_label_finding import unrepeated_label_finding
@@ -154,7 +155,11 @@ class Watch:
                 progress,
                 self.watermark_us,
                 now_us,
-                [*silent, *unrepeated_label_finding(self.partition_state)],
+                [
+                    *silent,
+                    *unrepeated_label_finding(self.partition_state),
+                    *feature_cap_finding(self.partition_state),
+                ],
             )
             if heartbeat is not None:
                 out.write("alerts", f"watch/{self.partition}".encode(), heartbeat, 0)

@@ -80,6 +80,10 @@ _SELF_HEALTH_NEXT_STEPS = {
         "Send the label's value only where it names something that lasts, like a version; put an id of a request into"
         " trace_id or session_id: docs/events.md."
     ),
+    "too-many-features": (
+        "Send a name that lasts as service, feature and environment, and an id of a request as trace_id or"
+        " session_id: docs/events.md. A deployment that has so many features needs more partitions."
+    ),
     "lag": "See whether the workers run and have CPU to spare; start more of them.",
     "lost-records": (
         "Raise the retention of the events topic, and start more workers: what Kafka deleted is gone."

@@ -42,7 +42,7 @@ LIMITS = {
     "an odd optional field": (f"{LABEL_CHARS}", "tests/schemas/test_event_decoder.py", "an_odd_optional_field_is_left_out"),
     "segments of a feature": (f"{MAX_SEGMENTS}", WATCH, "segments_above_the_cap"),
     "values of a label": (f"{LEAST_VALUES} among {LEAST_MERGED}", "tests/monitor/windows/test_unrepeated_labels.py", "values_that_never_repeat"),
-    "features of a partition": ("1,000", "tests/monitor/windows/test_producer_counters.py", "meters_and_expired_events_of_invented"),
+    "features of a partition": ("1,000", "tests/monitor/ingest/test_feature_cap.py", "names_that_never_repeat_open_no_features"),
     "producers of a feature": (f"{MAX_PRODUCERS:,}", "tests/monitor/windows/test_producer_counters.py", "active_producers_do_not"),
     "values of a category": (f"{MAX_NAMES}", "tests/monitor/windows/test_category_metrics.py", "a_window_names_at_most_64"),
     "nesting of a JSON answer": (f"{MAX_DEPTH:,}", SCHEMAS, "odd_json_has_a_verdict"),
