@@ -138,7 +138,7 @@ def flood(scene: Scene, draw: random.Random) -> str:
 
 
 def names(scene: Scene, draw: random.Random) -> str:
-    """Publish a feature of its own for each of some hundred calls."""
+    """Publish a feature, service or environment of its own for each of some hundred calls."""
     seconds = draw.uniform(5, 10)
     scene.traffic.burst(NAMES, 50, seconds)
     return f"{50 * seconds:.0f} features"

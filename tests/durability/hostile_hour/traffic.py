@@ -96,7 +96,8 @@ class Traffic(threading.Thread):
             call[label] = f"{self._draw.getrandbits(64):x}"
         if feature == NAMES:
             self._names += 1
-            call |= {"service": NAMES, "feature": f"f{self._names}"}
+            call |= {"service": NAMES, "feature": "f"}
+            call[self._draw.choice(("service", "feature", "environment"))] = f"n{self._names}"
         self.sent[feature] += 1
         call |= {
             "event_id": f"{feature}-{self.sent[feature]}",
