@@ -11,6 +11,7 @@ Prints the tables of docs/statistics.md:
     forgetting  a reference that halves, beside one that does not
     large       run length at the default with a large reference, by importance sampling
     bounds      young baselines beside detectors that know the change
+    rare        a feature that never failed and fails a little, beside a detector that knows how much
     windows     0.99 → 0.97 beside a sketch that compares each window with all events before it
 
 Example: python -m benchmarks.detector_power delays --seed 100
@@ -27,6 +28,7 @@ from benchmarks.detector.conditional_windows import conditional_delay
 from benchmarks.detector.importance_sampling import SHORT, run_length_by_importance
 from benchmarks.detector.known_rates import informed_delay
 from benchmarks.detector.peers import adwin, cusum
+from benchmarks.detector.rare_failures import blocks_to_alarm, informed_blocks_to_alarm
 from benchmarks.detector.streams import (
     delays,
     draw_failures,
@@ -249,6 +251,33 @@ def show_bounds(seed: int) -> None:
     print_table(["failures", "events before", *columns], rows)
 
 
+def show_rare(seed: int) -> None:
+    """Blocks until the alarm, the first of them half bad: median, and in brackets the 90th percentile."""
+
+    def cell(blocks: list[int]) -> str:
+        return f"{blocks[len(blocks) // 2]} ({blocks[len(blocks) * 9 // 10]})"
+
+    rows = []
+    for block in (60, 240, 960):
+        for risen in (0.03, 0.05, 0.1):
+            row = [f"{risen:.0%}", f"{block}"]
+            row += [cell(blocks_to_alarm(risen, block, before, 400, seed)) for before in (45, 120, 1440)]
+            row += [cell(informed_blocks_to_alarm(risen, block, 120, rho, 400, seed)) for rho in (0.0, 0.005)]
+            rows.append(row)
+    print_table(
+        [
+            "fail",
+            "events a block",
+            "45 blocks before",
+            "120 before",
+            "1,440 before",
+            "knows the rate since, 120 before",
+            "knows it, ρ 0.005",
+        ],
+        rows,
+    )
+
+
 def show_dispersed(seed: int) -> None:
     """False alarms in a thousand days of one series (1.44 million blocks)."""
     cases = (
@@ -347,6 +376,7 @@ TABLES = {
     "young": show_young,
     "large": show_large,
     "bounds": show_bounds,
+    "rare": show_rare,
     "windows": show_windows,
 }
 

@@ -105,7 +105,10 @@ class Watch:
                     self._records = before + number
                     yield from self._close_until(seen_us - mark.lateness_us, now_us, out)
                     opened, closed_us, (_, closes_at_us) = None, mark.edge_us or 0, self._seen_until()
-            if opened is None and (opened := ingestor.open_group(key, event, closed_us, out)) is None:
+            if (
+                opened is None
+                and (opened := ingestor.open_group(key, event, closed_us, out, record.timestamp)) is None
+            ):
                 continue
             group, chunk = opened
             chunk.events.append(event)

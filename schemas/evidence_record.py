@@ -102,7 +102,8 @@ class Evidence(Measured):
     began: Time | None = Field(
         None,
         description=(
-            "Baselines: estimated time at which it began to differ, before the edge at which it was found"
+            "Baselines: estimated time at which it began to differ, before the edge at which it was found;"
+            " no-data: when the silence began"
         ),
     )
     weighted_sample: WeightedSample | None = Field(

@@ -14,6 +14,7 @@ from monitor.rules import burn_rate, no_data, threshold
 from monitor.rules.drift import DriftReader
 from monitor.rules.quiet_reading import QuietReading, unchanged_until_us
 from monitor.rules.reading import Reading
+from monitor.rules.service_activity import ServiceActivity
 from monitor.rules.threshold import RateHistory
 from monitor.rules.threshold_resolution import ThresholdResolver
 from monitor.state.partition_state import PartitionState
@@ -48,6 +49,7 @@ class RuleReader:
         self.versions = EvaluatorVersions(config, partition_state)
         self.baselines = BaselineStore(config, partition_state, self.versions)
         self._thresholds = ThresholdResolver(config)
+        self._services = ServiceActivity(partition_state.features)
         self._pins = PinnedReferences(config.pinned)
         self._drift = DriftReader(partition_state.pane_us, self._pins)
         self.rules: tuple[Watched, ...] = (*config.all_rules(), *config.all_burning(), *config.all_drift())
@@ -71,7 +73,8 @@ class RuleReader:
             incident: of this rule and series, if it is pending or firing.
         """
         if rule is self.silence:
-            return no_data.read(self._config.no_data, feature, edge_us, self._partition_state.pane_us)
+            pane_us = self._partition_state.pane_us
+            return no_data.read(self._config.no_data, feature, edge_us, pane_us, self._services)
         if isinstance(rule, Rule):
             return self._read_threshold(rule, feature, segment_key, edge_us, incident)
         if isinstance(rule, Drift):

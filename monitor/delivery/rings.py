@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from monitor.delivery.delivery_times import MINUTE_US
 from monitor.protocol.severity import PAGING, most_severe, severity_rank
-from monitor.windows.failure_kind import kind_of
+from monitor.windows.failure_kind import SILENCE, kind_of
 from monitor.windows.figure_comparison import (
     FACTOR,
     LEAST_POINTS,
@@ -61,7 +61,8 @@ class Failure(NamedTuple):
 class Said(BaseModel):
     """What a page said when it rang.
 
-    ``kinds``: kind -> figure and effective events; None if unknown. ``edge_us``: event time of the record.
+    ``kinds``: kind -> figure and effective events; None if it was unknown, not wrong or hidden by a silence
+    when the page rang. ``edge_us``: event time of the record.
     """
 
     severity: str
@@ -97,10 +98,14 @@ def paging(episode: Episode) -> list[EpisodeIncident]:
 
 
 def said_by(episode: Episode) -> Said:
-    """Return what a page says of an episode."""
+    """Return what a page says of an episode. While its feature is silent, its other figures are old."""
+    now = failures(episode)
     return Said(
         severity=_severity(episode),
-        kinds={kind: failure.figure for kind, failure in failures(episode).items()},
+        kinds={
+            kind: failure.figure if failure.is_wrong and (SILENCE not in now or kind == SILENCE) else None
+            for kind, failure in now.items()
+        },
         edge_us=microseconds(episode.time),
     )
 
@@ -122,6 +127,8 @@ def why_again(said: Said, episode: Episode) -> Again | None:
         del said.kinds[kind]
     for kind, failure in now.items():
         if not failure.is_wrong:
+            if kind in said.kinds and said.kinds[kind] is None:
+                said.kinds[kind] = failure.figure  # it was not wrong since: if it is again, it got worse
             continue
         if kind not in said.kinds:
             if failure.metric == PASS_RATE:
@@ -192,7 +199,9 @@ def next_ring_us(rings_us: Iterable[int]) -> int:
 
 def _failures_of(incident: EpisodeIncident, now_us: int) -> Iterator[tuple[str, Failure]]:
     evidence = incident.evidence
-    began_us, figure = microseconds(evidence.began or incident.since), incident.present
+    # a silence is wrong from the edge at which events were missing on
+    began = incident.since if evidence.metric == "events" else evidence.began or incident.since
+    began_us, figure = microseconds(began), incident.present
     metric = figure.metric if figure is not None else evidence.metric
     kind = incident.kind or kind_of(evidence.metric)
     value = None if figure is None else figure.value

@@ -22,14 +22,17 @@ def silence_causes(feature: FeatureState, edge_us: int, window_us: int) -> Itera
     last_us = producers.last_meter_us()
     if not last_us:
         return
-    if producers.is_alive(edge_us, window_us):
+    gone = (
+        f"its producers are gone since {_clock(last_us)}: the service is down, or does not reach the broker"
+    )
+    if producers.have_vanished(edge_us):
+        yield gone
+    elif producers.is_alive(edge_us, window_us):
         yield "its producers run and see no calls: whatever calls this feature is idle or cut off"
     elif producers.has_closed(feature.active_us - AROUND_US):
         yield f"its producers shut down, as they said at {_clock(last_us)}: a deployment, or scaled to zero"
     else:
-        yield (
-            f"its producers are gone since {_clock(last_us)}: the service is down, or does not reach the broker"
-        )
+        yield gone
 
 
 def _clock(time_us: int) -> str:

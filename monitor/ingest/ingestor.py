@@ -91,14 +91,14 @@ class Ingestor:
         )
 
     def open_group(
-        self, key: Any, event: Any, closed_us: int, out: Outputs
+        self, key: Any, event: Any, closed_us: int, out: Outputs, append_ms: int | None = None
     ) -> tuple[CountGroup, Chunk] | None:
         """Open the group of a new key; None if the event is a meter, which is applied at once, or too old.
 
-        ``closed_us``: the last closed edge.
+        ``closed_us``: the last closed edge. ``append_ms``: when the broker took it, milliseconds since 1970.
         """
         if event.kind == "meter":
-            self._apply_meter(event)
+            self._apply_meter(event, append_ms)
             return None
         start_us = key[6]
         if (
@@ -270,7 +270,7 @@ class Ingestor:
         if kind == "response":
             feature.count_arrivals(start_us, n, self.partition_state.pane_us)
 
-    def _apply_meter(self, event: Any) -> None:
+    def _apply_meter(self, event: Any, append_ms: int | None) -> None:
         feature = self._totals_feature(event)
         counts = (event.seen, event.sampled, event.sent, event.dropped)
         feature.producers.apply_meter(
@@ -280,6 +280,7 @@ class Ingestor:
             counts,
             closing=event.closing,
             pane_us=self._pane_us,
+            arrival_us=max(0, append_ms or 0) * 1000,
         )
 
 

@@ -93,9 +93,12 @@ class BurnRateEvidence(ThresholdEvidence, frozen=True, kw_only=True):
 
 
 class SilenceEvidence(ThresholdEvidence, frozen=True, kw_only=True):
-    """Events of a silent feature. ``expected``: events that the past leads one to expect."""
+    """Events of a silent feature. ``expected``: events that the past leads one to expect. ``began``: when its
+    silence began, RFC 3339; empty in records of older releases, and when events arrive.
+    """
 
     expected: Number | None
+    began: str = ""
 
 
 class IntervalMeasurement(Measurement, frozen=True, kw_only=True):

@@ -14,6 +14,8 @@ stopped abruptly and without a closing meter (``may_page``).
 
 Traffic that comes in batches pauses by itself: a silence must be half as long again as the pauses of a day
 with as many events. A feature whose meters still come is idle, not silent.
+
+If all producers of a service stop without a closing meter, the window is not waited for (``expectation_of_killed``).
 """
 
 from __future__ import annotations
@@ -22,9 +24,12 @@ from statistics import median
 
 from monitor.rules.evidence import SilenceEvidence
 from monitor.rules.reading import Reading
+from monitor.rules.service_activity import ServiceActivity
 from monitor.windows.feature_series import FeatureState
+from monitor.windows.producer_counters import RECENT_US, VANISHED_US
 from monitor.windows.segment_series import DAY_US, FINE_RETENTION_US, HOUR_US
 from schemas.config.rules import NoData, Rule
+from schemas.times import rfc3339
 
 RULE = "no-data"
 DAYS = 7
@@ -53,21 +58,55 @@ def as_rule(settings: NoData) -> Rule:
     )
 
 
-def read(settings: NoData, feature: FeatureState, edge_us: int, pane_us: int) -> Reading:
-    """Read whether the feature is silent at a pane edge against expectation. It is never ``between``."""
+def read(
+    settings: NoData, feature: FeatureState, edge_us: int, pane_us: int, services: ServiceActivity
+) -> Reading:
+    """Read whether the feature is silent at a pane edge against expectation. It is never ``between``.
+
+    ``services``: of its partition.
+    """
     silent_from = feature.active_us + pane_us
     silence_us = edge_us - silent_from
     if silence_us <= 0:
-        return Reading("good", _evidence(settings, silence_us, 1, None))
-    window_us = settings.window * 1e6
-    is_idle = feature.producers.is_alive(edge_us, round(window_us))
-    if silence_us < window_us or not feature.first_us or is_idle:
-        return Reading("unknown", _evidence(settings, silence_us, 0, None))
-    expected = expectation(feature, max(silent_from, edge_us - DAY_US), edge_us)
+        return Reading("good", _evidence(settings.window, 1))
+    window_us = round(settings.window * 1e6)
+    is_early = silence_us < window_us or feature.producers.is_alive(edge_us, window_us)
+    expected = expectation_of_killed(feature, edge_us, pane_us, services) if feature.first_us else 0.0
+    if not feature.first_us or (is_early and not expected):
+        return Reading("unknown", _evidence(max(settings.window, silence_us / 1e6), None))
+    expected = expected or expectation(feature, max(silent_from, edge_us - DAY_US), edge_us)
     breached = expected >= settings.min_expected and silence_us > PAUSES * usual_pause_us(
         feature, silent_from, expected / silence_us * HOUR_US
     )
-    return Reading("breach" if breached else "unknown", _evidence(settings, silence_us, 0, expected))
+    evidence = _evidence(silence_us / 1e6, 0, expected, rfc3339(silent_from))
+    return Reading("breach" if breached else "unknown", evidence)
+
+
+def expectation_of_killed(
+    feature: FeatureState, edge_us: int, pane_us: int, services: ServiceActivity
+) -> float:
+    """Return the events to be expected since its service stopped at once and without goodbye; 0 if it did
+    not, as far as this partition shows.
+
+    All must be true: its producers vanished (``ProducerTracker.have_vanished``); a whole pane is empty; 60
+    events were to be expected since, both from the half hour before and from the same hours of earlier days;
+    no feature of its service in this partition had an event or a meter since, nor a closing meter; and no
+    meter of any service in this partition was delayed since ten minutes before. Delayed meters show that the
+    broker or a network was down, and then other records may still be on their way.
+    """
+    silent_from = feature.active_us + pane_us
+    if edge_us - silent_from < pane_us or not feature.producers.have_vanished(edge_us):
+        return 0.0
+    since_us = feature.producers.last_meter_us() - RECENT_US
+    service = services.of(feature.key, edge_us)
+    lives = service.active_us > edge_us - 2 * pane_us or service.meter_us > edge_us - VANISHED_US
+    if lives or service.closed_us >= since_us or services.delayed_us(edge_us) >= since_us:
+        return 0.0
+    # the last pane with events is left out: the service stopped in it
+    expected = _expectation_of_first_day(feature, feature.active_us, edge_us - silent_from)
+    if silent_from - DAY_US >= feature.first_us:
+        expected = min(expected, expectation(feature, silent_from, edge_us))
+    return expected if expected >= ABRUPT_EVENTS else 0.0
 
 
 def may_page(settings: NoData, feature: FeatureState, edge_us: int, pane_us: int) -> bool:
@@ -156,7 +195,9 @@ def _counted(hourly: dict[int, int], start_us: int, end_us: int) -> float | None
     return total
 
 
-def _evidence(settings: NoData, silence_us: int, value: int, expected: float | None) -> SilenceEvidence:
+def _evidence(
+    window_s: float, value: int | None, expected: float | None = None, began: str = ""
+) -> SilenceEvidence:
     return SilenceEvidence(
         metric="events",
         value=value,
@@ -165,6 +206,7 @@ def _evidence(settings: NoData, silence_us: int, value: int, expected: float | N
         high=None,
         above=None,
         below=1.0,
-        window_s=max(settings.window, silence_us / 1e6),
+        window_s=window_s,
         expected=None if expected is None else float(f"{expected:.4g}"),
+        began=began,
     )

@@ -19,6 +19,7 @@ from schemas.config.self_health import Health as Settings
 from schemas.times import rfc3339
 
 HEARTBEAT_S = 60.0  # between two heartbeats with the same findings
+UNREADABLE = "dead-letters"  # name of the count of records that cannot be read
 LOOKS = 20  # checks of the health of a partition in a window
 
 
@@ -35,6 +36,7 @@ class PartitionHealth:
         self._lagging_since_us: int | None = None
         self._last_loss_us: int | None = None
         self._sent_findings: set[tuple[str, str]] = set()  # names and severities
+        self._sent_unreadable = 0  # records that could not be read, until the last heartbeat
 
     def is_due(self, now_us: int) -> bool:
         """Return whether it is time to look again: twenty times a window. ``now_us``: wall clock,
@@ -83,9 +85,12 @@ class PartitionHealth:
         ]
         names = {(finding.name, finding.severity) for finding in findings}
         since_us = now_us - self._heartbeat_sent_us
-        if self._heartbeat_sent_us and names == self._sent_findings and 0 <= since_us < self._heartbeat_us:
+        unreadable = counts.get(UNREADABLE, 0)
+        # others add up what this partition counts, so what it cannot read must not be known a minute late
+        due_us = self._heartbeat_us if unreadable == self._sent_unreadable else self._window_us // LOOKS
+        if self._heartbeat_sent_us and names == self._sent_findings and 0 <= since_us < due_us:
             return None
-        self._sent_findings, self._heartbeat_sent_us = names, now_us
+        self._sent_findings, self._heartbeat_sent_us, self._sent_unreadable = names, now_us, unreadable
         return HeartbeatRecord(
             agent="watch",
             partition=self._partition,
@@ -157,7 +162,7 @@ def partition_counts(
     """
     counts = {
         "records": records,
-        "dead-letters": sum(partition_state.dead_letters.values()),
+        UNREADABLE: sum(partition_state.dead_letters.values()),
         "wrong-partition": partition_state.forwarded,
     }
     counts |= {f"dead-letters/{reason}": n for reason, n in partition_state.dead_letters.items()}

@@ -31,7 +31,7 @@ from schemas.times import microseconds
 STATE_PREFIX = b"health/"  # of its state records
 LEAST_SILENCE_US = 60_000_000  # a restart or a rebalance takes less than this
 GAP_US = 30_000_000  # after such a time without an evaluation no partition counts as silent
-DOUBT = 0.3  # of the window that a ticket waits while it may become a page
+DOUBT = 0.2  # of the window that a ticket waits while it may become a page
 # how long a finding stays after its last report
 _KEPT_US = {"lost-records": 3_600_000_000, "refused": 3_600_000_000, "recovery": 3_600_000_000}
 _SEEN = b"health/seen"

@@ -22,8 +22,13 @@ _NO_METER = -1
 _SEEN, _STARTED, _COUNTS, _FIRST, _HIGHEST, _RECEIVED = 0, 1, slice(2, 6), 6, 7, 8
 _UNMETERED = [_NO_METER, 0, 0, 0, 0]
 _UNNUMBERED = [0, 0, 0]
-_FIRST_METER, _LAST_METER, _METERS, _CLOSED = 9, 10, 11, 12
-_WITHOUT_METERS = [0, 0, 0, 0]
+_FIRST_METER, _LAST_METER, _METERS, _CLOSED, _DELAYED = 9, 10, 11, 12, 13
+_WITHOUT_METERS = [0, 0, 0, 0, 0]
+DELAY_US = 30_000_000
+"""A meter that arrives later than this after it was written was delayed: records of others may be, too."""
+VANISHED_US = 80_000_000
+"""Producers that have sent nothing for this long, and for four of their intervals, are gone."""
+RECENT_US = 600_000_000  # before the last meter: producers that were seen since then count
 MAX_INTERVAL_US = 3_600_000_000
 """The longest time between two meters of a producer that is believed."""
 
@@ -56,7 +61,7 @@ class ProducerTracker:
     def __init__(self) -> None:
         self.entries: dict[str, list[int]] = {}
         """Name -> [last seen, started, seen, sampled, sent, dropped, lowest, highest, received, first meter,
-        last meter, number of meters, closing meter].
+        last meter, number of meters, closing meter, arrival of the last delayed meter].
 
         Times are microseconds since 1970, 0 if never; lowest and highest are numbers of events that were
         received.
@@ -100,6 +105,27 @@ class ProducerTracker:
         seen = [entry for entry in self.entries.values() if entry[_METERS] and entry[_SEEN] >= since_us]
         return bool(seen) and all(map(_is_closed, seen))
 
+    def have_vanished(self, time_us: int) -> bool:
+        """Return whether all of them stopped at about the same time without a last meter.
+
+        That is not known, so False, if one that was seen in the last ten minutes before has closed or sends no
+        meters, or if no time between two meters is known.
+        """
+        last_us = self.last_meter_us()
+        recent = [entry for entry in self.entries.values() if entry[_SEEN] >= last_us - RECENT_US]
+        interval_us = max(map(_interval_us, recent), default=0)
+        if not interval_us or any(not entry[_METERS] or entry[_CLOSED] for entry in recent):
+            return False
+        return time_us - last_us >= max(VANISHED_US, 4 * interval_us)
+
+    def closed_us(self) -> int:
+        """Return when the last closing meter was written, microseconds since 1970; 0 without any."""
+        return max((entry[_CLOSED] for entry in self.entries.values()), default=0)
+
+    def delayed_us(self) -> int:
+        """Return when the last delayed meter arrived, microseconds since 1970; 0 without any."""
+        return max((entry[_DELAYED] for entry in self.entries.values()), default=0)
+
     def calls_within(self, start_us: int, end_us: int) -> Calls | None:
         """Return how many calls the feature had in [start, end), both pane edges, microseconds since 1970.
 
@@ -120,6 +146,7 @@ class ProducerTracker:
         *,
         closing: bool = False,
         pane_us: int = 60_000_000,
+        arrival_us: int = 0,
     ) -> None:
         """Apply a meter of a producer; a late one, or one of an earlier start, changes nothing.
 
@@ -130,11 +157,14 @@ class ProducerTracker:
             counts: seen, sampled, sent and dropped since then.
             closing: it is the producer's last meter.
             pane_us: length of a pane, microseconds.
+            arrival_us: when the broker took it, microseconds since 1970; 0 in a file.
         """
         entry = self._entry(name, time_us)
         if entry is None:
             self.calls.lose(time_us)
             return
+        if arrival_us - time_us > DELAY_US:
+            entry[_DELAYED] = max(entry[_DELAYED], arrival_us)
         self._count_calls(entry, time_us, started_us, counts[0], pane_us)
         entry[_FIRST_METER] = min(entry[_FIRST_METER] or time_us, time_us)
         entry[_LAST_METER] = max(entry[_LAST_METER], time_us)
@@ -210,7 +240,7 @@ class ProducerTracker:
         """
         producers = cls()
         producers.entries = {
-            _short(name): entry + [0] * (_CLOSED + 1 - len(entry)) for name, entry in entries.items()
+            _short(name): entry + [0] * (_DELAYED + 1 - len(entry)) for name, entry in entries.items()
         }
         producers._evicted, producers._evicted_missing, producers._evicted_us = (
             evicted,

@@ -87,7 +87,10 @@ def sentence(incident: EpisodeIncident) -> str:
     if incident.text:
         return f"{sanitize(incident.text, 600)}, since {since}{', over now' if is_over else ''}"
     if incident.evidence.metric == "events" and is_over:
-        return f"events arrive again; there were none from {since} on"
+        return f"events arrive again; they were missing at {clock(incident.since)}"
+    if incident.evidence.expected is not None and incident.evidence.began:
+        expected = f"about {incident.evidence.expected:.0f} were expected"
+        return f"no events since {since}; {expected} in the first {span(incident.evidence.window_s)}"
     again = f" and again since {clock(incident.returned)}" if incident.returned and not is_over else ""
     when = f", since {since}{again}"
     over = ", over now" if is_over else "" if is_wrong_now(incident) else NORMAL

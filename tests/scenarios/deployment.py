@@ -10,12 +10,14 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
+from agents.runtime.clock import WallClock
 from monitor.channels.pagerduty import PagerDuty
 from monitor.notifier import Notifier
 from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 from tests.scenarios.faults import FAULTS, JSON_FEATURE, Call, healthy
+from tests.scenarios.producers import Process, metered
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 START_US = int(START.timestamp()) * 1_000_000
@@ -135,12 +137,26 @@ class Deployment:
         return START_US + round(self.second * 1e6)
 
     def run(
-        self, calls: Sequence[tuple[datetime, bytes]], until: float, restarts: Iterable[float] = ()
+        self,
+        calls: Sequence[tuple[datetime, bytes]],
+        until: float,
+        restarts: Iterable[float] = (),
+        lags: Sequence[tuple[float, float]] = (),
     ) -> None:
-        """Run until a minute after the warm-up. ``calls``: (time, record) in order."""
-        coming, restarting = list(calls)[::-1], sorted(restarts)
+        """Run until a minute after the warm-up.
+
+        Args:
+            calls: (arrival, record) in order.
+            until: a minute.
+            restarts: minutes at which worker and notifier start anew.
+            lags: minutes between which the worker reads nothing.
+        """
+        coming, restarting, clock = list(calls)[::-1], sorted(restarts), WallClock()
         while self.minute < until:
             self.second += TICK_S
+            if any(begin <= self.minute < end for begin, end in lags):
+                clock.stand_still()
+                continue
             records = []
             while coming and coming[-1][0].timestamp() * 1e6 < self.now_us:
                 time, value = coming.pop()
@@ -148,7 +164,10 @@ class Deployment:
                 self.offset += 1
             self._write(self.watch.apply(records, self.now_us))
             lateness_us = round(self.config.time.lateness * 1e6)
-            self._write(self.watch.advance(self.now_us - lateness_us, self.now_us))
+            mark_us = self.now_us - lateness_us
+            if lags:  # as a worker advances, one second a second from the newest record
+                mark_us = clock.mark(self.watch.watermark_us or 0, self.second)
+            self._write(self.watch.advance(mark_us, self.now_us))
             if restarting and self.minute >= restarting[0]:
                 restarting.pop(0)
                 self.restart()
@@ -234,10 +253,12 @@ def run_plan(
     restarts: Iterable[float] = (),
     *,
     a_minute: int = A_MINUTE,
+    processes: Sequence[Process] = (),
 ) -> Deployment:
     """Run planned faults over warm features; return the deployment as it is at the end.
 
-    ``restarts``: minutes at which worker and notifier start anew from their durable state.
+    ``restarts``: minutes at which worker and notifier start anew from their durable state. ``processes``: that
+    send the calls, with meters; none: calls without meters.
     """
     state, deliveries, offset, alerts = _warm(tuple(features), a_minute)
     deployment = Deployment()
@@ -245,5 +266,8 @@ def run_plan(
     deployment.watch.restore(state.items())
     deployment.notifier.restore(deliveries.items())
     deployment.offset, deployment.alerts, deployment.second = offset, alerts, WARM * 60.0
-    deployment.run(calls_of(features, 0, until, plan, a_minute=a_minute), until, restarts)
+    calls = calls_of(features, 0, until, plan, a_minute=a_minute)
+    if processes:
+        calls = metered(calls, processes, START + timedelta(minutes=WARM))
+    deployment.run(calls, until, restarts)
     return deployment
