@@ -305,7 +305,7 @@ def test_after_a_restart_no_share_over_all_is_taken_before_all_partitions_were_h
     bench.counts = {3: {"records": 110, "dead-letters": 100}}
     bench.findings = {3: [DEAD]}
     bench.silent = {0, 1, 2}
-    bench.pass_time(80)
+    bench.pass_time(50)
     assert bench.episodes() == []
     bench.pass_time(30)
     assert [episode["urgency"] for episode in bench.episodes()] == ["low"]
