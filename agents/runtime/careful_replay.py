@@ -28,6 +28,14 @@ class Attempt(NamedTuple):
     stop: int
     deaths: int = 0
 
+    def is_unfinished(self, position: int) -> bool:
+        """Return whether it was noted, and nothing of it is durable.
+
+        >>> Attempt(5, 6).is_unfinished(5), Attempt(5, 6).is_unfinished(6), NO_ATTEMPT.is_unfinished(0)
+        (True, False, False)
+        """
+        return self.start == position < self.stop
+
     def encode(self) -> bytes:
         """Return the value of the barrier record that notes the attempt.
 
@@ -66,7 +74,7 @@ class CarefulReplay:
     def __init__(self, position: int, noted: Attempt | None, turn: asyncio.Lock) -> None:
         self.turn = turn
         self._size, self._suspect_until, self._deaths = FIRST, position, 0
-        if noted is not None and noted.start == position < noted.stop:  # it was not made durable
+        if noted is not None and noted.is_unfinished(position):
             length = noted.stop - noted.start
             self._size, self._suspect_until = max(1, length // SHRINK), noted.stop
             self._deaths = noted.deaths + 1 if length == 1 else 0

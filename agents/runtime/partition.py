@@ -109,7 +109,9 @@ class Partition(CheckpointedCore):
         self.position = self.durable = recovered.position
         self.lost += recovered.lost
         self.counters.lost_events += recovered.lost
-        if recovered.openings > 1 or exits.restarts():  # somebody has died before this position moved
+        # somebody has died before this position moved; after a compaction the note alone says so
+        noted = recovered.attempt is not None and recovered.attempt.is_unfinished(self.position)
+        if recovered.openings > 1 or exits.restarts() or noted:
             self._replay = CarefulReplay(self.position, recovered.attempt, self._turn)
         if recovered.fresh:  # makes durable where this partition began
             self._mark += 1

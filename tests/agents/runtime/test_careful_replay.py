@@ -38,8 +38,13 @@ def deadly_apply(apply: Any) -> Any:
     return applied
 
 
-async def lives(kafka: MemoryKafka, rng: random.Random, most: int = 40) -> int:
-    """Run processes one after the other until one has read everything; return how many were killed."""
+async def lives(
+    kafka: MemoryKafka, rng: random.Random, most: int = 40, *, is_compacted: bool = False
+) -> int:
+    """Run processes one after the other until one has read everything; return how many were killed.
+
+    ``is_compacted``: the state topic is compacted after each death.
+    """
     for deaths in range(most):
         process = Process(kafka, rng)
         process.disturbance = 0.0
@@ -49,12 +54,16 @@ async def lives(kafka: MemoryKafka, rng: random.Random, most: int = 40) -> int:
         except Killed:
             process.kill()
             await asyncio.sleep(0)
+            for log in kafka.topics["t.watch.state"] if is_compacted else ():
+                log.compact()
         else:
             return deaths
     raise AssertionError(f"still killed after {most} lives")
 
 
-def scene(numbers: dict[int, int], places: dict[int, list[int]], seed: int = 0) -> tuple[int, MemoryKafka]:
+def scene(
+    numbers: dict[int, int], places: dict[int, list[int]], seed: int = 0, *, is_compacted: bool = False
+) -> tuple[int, MemoryKafka]:
     """Publish ``numbers`` records a partition, deadly ones at ``places``, and let processes live."""
 
     async def run() -> tuple[int, MemoryKafka]:
@@ -63,7 +72,7 @@ def scene(numbers: dict[int, int], places: dict[int, list[int]], seed: int = 0) 
             for offset in range(number):
                 value = DEADLY if offset in places.get(partition, ()) else b'{"key": "k", "minute": 0}'
                 kafka.publish("t.events", partition, (b"k", value))
-        return await lives(kafka, random.Random(seed)), kafka
+        return await lives(kafka, random.Random(seed), is_compacted=is_compacted), kafka
 
     with (
         mock.patch.object(exits, "restart", end),
@@ -100,6 +109,14 @@ def test_a_deadly_record_in_quiet_traffic_ends_the_process_four_times():
     deaths, kafka = scene({0: 1}, {0: [0]})
     assert letters(kafka) == {0}
     assert deaths == 4  # twice before anybody knows, twice alone
+
+
+@pytest.mark.parametrize(("number", "place"), [(1, 0), (300, 7), (3000, 2000)])
+def test_compaction_between_the_deaths_does_not_begin_the_search_again(number, place):
+    deaths, kafka = scene({0: number, 1: 50}, {0: [place]}, is_compacted=True)
+    assert letters(kafka) == {place}
+    assert (counted(kafka, 0), counted(kafka, 1)) == (number - 1, 50)
+    assert deaths <= 8
 
 
 @settings(max_examples=examples(1 / 4), deadline=None)
