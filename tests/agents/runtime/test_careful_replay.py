@@ -38,9 +38,7 @@ def deadly_apply(apply: Any) -> Any:
     return applied
 
 
-async def lives(
-    kafka: MemoryKafka, rng: random.Random, most: int = 40, *, is_compacted: bool = False
-) -> int:
+async def lives(kafka: MemoryKafka, rng: random.Random, most: int = 40, *, is_compacted: bool = False) -> int:
     """Run processes one after the other until one has read everything; return how many were killed.
 
     ``is_compacted``: the state topic is compacted after each death.

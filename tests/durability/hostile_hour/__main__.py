@@ -30,6 +30,7 @@ from tests import kafka_launcher
 from tests.conftest import Topics
 from tests.durability.hostile_hour import account, attacks
 from tests.durability.hostile_hour.attacks import Attack, Scene
+from tests.durability.hostile_hour.clock import SettableClock
 from tests.durability.hostile_hour.hostile_http import HostileHttp
 from tests.durability.hostile_hour.memory import MemoryObserver
 from tests.durability.hostile_hour.traffic import (
@@ -49,6 +50,13 @@ WARM_MIN = 90.0  # healthy traffic before the run
 MOST_MB = 700.0  # of a worker
 FAILURE_MIN = 4.0
 QUIET_MIN = 1.5  # from the end of a page to the next failure
+COMMANDS = (
+    ("deadletters", "--limit", "5"),
+    ("deadletters", "--reinject", "--yes", "--format", "ndjson"),
+    ("state", "inspect"),
+    ("silence", "list"),
+)
+"""What a person calls afterwards, on topics that are full of junk. Reinjected are none: nothing can be read."""
 PATIENCE_S = 300.0  # until everything that was published is counted
 
 
@@ -58,7 +66,8 @@ class Run:
     def __init__(self, directory: Path, broker: kafka_launcher.Kafka, pager: Receiver, seed: int) -> None:
         self._pager, self._seed, self._directory, self._broker = pager, seed, directory, broker
         self._ports = {number: kafka_launcher.free_port() for number in (1, 2)}
-        environment = {"PAGERDUTY_ROUTING_KEY": ROUTING_KEY}
+        clock = SettableClock(directory)
+        environment = {"PAGERDUTY_ROUTING_KEY": ROUTING_KEY} | clock.environment
         self.workers = Workers(directory, self._command, environment)
         self.traffic = Traffic(broker.address, PREFIX, seed)
         self.memory = MemoryObserver(self.workers)
@@ -66,7 +75,7 @@ class Run:
         self.periods: list[account.Period] = []
         self.attacks: dict[str, int] = {}
         self.faults: list[str] = []
-        self._scene = Scene(broker, PREFIX, PARTITIONS, self.workers, self.traffic)
+        self._scene = Scene(broker, PREFIX, PARTITIONS, self.workers, self._ports, self.traffic, clock)
         self._done, self._print = threading.Event(), threading.Lock()
         self._turn = threading.Lock()  # of attacks that need the broker
         self._start_s = 0.0
@@ -193,7 +202,24 @@ class Run:
         rings = [ring for ring in model.rings if ring.minute <= ended]
         tickets = [ring for ring in model.tickets if ring.minute <= ended]
         self.faults += [*faults, *account.page_faults(rings, tickets, self.periods), *self._other_faults()]
+        self.faults += self._command_faults()
         self._table(counted, rings, tickets)
+
+    def _command_faults(self) -> Iterator[str]:
+        config, environment = str(self._directory / "softfail1.yaml"), {"PAGERDUTY_ROUTING_KEY": ROUTING_KEY}
+        for words in COMMANDS:
+            done = subprocess.run(
+                [sys.executable, "-m", "agents", *words, "--config", config],
+                cwd=ROOT,
+                env=os.environ | environment,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=120,
+            )
+            (self._directory / f"{words[0]}.txt").write_text(done.stdout + done.stderr)
+            if done.returncode or "Traceback" in done.stderr:
+                yield f"{' '.join(words)}: exit code {done.returncode}, {done.stderr[-300:]}"
 
     def _other_faults(self) -> Iterator[str]:
         if self.traffic.lost:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import random
 import signal
 import time
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from tests.durability.hostile_hour.clock import SettableClock
 from tests.durability.hostile_hour.traffic import FAILING, FLOOD, HEALTHY, NAMES, Traffic
 from tests.durability.hostile_hour.worker import HANG, KILL
 from tests.durability.soak.workers import Workers
@@ -30,7 +33,9 @@ class Scene:
     prefix: str
     partitions: int
     workers: Workers
+    ports: dict[int, int]
     traffic: Traffic
+    clock: SettableClock
 
 
 def _events_junk(draw: random.Random) -> bytes | None:
@@ -153,21 +158,24 @@ def kill(scene: Scene, draw: random.Random) -> str:
 
 def kill_notifier(scene: Scene, draw: random.Random) -> str:
     """Kill the worker that delivers."""
-    owners: dict[float, int] = {}
-    for path in scene.workers.directory.glob("worker*.log"):
-        lines = path.read_text(errors="replace").splitlines()
-        number = int(path.stem.removeprefix("worker"))
-        owners |= {_clock(line): number for line in lines if f"owns {scene.prefix}.alerts/0" in line}
-    if not owners:
-        return "nobody delivers"
-    number = owners[max(owners)]
-    scene.workers.send(number, signal.SIGKILL)
-    return f"worker {number}"
+    for number in scene.workers.numbers():
+        url = f"http://127.0.0.1:{scene.ports[number]}/metrics"
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=10) as answer:
+            if b'softfail_owned_partitions{agent="notify"} 1' in answer.read():
+                scene.workers.send(number, signal.SIGKILL)
+                return f"worker {number}"
+    return "nobody delivers, or it does not answer"
 
 
-def _clock(line: str) -> float:
-    hours, minutes, seconds = line.split(" ", 1)[0].split(":")
-    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+def clock(scene: Scene, draw: random.Random) -> str:
+    """Set the clock of the workers by hours, and back after less than a minute."""
+    if not scene.clock.environment:
+        return "no compiler"
+    hours, seconds = draw.choice((-25, -2, 2, 25)), draw.uniform(5, 20)
+    scene.clock.set(hours * 3600)
+    time.sleep(seconds)
+    scene.clock.set(0)
+    return f"{hours:+} h for {seconds:.0f} s"
 
 
 def broker(scene: Scene, draw: random.Random) -> str:
@@ -193,8 +201,9 @@ ATTACKS = (
     Attack(bomb, 100, needs_broker=True),
     Attack(poison, 400),
     Attack(flood, 240),
-    Attack(names, 120),
+    Attack(names, 240),
     Attack(kill, 120),
+    Attack(clock, 200),
     Attack(kill_notifier, 250),
     Attack(broker, 330, needs_broker=True),
 )
