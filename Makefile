@@ -64,12 +64,13 @@ docs: $(STAMP) ## write the generated documents: schemas, events, configuration,
 bench: $(STAMP) ## measure events a second on a real Kafka (needs Java 17 and Maven)
 	$(BIN)/python -m benchmarks.worker_throughput
 
-# soak alone takes about two hours and a half, most of it in the remedies, the ten faults and the tables of docs/statistics.md; MINUTES is the length of the run under faults.
+# soak alone takes about three hours and a half, most of it in the remedies, the ten faults, the hostile hour and the tables of docs/statistics.md; MINUTES is the length of the run under faults.
 MINUTES ?= 5
 SEED ?= 1
 soak: $(STAMP) ## run the long tests: workers under faults against an oracle, simulations, removed remedies (MINUTES=30 SEED=1)
 	$(BIN)/python -m tests.durability.soak --minutes $(MINUTES) --seed $(SEED)
 	$(BIN)/python -m tests.durability.ten_faults
+	$(BIN)/python -m tests.durability.hostile_hour --seed $(SEED)
 	$(PYTEST) -n $(CORES) --tier check --hypothesis-profile nightly -m long_form tests
 	$(PYTEST) -n $(CORES) --tier long --hypothesis-profile nightly -m long_form tests
 	$(PYTEST) -n $$((2 * $(CORES))) --tier integration --hypothesis-profile nightly -m long_form tests
