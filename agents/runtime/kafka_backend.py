@@ -13,6 +13,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from agents.kafka.connection import clients
 from agents.kafka.topic_reader import TopicReader
 from agents.runtime.backend import Row, Target
+from agents.runtime.clock import wall_clock_us
 from schemas.config.connections import Kafka
 
 BATCH_BYTES = 512 << 10
@@ -88,11 +89,14 @@ class KafkaWriter:
 
 
 def _batches(producer: AIOKafkaProducer, rows: Sequence[Row]) -> list[BatchBuilder]:
-    """Put rows into as few batches as possible, in order."""
-    batches = [producer.create_batch()]
+    """Put rows into as few batches as possible, in order.
+
+    Their time is that of the clock without jumps: a broker refuses records of over an hour ahead.
+    """
+    batches, now_ms = [producer.create_batch()], wall_clock_us() // 1000
     for key, value, headers in rows:
-        if batches[-1].append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
+        if batches[-1].append(timestamp=now_ms, key=key, value=value, headers=list(headers)) is None:
             batches.append(producer.create_batch())
-            if batches[-1].append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
+            if batches[-1].append(timestamp=now_ms, key=key, value=value, headers=list(headers)) is None:
                 raise ValueError(f"record {key!r} of {len(value or b'')} bytes fits into no batch")
     return batches
