@@ -225,17 +225,19 @@ class Deployment:
             max_poll_records=5000,
         )
         positions: dict[int, int] = {}
-        for tp in (TopicPartition(f"{self.prefix}.watch.state", number) for number in range(self.partitions)):
-            consumer.assign([tp])
-            begin, end, back = consumer.beginning_offsets([tp])[tp], consumer.end_offsets([tp])[tp], TAIL
-            while tp.partition not in positions and end - back // 4 > begin:
-                consumer.seek(tp, max(begin, end - back))
-                while consumer.position(tp) < end:
-                    for record in consumer.poll(timeout_ms=300).get(tp, ()):
-                        if record.key == POSITION:
-                            positions[tp.partition] = int(record.value or b"0")
-                back *= 4
-        consumer.close()
+        with contextlib.closing(consumer):
+            for tp in (
+                TopicPartition(f"{self.prefix}.watch.state", number) for number in range(self.partitions)
+            ):
+                consumer.assign([tp])
+                begin, end, back = consumer.beginning_offsets([tp])[tp], consumer.end_offsets([tp])[tp], TAIL
+                while tp.partition not in positions and end - back // 4 > begin:
+                    consumer.seek(tp, max(begin, end - back))
+                    while consumer.position(tp) < end:
+                        for record in consumer.poll(timeout_ms=300).get(tp, ()):
+                            if record.key == POSITION:
+                                positions[tp.partition] = int(record.value or b"0")
+                    back *= 4
         return positions
 
     def dropped(self) -> int:

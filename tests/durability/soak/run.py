@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
@@ -125,12 +126,18 @@ class Run:
     def await_position(self, deployment: Deployment, when: str) -> None:
         """Return when the state has reached the current end of the topic.
 
+        A broker that does not answer in time, as on a busy machine, is no progress.
+
         Raises:
             Stalled: no position moves for longer than the patience.
         """
+        from kafka.errors import KafkaTimeoutError
+
         ends, before, since = deployment.ends("events"), None, time.monotonic()
+        positions: dict[int, int] = {}
         while True:
-            positions = deployment.positions()
+            with contextlib.suppress(KafkaTimeoutError):
+                positions = deployment.positions()
             if all(positions.get(partition, 0) >= end for partition, end in ends.items()):
                 return
             if positions != before:
