@@ -11,6 +11,7 @@ import logging
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 MOST_CONNECTIONS = 256
@@ -106,6 +107,14 @@ class _Connection(RequestHandler):
     def _abort(self) -> None:
         if isinstance(self.transport, asyncio.Transport):
             self.transport.abort()
+
+    def log_exception(self, *arguments: Any, **settings: Any) -> None:
+        """Log a request that is not HTTP in one line without its bytes: anybody can send thousands."""
+        error = settings.get("exc_info")
+        if isinstance(error, HttpProcessingError):
+            self.logger.warning("refused a request that is not HTTP: %s", type(error).__name__)
+        else:
+            super().log_exception(*arguments, **settings)
 
     def handle_error(self, *arguments: Any, **settings: Any) -> web.StreamResponse:
         """Answer a request that cannot be read, without the versions of Python and aiohttp."""

@@ -138,6 +138,18 @@ def test_no_answer_names_the_server_software(realistic_worker):
     assert b"Python" not in refusal
 
 
+def test_a_request_that_is_not_http_is_one_line_of_the_log_without_its_bytes(realistic_worker, caplog):
+    async def run():
+        async with serving(realistic_worker()) as web:
+            reader, _ = await connect(web, b"GET / HTTP/1.1\r\nCookie: hostile\x00\r\n\r\n")
+            return await asyncio.wait_for(reader.read(), 10)
+
+    assert b"400" in asyncio.run(run())
+    (record,) = (record for record in caplog.records if record.name == "aiohttp.server")
+    assert record.getMessage() == "refused a request that is not HTTP: BadHttpMessage"
+    assert record.exc_info is None
+
+
 def test_the_limit_of_open_files_is_raised_at_the_start():
     import subprocess
     import sys
