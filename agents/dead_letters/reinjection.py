@@ -39,6 +39,7 @@ from softfail.partitioning import partition_of
 # header of an event that was refused once; its value is topic/partition/offset
 REINJECTED = "softfail-reinjected"
 MOST_LETTERS, MOST_BYTES = 200, 4 << 20  # of one transaction
+MOST_OFFSETS = 1 << 63
 MOST_MEMORY = 64 << 20  # bytes of values that a run keeps; the rest waits for the next run
 
 Fetch = Callable[[str, int, int], Any | None]
@@ -92,6 +93,8 @@ def judge(
     letter = stored_letter.letter
     if letter.topic != events:
         return f"it came from {letter.topic}, not from {events}"
+    if not (0 <= letter.partition < partitions and 0 <= letter.offset < MOST_OFFSETS):
+        return "it names a place that cannot exist"
     if letter.value is None:
         return "the record had no value"
     if letter.error.startswith(POISON):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import json
 import os
@@ -103,6 +104,42 @@ def test_dead_letters_are_listed_by_reason_with_a_redacted_sanitized_excerpt(mak
     assert "2 dead letters, 1 reasons" in table
     assert "tokens" not in table
     assert "no dead letters" in command(topics, "--field", "nothing").stdout
+
+
+def test_hostile_letters_are_passed_and_the_good_one_is_reinjected(make_topics, publish):
+    topics = make_topics(4)
+    publish(topics, (response("good"), WHY, "tokens"))
+    good = json.loads(topics.read("deadletter")[0][0].value)
+    hostile: list[dict[str, Any]] = [
+        {"partition": 99},
+        {"partition": -1},
+        {"partition": 2**40},
+        {"offset": -5},
+        {"offset": 2**63},
+        {"offset": 10**400},
+        {"timestamp": -(2**70)},
+        {"size": -1},
+        {"value": "not base64"},
+        {"value": None},
+        {"topic": f"{topics.prefix}.watch.state"},
+        {"topic": "\x00" * 300},
+        {"headers": [["softfail-forwarded", "1"]] * 10_000},
+        {"headers": [["", "\x00"]]},
+        {"error": "poison\x1b[2J"},
+        {"error": "x" * 100_000},
+    ]
+    for number, change in enumerate(hostile):
+        letter = good | {"timestamp": number, "key": "k"} | change
+        topics.send("deadletter", json.dumps(letter).encode(), number % 4)
+    for value in (b"[" * 50_000, b"\xff", b"{}", b'{"reinjected": [[]]}'):
+        topics.send("deadletter", value, 0)
+    listed = command(topics)
+    assert listed.returncode == 0
+    assert "\x1b" not in listed.stdout
+    ran = command(topics, "--reinject", "--yes", "--format", "ndjson")
+    assert ran.returncode == 0
+    written = [record for record in topics.read("events")[0] if REINJECTED in dict(record.headers)]
+    assert {record.value for record in written} == {base64.b64decode(good["value"])}
 
 
 def test_readable_events_are_reinjected_once_completely_into_their_own_partition(make_topics, publish):
