@@ -1,10 +1,11 @@
-"""Values that nobody should send, by the million: no crash, and each of them counted or in the dead letters
-with its reason.
+"""Feed a core with odd values by the million: no crash, each one counted or a dead letter with its reason.
 
-    python tests/fuzz.py --values 10000000 --seed 1
+    python -m tests.fuzz --values 10000000 --seed 1
 
 Random bytes, mutated events, deep nesting, huge numbers, lone surrogates, doubled keys, impossible times,
-foreign encodings. A short run is part of the tests (``tests/monitor/ingest/test_fuzz.py``).
+foreign encodings, odd optional fields. A second reader of events (``tests/event_oracle.py``) says which values
+are read and which of their fields are left out, and why: all counts must be equal. A short run is part of the
+tests (``tests/monitor/ingest/test_fuzz.py``).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import collections
 import json
+import math
 import random
 import resource
 import time
@@ -21,8 +23,9 @@ from typing import Any
 from monitor.protocol.messages import FileRecord, Outputs
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
-from schemas.event_decoder import decode
+from schemas.event_decoder import decode, read_event
 from softfail.partitioning import partition_of
+from tests.event_oracle import FIELDS, Refused, left_out_of
 
 BEGIN_S = 1_772_442_000  # 2 March 2026, 09:00 UTC
 BUNDLE = 2000
@@ -100,6 +103,15 @@ _RAW = (
     b"1772442000",
     b'"' + b"x" * 300 + b'"',
 )
+
+# The first eight also begin names of dimensions.
+_ODD: tuple[Any, ...] = (
+    *("", " ", "k", "é", "\ud800", "x" * 256, "\U0001f642", "\udc00\ud83d"),
+    *(0, 1, -1, 812.0, 812.5, -0.2, -0.5, -0.51, 2**53, 2**53 + 1, 10**9, 10**9 + 1, 10**30, 1e308, -0.0),
+    *(math.inf, -math.inf, math.nan, True, False, None, [], {}, ["stop"], [None], {"reason": "stop"}),
+    *("OK", " ok ", "Sync", "none", "BLOCKED", "model", "812", "true", "n/a", "x" * 257, "é" * 300),
+    *("\ud83d\ude42", "a\udfffb", "2026-03-02T09:00:00Z", "2026-03-02T09:00:00", "\x00", 0.5, 1e-5, 5, 6, "stop"),
+)  # fmt: skip
 
 
 def event(rng: random.Random, at_s: float) -> dict[str, Any]:
@@ -207,6 +219,24 @@ def _field_replaced(rng: random.Random, at_s: float) -> bytes:
     return json.dumps(fields).encode().replace(b'"@@"', rng.choice(_RAW), 1)
 
 
+def _odd_fields(rng: random.Random, at_s: float) -> bytes:
+    """Give several optional fields odd values, of which most cost the field only."""
+    fields = event(rng, at_s)
+    names = list(FIELDS[fields["kind"]])
+    if rng.random() < 0.05:
+        fields["kind"] = rng.choice(("Response", "METER", 7, ["meter"], None, ""))
+    for name in rng.choices(names, k=rng.randint(1, 4)):
+        if name in ("dimensions", "stages_s") and rng.random() < 0.8:
+            entries = rng.choice((0, 1, 3, 3, 40))
+            fields[name] = {
+                f"{rng.choice(_ODD[:8])}{item}"[: rng.choice((1, 3, 300))]: rng.choice(_ODD)
+                for item in range(entries)
+            }
+        else:
+            fields[name] = rng.choice(_ODD)
+    return json.dumps(fields, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass")
+
+
 def _label_replaced(rng: random.Random, at_s: float) -> bytes:
     """Replace names with random ones: the number of segments and features stays limited."""
     fields = event(rng, at_s)
@@ -235,6 +265,7 @@ MAKERS: tuple[tuple[Callable[[random.Random, float], bytes], int], ...] = (
     (_bytes_changed, 20),
     (_cut, 5),
     (_field_replaced, 20),
+    (_odd_fields, 20),
     (_label_replaced, 10),
     (_other_json, 5),
 )
@@ -251,7 +282,7 @@ def values(rng: random.Random, count: int) -> Iterator[FileRecord]:
         )
 
 
-def _meters(records: list[FileRecord], refused: set[int]) -> int:
+def _meters(records: list[FileRecord], refused: dict[int, str]) -> int:
     """Count the readable meters in their own partition: they are accepted and not measured."""
     decoded = (
         decode(record.value or b"")
@@ -261,6 +292,35 @@ def _meters(records: list[FileRecord], refused: set[int]) -> int:
     return sum(
         item.kind == "meter" and partition_of(item.service, item.feature, PARTITIONS) == 0 for item in decoded
     )
+
+
+def _expected(records: list[FileRecord], letters: dict[int, str]) -> collections.Counter[str]:
+    """Return how often each field is left out for each reason, as the second reader counts.
+
+    Raises:
+        AssertionError: it reads a value that is a dead letter, or refuses one that was read.
+    """
+    counts: collections.Counter[str] = collections.Counter()
+    for record in records:
+        error = letters.get(record.offset)
+        try:
+            left_out = left_out_of(record.value) if record.value is not None else None
+        except Refused:
+            assert error is not None, f"read, but refused by the second reader: {record.value!r:.2000}"
+            continue
+        if left_out is None:
+            if error is None and record.value is not None:
+                left_out = list(read_event(record.value)[1])
+            else:
+                continue
+        elif error is not None:
+            assert "ahead of the broker's clock" in error, f"{error}: {record.value!r:.2000}"
+            continue
+        if left_out:
+            read = read_event(record.value or b"")[0]
+            if partition_of(read.service, read.feature, PARTITIONS) == 0:
+                counts.update(f"{field}.{reason}" for field, reason in left_out)
+    return counts
 
 
 def _total(core: Watch) -> collections.Counter[str]:
@@ -286,8 +346,12 @@ def run(count: int, seed: int, say: Callable[[str], None] = print) -> dict[str, 
     while done < count:
         records = [record for _, record in zip(range(BUNDLE), source, strict=False)]
         before = _total(core)
+        left_out_before = collections.Counter(core.partition_state.left_out)
         out = core.apply(records, None)
         letters = _checked(out)
+        expected = _expected(records, letters)
+        counted = collections.Counter(core.partition_state.left_out) - left_out_before
+        assert counted == expected, f"left out: {counted - expected} too many, {expected - counted} missing"
         meters_now = _meters(records, letters)
         after = _total(core)
         rose = after["dead-lettered"] - before["dead-lettered"]
@@ -318,22 +382,25 @@ def run(count: int, seed: int, say: Callable[[str], None] = print) -> dict[str, 
         "values": count,
         **dropped,
     }
+    counts["fields left out"] = sum(core.partition_state.left_out.values())
+    counts["fields and reasons"] = len(core.partition_state.left_out)
     counts.update(
         {f"dead letter: {reason}": n for reason, n in sorted(core.partition_state.dead_letters.items())}
     )
+    assert twin.partition_state.left_out == core.partition_state.left_out
     return counts
 
 
-def _checked(out: Outputs) -> set[int]:
-    """Return the offsets of the dead letters; check that every output is JSON in UTF-8 and every letter has a
-    reason.
+def _checked(out: Outputs) -> dict[int, str]:
+    """Return offset and error of the dead letters; check that every output is JSON in UTF-8 and every letter has
+    a reason.
     """
-    letters = set()
+    letters = {}
     for topic, message in out.order:
         record = json.loads(message.value.decode()) if topic != "events" else {}
         if topic == "deadletter":
             assert record["error"], record
-            letters.add(record["offset"])
+            letters[record["offset"]] = record["error"]
     return letters
 
 
