@@ -9,12 +9,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from monitor.alerts.pane_close import PaneCloser
+from monitor.evaluators.user_evaluator import Requests, Verdicts, has_user_evaluators
 from monitor.ingest.dead_letters import RejectedRecord
 from monitor.ingest.ingestor import Ingestor
 from monitor.ingest.record_decoding import decode_record
+from monitor.protocol.cut_off import CutOffEvaluator
 from monitor.protocol.messages import AsideReason, Outputs, Record
 from monitor.protocol.metrics import Measure
 from monitor.protocol.read_progress import ReadProgress
+from monitor.self_health.cut_off_finding import cut_off_finding
 from monitor.self_health.feature_cap_finding import feature_cap_finding
 from monitor.self_health.partition_health import PartitionHealth, partition_counts
 from monitor.self_health.silent_evaluators import SilentEvaluators
@@ -24,6 +27,7 @@ from monitor.stats.exponential_buckets import MAX_SCALE
 from monitor.status import StatusView
 from monitor.windows.watermark import NEVER, Watermark
 from schemas.config.monitor_config import Config
+from softfail.evaluator_process import EvaluatorSpec
 
 # edges after a pane that are closed one by one when the watermark jumps; later ones show nothing new until
 # the end of the jump
@@ -53,6 +57,7 @@ class Watch:
         self._view = StatusView(self.partition_state, self._ingestor.evaluators, config.links)
         self._health = PartitionHealth(config.health, partition, max(1, partitions))
         self._silent = SilentEvaluators(round(config.health.window * 1e6))
+        self._has_user_evaluators = has_user_evaluators(config)
         self._records = 0  # applied by this object: for heartbeats only
 
     @property
@@ -118,6 +123,26 @@ class Watch:
         self.partition_state.watermark_us = mark.time_us
         self._records = before + len(records)
 
+    def requests(self, records: Sequence[Record]) -> Requests:
+        """Return what evaluators of users must evaluate of these records; empty where nothing is configured.
+
+        Whoever applies the records gives the verdicts before.
+        """
+        requests: list[tuple[EvaluatorSpec, bytes]] = []
+        if not self._has_user_evaluators:
+            return requests
+        for record in records:
+            try:
+                event, *_ = decode_record(record)
+            except RejectedRecord:
+                continue
+            requests += self._ingestor.requests(event)
+        return requests
+
+    def give(self, verdicts: Verdicts) -> None:
+        """Take the verdicts on ``requests`` of the records that are applied next."""
+        self._ingestor.give(verdicts)
+
     def set_aside(self, record: Record, reason: AsideReason, error: str, records: int = 1) -> Outputs:
         """Count records that must not be applied; return the dead letter of the last one."""
         out = Outputs()
@@ -144,11 +169,13 @@ class Watch:
             out.extend(self.advance(self._watermark.edge_us + self._pane_us))
         return out
 
-    def heartbeat(self, progress: ReadProgress, now_us: int) -> Outputs:
+    def heartbeat(
+        self, progress: ReadProgress, now_us: int, cut_off: Sequence[CutOffEvaluator] = ()
+    ) -> Outputs:
         """Write a record of the partition's own health for ``alerts`` if one is due. It depends on the wall
         clock, so only the live worker calls it; no measured value depends on it.
 
-        ``now_us``: microseconds since 1970.
+        ``now_us``: microseconds since 1970. ``cut_off``: evaluators of users that are not asked now.
         """
         out = Outputs()
         if self._health.is_due(now_us):
@@ -162,6 +189,7 @@ class Watch:
                     *silent,
                     *unrepeated_label_finding(self.partition_state),
                     *feature_cap_finding(self.partition_state),
+                    *cut_off_finding(cut_off),
                 ],
             )
             if heartbeat is not None:

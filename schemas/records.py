@@ -211,7 +211,8 @@ class Finding(Written):
 
     name: str = Field(
         description=(
-            "dead-letters, evaluator-errors, evaluator-silence, unrepeated-label, too-many-features, producer-drops,"
+            "dead-letters, evaluator-errors, evaluator-silence, evaluator-cut-off, unrepeated-label,"
+            " too-many-features, producer-drops,"
             " events-missing,"
             " wrong-partition, lag, lost-records, recovery"
         )

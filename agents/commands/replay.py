@@ -21,6 +21,7 @@ from monitor.cli.command_line import ignore_closed_pipe
 from monitor.cli.options import add_options, check_options, configurations
 from monitor.cli.replay import run
 from schemas.config.connections import Kafka
+from softfail.evaluator_pool import EvaluatorPool
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,9 +42,9 @@ def _replay(options: argparse.Namespace, kafka: Kafka) -> int:
     since_ms, until_ms = (
         None if time_us is None else -(-time_us // 1000) for time_us in (options.since, options.until)
     )
-    configs = configurations(options)
     now_us = wall_clock_us()
-    with BlockingTopicReader(kafka, fetch_bytes=1 << 20) as reader:
+    with BlockingTopicReader(kafka, fetch_bytes=1 << 20) as reader, EvaluatorPool() as pool:
+        configs = configurations(options, pool.describe)
         log = EventLog(reader, topic, since_ms, until_ms)
         if log.is_cut:
             print(
@@ -64,6 +65,7 @@ def _replay(options: argparse.Namespace, kafka: Kafka) -> int:
             EventFilter(match=options.match),
             print_dead_letters=False,
             until_us=until_us,
+            pool=pool,
         )
         if log.misplaced:
             print(

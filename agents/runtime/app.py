@@ -10,6 +10,9 @@ correctness.
   It starts when the partition is restored and is cancelled when the partition is revoked or the process
   stops. It may return at once.
 
+It may have ``async prepare(core, records)``, which is awaited before records are applied, and ``measures()``
+for ``/metrics``.
+
 The shell calls ``core.apply`` with the records of the source, and writes ``core.changed()``, the outputs and
 the position in one transaction. ``tend`` gets a ``partition.Partition``:
 

@@ -52,16 +52,20 @@ class CheckpointedCore:
         for _ in self._applying(bundle):
             pass
 
-    def _applying(self, bundle: Bundle) -> Iterator[None]:
+    def _next_records(self, bundle: Bundle) -> tuple[Sequence[Any], int]:
+        """Return the records of a bundle that are applied next, and the position after them."""
         records: Sequence[Any] = (
             bundle
             if bundle.start >= self.position
             else [record for record in bundle if record.offset >= self.position]
         )
-        stop = bundle.stop
         if len(records) > self.queue.most_records:
             records = records[: self.queue.most_records]
-            stop = records[-1].offset + 1
+            return records, records[-1].offset + 1
+        return records, bundle.stop
+
+    def _applying(self, bundle: Bundle) -> Iterator[None]:
+        records, stop = self._next_records(bundle)
         began = time.monotonic()
         outputs, now_us = Outputs(), wall_clock_us()
         unreadable: Any = None

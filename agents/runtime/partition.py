@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from faust.types import TP
@@ -17,7 +17,7 @@ from agents.runtime.careful_replay import NO_ATTEMPT, Attempt, CarefulReplay
 from agents.runtime.checkpointed_core import CheckpointedCore
 from agents.runtime.counters import Counters, PartitionStatus
 from agents.runtime.faust_transport import Bundle
-from agents.runtime.set_aside import pass_poison
+from agents.runtime.set_aside import is_unreadable, pass_poison
 from monitor.protocol.messages import Core
 
 log = logging.getLogger("softfail.partition")
@@ -71,6 +71,7 @@ class Partition(CheckpointedCore):
         self._turn = asyncio.Lock() if turn is None else turn
         self._replay: CarefulReplay | None = None  # while it searches for poison
         self._closed = False
+        self._prepares = False  # a bundle has come, and its agent prepares it
         self.steps = 0  # pane edges that bundles have crossed: the progress within a long bundle
 
     @property
@@ -78,6 +79,7 @@ class Partition(CheckpointedCore):
         """Whether everything is applied that the broker had at most 3 s ago."""
         return (
             self._between_bundles.is_set()
+            and not self._prepares
             and self.end is not None
             and self.position >= self.end
             and time.monotonic() - self.end_seen < FRESH_S
@@ -169,7 +171,22 @@ class Partition(CheckpointedCore):
             self._mark += 1
             await self.checkpoint()
 
+    async def _prepare(self, prepare: Callable[..., Awaitable[None]], bundle: Bundle) -> None:
+        """Let the agent prepare the records that are applied next, while other tasks run."""
+        records, _ = self._next_records(bundle)
+        if is_unreadable(records):
+            records = records[:-1]
+        self._prepares = True
+        try:
+            await prepare(self.core, records)
+        finally:
+            self._prepares = False
+
     async def _take(self, bundle: Bundle) -> None:
+        if (prepare := getattr(self.agent, "prepare", None)) is not None:
+            await self._prepare(prepare, bundle)
+            if self._closed:
+                return
         self._between_bundles.clear()
         applying, since = self._applying(bundle), time.monotonic()
         try:

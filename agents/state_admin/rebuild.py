@@ -13,16 +13,18 @@ from agents.process.exits import Refused
 from agents.runtime.clock import wall_clock_us
 from agents.state_admin.contents import CLOCK, StoredPartition, decode_contents, printable_key
 from agents.state_admin.open_episodes import OpenEpisodes, in_partitions, open_episodes
-from agents.state_admin.replay import ReplayResult, replay
+from agents.state_admin.replay import Evaluate, ReplayResult, replay
 from agents.state_admin.report import SHOWN, confirm
 from agents.state_admin.rewriter import rewriter_for
 from monitor.alerts.forced_resolution import as_on_topic, ended_episodes
+from monitor.config_check import folder_of, with_user_evaluators
 from monitor.protocol.messages import Message
 from monitor.state.partition_state import PartitionState
 from monitor.watch import Watch
 from monitor.windows.segment_series import DAY, FINE, HOUR, LATE
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
+from softfail.evaluator_pool import EvaluatorPool
 from softfail.sanitize import sanitize
 
 REBUILT = "state_rebuilt"  # why an episode ended that the rebuilt state does not know
@@ -50,6 +52,12 @@ async def rebuild(config: Config, options: argparse.Namespace) -> None:
     Raises:
         Refused: a worker owns one of them, or its state cannot be rebuilt.
     """
+    with EvaluatorPool() as pool:
+        config, _ = with_user_evaluators(config, folder_of(options.config), pool.describe)
+        await _rebuild(config, options, pool.evaluate)
+
+
+async def _rebuild(config: Config, options: argparse.Namespace, evaluate: Evaluate) -> None:
     state = StateTopic(config.kafka, options.agent)
     numbers, partitions = await state.partitions(options.partition), await state.count()
     await state.require_unowned(numbers)
@@ -67,6 +75,7 @@ async def rebuild(config: Config, options: argparse.Namespace) -> None:
             partitions,
             in_partitions(episodes, partitions, [snapshot.partition]),
             everything=options.all,
+            evaluate=evaluate,
         )
         for line in _lines(state, plan):
             print(sanitize(line))
@@ -84,7 +93,13 @@ async def rebuild(config: Config, options: argparse.Namespace) -> None:
 
 
 async def _plan(
-    config: Config, contents: StoredPartition, partitions: int, episodes: OpenEpisodes, *, everything: bool
+    config: Config,
+    contents: StoredPartition,
+    partitions: int,
+    episodes: OpenEpisodes,
+    *,
+    everything: bool,
+    evaluate: Evaluate,
 ) -> RebuildPlan:
     snapshot = contents.snapshot
     ours = Watch(config).partition_state.digest
@@ -120,6 +135,7 @@ async def _plan(
         snapshot.position,
         until_us,
         whole=whole,
+        evaluate=evaluate,
     )
     return _compared(contents, replayed, episodes, everything=everything)
 

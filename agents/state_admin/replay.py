@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiokafka import ConsumerRecord, TopicPartition
@@ -14,7 +15,10 @@ from monitor.protocol.messages import Record
 from monitor.watch import Watch
 from monitor.windows.segment_series import HOUR_US
 from schemas.config.connections import Kafka
+from softfail.evaluator import Verdict
+from softfail.evaluator_pool import Request
 
+Evaluate = Callable[[Sequence[Request], float], Mapping[Request, Verdict]]
 # records between two times that changes are collected, so that deleted panes do not pile up
 FOLD = 100_000
 STEP_MS = 1000  # of append time that are applied together, as by a worker that keeps up
@@ -39,7 +43,10 @@ class ReplayResult:
 class _CaughtUpWorker:
     """A core that reads like a worker that always keeps up: between records it advances with the clock."""
 
-    def __init__(self, watch: Watch, until_us: int, replayed: ReplayResult) -> None:
+    def __init__(
+        self, watch: Watch, until_us: int, replayed: ReplayResult, evaluate: Evaluate = lambda *_: {}
+    ) -> None:
+        self._evaluate = evaluate
         self._watch, self._until_us, self._replayed = watch, until_us, replayed
         self._pane_us = watch.partition_state.pane_us
         self._clock = WallClock()
@@ -52,6 +59,8 @@ class _CaughtUpWorker:
         if watch.watermark_us is not None:
             self.advance(self._clock.mark(watch.watermark_us, now_us / 1e6) - round(TICK_S * 1e6), now_us)
         taken: list[Record] = list(records)
+        if requests := watch.requests(taken):
+            watch.give(self._evaluate(requests, now_us / 1e6))
         watch.apply(taken, now_us)
         if watch.watermark_us is not None:
             self._clock.mark(watch.watermark_us, now_us / 1e6)
@@ -76,19 +85,28 @@ class _CaughtUpWorker:
 
 
 async def replay(
-    kafka: Kafka, source: TP, watch: Watch, first: int, position: int, until_us: int | None, *, whole: bool
+    kafka: Kafka,
+    source: TP,
+    watch: Watch,
+    first: int,
+    position: int,
+    until_us: int | None,
+    *,
+    whole: bool,
+    evaluate: Evaluate,
 ) -> ReplayResult:
     """Apply [first, position) of a source.
 
     Args:
         until_us: the watermark of the state; the replay ends there.
         whole: whether the state began to count at ``first``.
+        evaluate: runs evaluators of users; gets their requests, and the time in seconds for their budgets.
 
     Raises:
         Stalled: the log cannot be read up to the position.
     """
     result, tp = ReplayResult(first), TopicPartition(*source)
-    follower = _CaughtUpWorker(watch, 2**62 if until_us is None else until_us, result)
+    follower = _CaughtUpWorker(watch, 2**62 if until_us is None else until_us, result, evaluate)
     async with TopicReader(kafka) as reader:
         async for records in reader.batches({tp: range(first, position)}):
             if result.since_us is None and not whole:

@@ -122,6 +122,9 @@ def worker_measures(worker: LiveWorker, now_monotonic_s: float) -> Iterator[Meas
     yield Measure("softfail_oversized_outputs_total", (), counters.oversized)
     yield Measure("softfail_oversized_state_records_total", (), counters.large_records)
     yield Measure("softfail_restarts_total", (), counters.restarts)
+    for agent in worker.store.agents.values():
+        if (measures := getattr(agent, "measures", None)) is not None:
+            yield from measures()
 
 
 def _partition_measures(part: PartitionStatus, now_monotonic_s: float) -> Iterator[Measure]:

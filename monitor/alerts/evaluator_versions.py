@@ -100,7 +100,11 @@ class EvaluatorVersions:
                 identity for identity, counts in zip(suite.versions, suite.gating, strict=True) if counts
             ]
             digest = hashlib.sha256(" ".join(sorted(gating)).encode()).hexdigest()[:12]
-            identities = dict(zip(suite.names, suite.versions, strict=True)) | {PASSES: digest}
+            # One that could not be imported counts nothing, and is the same as before once it can be.
+            known = (
+                (name, version) for name, version in zip(suite.names, suite.versions, strict=True) if version
+            )
+            identities = dict(known) | {PASSES: digest}
             self._identities[id(settings)] = identities
         return identities
 

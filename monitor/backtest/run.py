@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from monitor.evaluators.user_evaluator import Requests, Verdicts
 from monitor.protocol.messages import Outputs, Record
 from monitor.reports.plot_panels import Panel
 from monitor.reports.result import BacktestResult
@@ -19,6 +20,8 @@ class BacktestRun:
         name: its name, for people.
         panels: the plots of the report; None: windows are not collected.
         near_misses: whether to collect how close each rule came.
+        evaluate: runs evaluators of users, with the time in seconds for their error budgets; None: each of
+            their evaluations is an error.
     """
 
     def __init__(
@@ -28,7 +31,9 @@ class BacktestRun:
         panels: Sequence[Panel] | None = None,
         *,
         near_misses: bool = False,
+        evaluate: Callable[[Requests, float], Verdicts] | None = None,
     ) -> None:
+        self._evaluate = evaluate
         self.watch = Watch(config)
         self.result = BacktestResult(
             config, name, self.watch.partition_state, panels, near_misses=near_misses
@@ -37,6 +42,8 @@ class BacktestRun:
 
     def apply(self, records: Sequence[Record]) -> Outputs:
         """Apply records in the order of the log."""
+        if self._evaluate is not None and (requests := self.watch.requests(records)):
+            self.watch.give(self._evaluate(requests, (self.watch.watermark_us or 0) / 1e6))
         outputs = Outputs()
         for _ in self.watch.steps(records, None, outputs):
             self.result.pane_closed(self.watch.watermark_us)

@@ -22,11 +22,12 @@ from monitor.cli.seen_features import (
     any_matches,
     is_address,
 )
-from monitor.config_check import load_checked_config
+from monitor.config_check import load_checked_config, user_evaluators
 from monitor.evaluators import EVALUATORS
 from monitor.protocol.service import SERVICE
 from schemas.config.load import InvalidConfig, unset_variables
 from schemas.config.monitor_config import Config
+from softfail.evaluator_pool import EvaluatorPool
 from softfail.sanitize import sanitize
 
 _EVALUATOR = re.compile(r"evaluator\.([^.]+)\.")
@@ -62,14 +63,15 @@ def unmatched(config: Config, seen: Seen) -> list[str]:
 
 
 def foreign_evaluators(config: Config) -> Iterator[tuple[str, str]]:
-    """Yield path and name of each evaluator that a rule names and softfail does not have.
+    """Yield path and name of each evaluator that a rule names and that no worker has.
 
     Such verdicts come in evaluation events, so only their names in events can tell whether one exists.
     """
+    own = {*EVALUATORS, *user_evaluators(config)}
     for path, entry in _entries(config):
         metrics = getattr(entry, "on", None) or ()
         for metric in (metrics,) if isinstance(metrics, str) else metrics:
-            if (named := _EVALUATOR.match(metric)) and named[1] not in EVALUATORS:
+            if (named := _EVALUATOR.match(metric)) and named[1] not in own:
                 yield f"{path}.on", named[1]
 
 
@@ -77,7 +79,7 @@ def _evaluator_lines(config: Config, seen: Seen | None) -> tuple[list[str], list
     """Return faults and notes about evaluators that softfail does not have."""
     faults, notes = list[str](), list[str]()
     for path, name in foreign_evaluators(config):
-        close = difflib.get_close_matches(name, EVALUATORS, 1, 0.75)
+        close = difflib.get_close_matches(name, (*EVALUATORS, *user_evaluators(config)), 1, 0.75)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         if seen is not None and seen.evaluators is not None:
             if name not in seen.evaluators:
@@ -152,7 +154,8 @@ def main(argv: Sequence[str]) -> int:
     faults: list[str] = []
     config: Config | None = None
     try:
-        config = load_checked_config(options.file)
+        with EvaluatorPool() as pool:
+            config = load_checked_config(options.file, describe=pool.describe)
     except InvalidConfig as error:
         faults += error.faults
         readable = error.valid_part

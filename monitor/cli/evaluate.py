@@ -9,15 +9,22 @@ import sys
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
 from monitor.cli.command_line import run_command
 from monitor.evaluators.suite import Suite, suite_for
+from monitor.evaluators.user_evaluator import has_user_evaluators, requests_of
 from monitor.evaluators.verdict import State, Verdict
+from monitor.normal_form.response import normal_form
 from schemas.event_decoder import InvalidEvent, read_event
+from softfail.evaluator_pool import EvaluatorPool
+from softfail.evaluator_process import EvaluatorSpec
 from softfail.field_repair import LeftOut
 from softfail.sanitize import sanitize
+
+BATCH = 500  # responses that the evaluators of users get together
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,28 +52,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="one JSON object an event, or a table with a summary",
     )
     options = parser.parse_args(argv)
-    return run_command(
-        lambda: _run(options.files, _load(options.config), options.format), interrupted="interrupted"
-    )
+
+    def work() -> int:
+        with EvaluatorPool(cuts_off=False) as pool:
+            return _run(options.files, _load(options.config, pool), options.format, pool)
+
+    return run_command(work, interrupted="interrupted")
 
 
-def _load(path: str | None) -> Any:
+def _load(path: str | None, pool: EvaluatorPool) -> Any:
     if path is None:
         return None
     from monitor.config_check import load_checked_config  # imported late: only needed with --config
 
-    return load_checked_config(Path(path))
+    return load_checked_config(Path(path), describe=pool.describe)
 
 
-def _run(files: Sequence[str], config: Any, form: str) -> int:
+def _run(files: Sequence[str], config: Any, form: str, pool: EvaluatorPool) -> int:
     reader = _Reader(files)
-    suites: dict[tuple[str, str], Suite] = {}
     printer = _Table() if form == "table" else _Lines()
-    for event in reader.responses():
-        key = event.service, event.feature
-        if (suite := suites.get(key)) is None:
-            suite = suites[key] = suite_for(config, *key)
-        printer.add(event, suite, suite.judge(event))
+    for event, suite, verdicts in _judged(reader.responses(), config, pool):
+        printer.add(event, suite, verdicts)
     printer.end()
     sys.stdout.flush()
     if reader.others:
@@ -76,6 +82,28 @@ def _run(files: Sequence[str], config: Any, form: str) -> int:
         counts = ", ".join(f"{field} {reason} {n}" for (field, reason), n in sorted(reader.left_out.items()))
         print(f"odd optional fields, left out or cut: {counts}", file=sys.stderr)
     return 1 if reader.faults else 0
+
+
+def _judged(
+    events: Iterator[Any], config: Any, pool: EvaluatorPool
+) -> Iterator[tuple[Any, Suite, Sequence[Verdict]]]:
+    """Yield each response with its suite and its verdicts; those of users' evaluators are made in batches."""
+    suites: dict[tuple[str, str], Suite] = {}
+    size = BATCH if config is not None and has_user_evaluators(config) else 1
+    while batch := list(islice(events, size)):
+        requests: list[tuple[EvaluatorSpec, bytes]] = []
+        for event in batch:
+            key = event.service, event.feature
+            if (suite := suites.get(key)) is None:
+                suite = suites[key] = suite_for(config, *key)
+            if suite.users:
+                requests += requests_of(suite.users, normal_form(event))
+        given = pool.evaluate(requests) if requests else {}
+        for event in batch:
+            suite = suites[event.service, event.feature]
+            for evaluator in suite.users:
+                evaluator.verdicts = given
+            yield event, suite, suite.judge(event)
 
 
 class _Reader:

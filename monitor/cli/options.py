@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from monitor.config_check import load_checked_config
+from monitor.evaluators.user_evaluator import Describe
 from schemas.config.load import InvalidConfig
 from schemas.config.monitor_config import Config
 from schemas.times import microseconds
@@ -83,8 +84,11 @@ def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) 
         parser.error(f"--output: the directory {options.output.parent} does not exist; create it")
 
 
-def configurations(options: argparse.Namespace) -> list[tuple[Config, str]]:
+def configurations(options: argparse.Namespace, describe: Describe | None = None) -> list[tuple[Config, str]]:
     """Read the configuration and, with `--what-if`, the other one, each with its name.
+
+    Args:
+        describe: of ``load_checked_config``.
 
     Raises:
         InvalidConfig: a configuration has faults; each fault names the file.
@@ -92,7 +96,9 @@ def configurations(options: argparse.Namespace) -> list[tuple[Config, str]]:
     configs = []
     for path in [options.config, *([options.what_if] if options.what_if else [])]:
         try:
-            configs.append((load_checked_config(path), path.name if path else "the defaults"))
+            configs.append(
+                (load_checked_config(path, describe=describe), path.name if path else "the defaults")
+            )
         except InvalidConfig as error:
             raise InvalidConfig(
                 [

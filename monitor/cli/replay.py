@@ -29,6 +29,7 @@ from monitor.reports.live_table import LiveTable
 from monitor.reports.plot_panels import metrics_of, panels_of
 from monitor.reports.result import BacktestResult
 from schemas.config.monitor_config import Config
+from softfail.evaluator_pool import EvaluatorPool
 from softfail.sanitize import sanitize
 
 PRINTED_TOPICS = ("windows", "alerts")  # topics that the formats table and ndjson show
@@ -42,6 +43,7 @@ def run(
     *,
     print_dead_letters: bool,
     until_us: int | None = None,
+    pool: EvaluatorPool | None = None,
 ) -> int:
     """Replay a source with one or two configurations and write the report.
 
@@ -53,6 +55,7 @@ def run(
         print_dead_letters: whether to print each unreadable record to standard error.
         until_us: time to which the watermark advances after the last record, microseconds since 1970, so that
             missing events at the end are noticed; None: it stays at the last record.
+        pool: runs the evaluators of users; None: each of their evaluations is an error.
 
     Returns:
         The number of records that could not be read.
@@ -64,7 +67,13 @@ def run(
         else None
     )
     runs = [
-        BacktestRun(config, name, None if number else panels, near_misses=is_report and not number)
+        BacktestRun(
+            config,
+            name,
+            None if number else panels,
+            near_misses=is_report and not number,
+            evaluate=None if pool is None else pool.evaluate,
+        )
         for number, (config, name) in enumerate(configs)
     ]
     results = [run.result for run in runs]
@@ -147,13 +156,15 @@ def main(argv: Sequence[str]) -> int:
 
     def work() -> int:
         event_filter = EventFilter(options.since, options.until, options.match)
-        unreadable = run(
-            options,
-            configurations(options),
-            Files(options.files),
-            event_filter,
-            print_dead_letters=options.format in ("table", "ndjson"),
-        )
+        with EvaluatorPool() as pool:
+            unreadable = run(
+                options,
+                configurations(options, pool.describe),
+                Files(options.files),
+                event_filter,
+                print_dead_letters=options.format in ("table", "ndjson"),
+                pool=pool,
+            )
         return report_unreadable(unreadable)
 
     return run_command(work)

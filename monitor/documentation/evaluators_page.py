@@ -30,8 +30,9 @@ features:
     gating: {{length: true}}         # make an informative one gating, or a gating one informative (false)
 ```
 
-Without `evaluators`, all are used but those marked *only where configured*. `error` is always used. See the verdicts on
-your own events with `python -m monitor evaluate events.ndjson`.
+Without `evaluators`, all are used but those marked *only where configured*; `defaults` in the list stands for these. `error`
+is always used. See the verdicts on your own events with `python -m monitor evaluate events.ndjson`. What none of them
+checks, [an evaluator of your own](own-evaluators.md) can.
 """
 
 

@@ -1,4 +1,4 @@
-"""Parse evaluators of the configuration: ``length``, or ``{length: {max_chars: 400}}``."""
+"""Parse evaluators of the configuration: ``length``, ``{length: {max_chars: 400}}``, or ``{use: mine:Check}``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from monitor.evaluators import EVALUATORS
 from monitor.evaluators.interface import Evaluator, Parameters
+from monitor.evaluators.user_evaluator import UserEvaluatorSettings, UserSetting, user_setting
 from schemas.config.fault_text import plain_text
 
 
@@ -33,8 +34,9 @@ class EvaluatorSetting:
         return EVALUATORS[self.name].build(self.parameters, interaction)
 
 
-def parse_setting(value: Any) -> EvaluatorSetting:
-    """Parse a value of the configuration: a name or ``{name: {parameter: value}}``.
+def parse_setting(value: Any) -> EvaluatorSetting | UserSetting:
+    """Parse a value of the configuration: a name, ``{name: {parameter: value}}``, or ``{use: ...}`` for an
+    evaluator of a user, which is not imported.
 
     Raises:
         ValueError: the name or a parameter is unknown, or a value is invalid; the message names what is
@@ -43,8 +45,10 @@ def parse_setting(value: Any) -> EvaluatorSetting:
     >>> parse_setting({"length": {"max_chars": 400}}).parameters.max_chars
     400
     """
-    if isinstance(value, EvaluatorSetting):
+    if isinstance(value, EvaluatorSetting | UserSetting):
         return value
+    if isinstance(value, dict) and "use" in value:
+        return _user_setting(value)
     parameters: Any = {}
     if isinstance(value, str):
         name = value
@@ -75,6 +79,16 @@ def parse_setting(value: Any) -> EvaluatorSetting:
     return setting
 
 
+def _user_setting(value: dict[Any, Any]) -> UserSetting:
+    use = f"use {value['use']!s:.80}"
+    try:
+        return user_setting(value, EVALUATORS)
+    except ValidationError as error:
+        raise ValueError(_message(use, UserEvaluatorSettings, error, "key")) from None
+    except ValueError as error:
+        raise ValueError(f"evaluator {use}: {error}") from None
+
+
 def closest(name: str, valid_names: Iterable[str]) -> str:
     """Return ``; did you mean ...?`` if a valid name is similar, else an empty string.
 
@@ -89,14 +103,14 @@ def _names(model: type[Parameters]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _message(name: str, model: type[Parameters], error: ValidationError) -> str:
+def _message(name: str, model: type[Parameters], error: ValidationError, kind: str = "parameter") -> str:
     first = error.errors(include_url=False)[0]
     path = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         names = _names(model)
         valid = f"valid are {', '.join(names)}" if names else "it has none"
-        return f"evaluator {name}: parameter {path!r} is unknown{closest(path, names)}; {valid}"
+        return f"evaluator {name}: {kind} {path!r} is unknown{closest(path, names)}; {valid}"
     message = plain_text(dict(first))
-    return f"evaluator {name}: {f'parameter {path}: ' if path else ''}{message}" + (
+    return f"evaluator {name}: {f'{kind} {path}: ' if path else ''}{message}" + (
         f"; got {first['input']!r:.60}" if path else ""
     )

@@ -29,6 +29,7 @@ class Evaluator:
         opt_in: whether it runs only if the configuration names it. Without it the evaluator runs for every
             feature that lists no evaluators.
         reads_text: whether the verdict needs the text.
+        sample: share of the responses that it evaluates, (0, 1]; its verdicts weigh by it.
         sizes: fields that replace the text; an event without any of them is judged by its text.
         patterns: name -> RE2 expression. The patterns of all evaluators are matched in one pass over the
             output; a call gets the names of its own patterns that occur. They are a filter before the exact
@@ -57,6 +58,7 @@ class Evaluator:
     gating: ClassVar[bool] = True
     opt_in: ClassVar[bool] = False
     reads_text: ClassVar[bool] = False
+    sample: ClassVar[float] = 1.0
     sizes: ClassVar[tuple[str, ...]] = ()
     patterns: ClassVar[Mapping[str, str]] = {}
     non_ascii_patterns: ClassVar[Collection[str]] = frozenset()

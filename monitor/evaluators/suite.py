@@ -24,11 +24,15 @@ from monitor.evaluators.label_cache import (
 )
 from monitor.evaluators.re2_patterns import search_set
 from monitor.evaluators.text_scan import WHOLE_CHARS, text_to_scan
+from monitor.evaluators.user_evaluator import UNKNOWN, UserEvaluator, UserSetting
 from monitor.evaluators.verdict import PASSED, State, Verdict
 from monitor.normal_form.response import normal_form
 
 DEFAULT_EVALUATORS = tuple(name for name, kind in EVALUATORS.items() if not kind.opt_in)
 """Evaluators of a feature that names none: all that need no configuration."""
+
+DEFAULTS = "defaults"
+"""Stands for all of them in a list of evaluators."""
 
 _NO_HITS: Collection[str] = ()
 _index = itemgetter(0)
@@ -55,8 +59,9 @@ class Judged:
 class Suite:
     """The evaluators of one feature configuration, with one RE2 set for all their patterns.
 
-    Attributes are parallel tuples: ``names``, ``gating``, ``reads_text``, ``sizes`` and ``versions`` (name,
-    version, digest of parameters and patterns; evaluators of different versions are different statistics).
+    Attributes are parallel tuples: ``names``, ``gating``, ``reads_text``, ``sizes``, ``samples`` (share of the
+    responses that an evaluator evaluates) and ``versions`` (name, version, digest of parameters and patterns;
+    evaluators of different versions are different statistics). ``users``: those of users among them.
     """
 
     def __init__(self, evaluators: Sequence[Evaluator], gating: Mapping[str, bool] | None = None) -> None:
@@ -68,7 +73,9 @@ class Suite:
         self.gating = tuple(overrides.get(evaluator.name, evaluator.gating) for evaluator in evaluators)
         self.reads_text = tuple(evaluator.reads_text for evaluator in evaluators)
         self.sizes = tuple(evaluator.sizes for evaluator in evaluators)
+        self.samples = tuple(evaluator.sample for evaluator in evaluators)
         self.versions = tuple(identity_of(evaluator) for evaluator in evaluators)
+        self.users = tuple(evaluator for evaluator in evaluators if isinstance(evaluator, UserEvaluator))
         self._evaluators = tuple(evaluators)
         self._labels = label_getter(evaluators)
         # caches by labels: of events without output text, with a text in which no pattern occurs, and others
@@ -87,8 +94,9 @@ class Suite:
         """Make the suite of a feature configuration.
 
         Args:
-            evaluators: settings, parsed or as in the configuration; None: the default evaluators. ``error``
-                is always added, because a response with an error never passes.
+            evaluators: settings, parsed or as in the configuration; None: the default evaluators.
+                ``defaults`` stands for those that the list does not name. ``error`` is always added, because a
+                response with an error never passes.
             gating: evaluator name -> whether it gates; overrides ``Evaluator.gating``.
             interaction: ``sync`` | ``progressive`` | ``async``, for events without one; None: not configured.
 
@@ -96,8 +104,8 @@ class Suite:
             ValueError: an evaluator or parameter is unknown or repeated, or ``gating`` names an evaluator
                 that is not in the suite.
         """
-        settings: list[EvaluatorSetting] = [
-            parse_setting(value) for value in (DEFAULT_EVALUATORS if evaluators is None else evaluators)
+        settings: list[EvaluatorSetting | UserSetting] = [
+            parse_setting(value) for value in with_defaults(evaluators)
         ]
         names = [setting.name for setting in settings]
         for name in names:
@@ -111,6 +119,12 @@ class Suite:
                 raise ValueError(
                     f"gating: {name!r} is not among this feature's evaluators{closest(name, names)}; they are"
                     f" {', '.join(names)}"
+                )
+        for setting in settings:
+            if isinstance(setting, UserSetting) and setting.sample < 1 and (gating or {}).get(setting.name):
+                raise ValueError(
+                    f"gating: {setting.name} evaluates a sample, so it cannot say which responses pass; set"
+                    " sample: 1"
                 )
         return cls([setting.build(interaction) for setting in settings], gating)
 
@@ -225,6 +239,26 @@ def _no_match(data: bytes) -> None:
     return None
 
 
+def with_defaults(evaluators: Sequence[Any] | None) -> Sequence[Any]:
+    """Return a list of evaluators with the default ones in place of ``defaults``, but for those that it names.
+
+    >>> with_defaults([{"length": {"max_chars": 9}}, "defaults"])[:3]
+    [{'length': {'max_chars': 9}}, 'error', 'outcome']
+    """
+    if evaluators is None:
+        return DEFAULT_EVALUATORS
+    if DEFAULTS not in evaluators:
+        return evaluators
+    named = {next(iter(value), "") if isinstance(value, dict) else value for value in evaluators}
+    position = list(evaluators).index(DEFAULTS)
+    others = [value for value in evaluators if value != DEFAULTS]
+    return [
+        *others[:position],
+        *(name for name in DEFAULT_EVALUATORS if name not in named),
+        *others[position:],
+    ]
+
+
 def suite_for(config: Any, service: str, feature: str) -> Suite:
     """Make the suite of a feature.
 
@@ -246,6 +280,11 @@ def suite_for(config: Any, service: str, feature: str) -> Suite:
 
 
 def identity_of(evaluator: Evaluator) -> str:
-    """Return what distinguishes the statistics of an evaluator: name, version, digest of its parameters."""
+    """Return what distinguishes the statistics of an evaluator: name, version, digest of its parameters.
+
+    Empty: it is not known, because a user's evaluator could not be imported.
+    """
+    if evaluator.version == UNKNOWN:
+        return ""
     text = json.dumps(evaluator.identity(), sort_keys=True)
     return f"{evaluator.name}@{evaluator.version}+{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -5,7 +5,7 @@ The result does not depend on where chunks are cut.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -96,18 +96,20 @@ def aggregate_feedback(events: Sequence[Any], group_of: Sequence[int], groups: S
 
 
 def aggregate_evaluations(
-    events: Sequence[Any], group_of: Sequence[int], groups: Sequence[CountGroup]
+    events: Sequence[Any], group_of: Sequence[int], groups: Sequence[CountGroup], own: Collection[str] = ()
 ) -> None:
     """Count verdicts of evaluators elsewhere.
 
-    Their probability, which the event states, is that of the response times that of the evaluation.
+    Their probability, which the event states, is that of the response times that of the evaluation. ``own``:
+    names of the feature's evaluators.
     """
+    own = {*own, *EVALUATORS}
     names_by_pane: dict[int, set[str]] = {}
     for event, index in zip(events, group_of, strict=True):
         target, name = groups[index], metric_part(event.evaluator)
         if (names := names_by_pane.get(id(target.pane))) is None:  # several groups may count into one pane
-            names = names_by_pane[id(target.pane)] = _external_evaluators(target.pane)
-        if name not in names and name not in EVALUATORS:
+            names = names_by_pane[id(target.pane)] = _external_evaluators(target.pane, own)
+        if name not in names and name not in own:
             if len(names) >= _MAX_EXTERNAL_EVALUATORS:
                 name = _OTHER
             else:
@@ -120,10 +122,10 @@ def aggregate_evaluations(
             target.pane.number(f"evaluator.{name}.score").add(target.call_ppm, 1, int(value[0]), buckets)
 
 
-def _external_evaluators(pane: Pane) -> set[str]:
+def _external_evaluators(pane: Pane, own: Collection[str]) -> set[str]:
     """Return the names of evaluators elsewhere that a pane has counted.
 
-    Evaluators of softfail do not count: which of them came first does not follow from the log.
+    Evaluators of the worker do not count: which of them came first does not follow from the log.
     """
     rates = {
         name.removeprefix("evaluator.").removesuffix(".fail_rate")
@@ -135,7 +137,7 @@ def _external_evaluators(pane: Pane) -> set[str]:
         for name in pane.numbers
         if name.startswith("evaluator.")
     }
-    return (rates | scores) - EVALUATORS.keys() - {_OTHER}
+    return (rates | scores).difference(own) - {_OTHER}
 
 
 def _reads_text(events: Sequence[Any], has_text: Mask, groups: Sequence[CountGroup], suite: Suite) -> Mask:
@@ -168,7 +170,7 @@ def _count_verdicts(
             failed = np.bincount(group[mask & (verdicts == State.FAILED)], minlength=size).tolist()
             for target, n, f in zip(groups, applied, failed, strict=True):
                 if n:
-                    target.count_rate(metric, n, f, by_text=weighs_by_text)
+                    target.count_rate(metric, n, f, by_text=weighs_by_text, sample=suite.samples[column])
                     totals = target.feature.verdicts
                     totals[name] = totals.get(name, 0) + n
         broken = verdicts == State.ERROR

@@ -7,7 +7,7 @@ from typing import Any
 
 from monitor.evaluators.suite import Suite
 from monitor.protocol.messages import Record
-from monitor.stats.sampling_weights import to_ppm
+from monitor.stats.sampling_weights import MILLION, to_ppm
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.pane import Pane
 from monitor.windows.segment_series import SegmentSeries
@@ -82,17 +82,26 @@ class CountGroup:
             self.base_call_ppm = to_ppm(base_probability)
             self.base_text_ppm = to_ppm(base_probability * content_probability)
 
-    def count_rate(self, name: str, n: int, failures: int, *, by_text: bool = False) -> None:
-        """Count ``n`` events, at least 1, into a rate of the pane; ``by_text``: their texts were read.
+    def count_rate(
+        self, name: str, n: int, failures: int, *, by_text: bool = False, sample: float = 1.0
+    ) -> None:
+        """Count ``n`` events, at least 1, into a rate of the pane.
+
+        ``by_text``: their texts were read. ``sample``: with which probability they were evaluated.
 
         A class of no events states the probability of ordinary calls, so that the rate knows of them before
         the first of them was sampled.
         """
         rate = self.pane.rate(name)
-        rate.add(self.text_ppm if by_text else self.call_ppm, n, failures)
+        rate.add(_sampled(self.text_ppm if by_text else self.call_ppm, sample), n, failures)
         base_ppm = self.base_text_ppm if by_text else self.base_call_ppm
         if base_ppm is not None:
-            rate.add(base_ppm, 0, 0)
+            rate.add(_sampled(base_ppm, sample), 0, 0)
+
+
+def _sampled(ppm: int, sample: float) -> int:
+    """Return the weight class of events of a class of which a share was evaluated."""
+    return ppm if sample >= 1 else to_ppm(ppm / MILLION * sample)
 
 
 class Chunk:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from monitor.evaluators.suite import Suite
+from monitor.evaluators.user_evaluator import Verdicts
 from schemas.config.monitor_config import Config
 from softfail.partitioning import partition_of
 
@@ -34,6 +35,7 @@ class FeatureSettings:
         self._config, self._partition, self._partitions = config, partition, partitions
         self._suites: dict[int, Suite] = {}
         self._settings: dict[tuple[str, str], FeatureSetting] = {}
+        self._verdicts: Verdicts = {}
 
     def find(self, service: str, feature: str) -> FeatureSetting:
         """Return the settings of a feature."""
@@ -43,6 +45,8 @@ class FeatureSettings:
             suite = self._suites.get(id(config)) or self._suites.setdefault(
                 id(config), Suite.from_settings(config.evaluators, config.gating, config.interaction)
             )
+            for evaluator in suite.users:
+                evaluator.verdicts = self._verdicts
             is_here = (
                 not self._partitions or partition_of(service, feature, self._partitions) == self._partition
             )
@@ -50,6 +54,13 @@ class FeatureSettings:
                 self._settings.clear()
             setting = self._settings[service, feature] = FeatureSetting(config.dimensions, suite, is_here)
         return setting
+
+    def give(self, verdicts: Verdicts) -> None:
+        """Give the evaluators of users their verdicts on the next events."""
+        self._verdicts = verdicts
+        for suite in self._suites.values():
+            for evaluator in suite.users:
+                evaluator.verdicts = verdicts
 
     def dimension_values(self, event: Any) -> tuple[tuple[str, str], ...]:
         """Return name and value of each dimension of an event; empty where it has none."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from monitor.evaluators.user_evaluator import Verdicts, requests_of
 from monitor.ingest.accounting import producer_name
 from monitor.ingest.aggregation import (
     aggregate_evaluations,
@@ -19,6 +20,7 @@ from monitor.ingest.dead_letters import RejectedRecord, dead_letter
 from monitor.ingest.failure_samples import SampleRecord, sample_failures
 from monitor.ingest.feature_cap import other_feature
 from monitor.ingest.feature_settings import MAX_FEATURES, FeatureSettings
+from monitor.normal_form.response import normal_form
 from monitor.protocol.limits import FORWARDED_HEADER
 from monitor.protocol.messages import Message, Outputs, Record
 from monitor.state.outcome_reports import OutcomeReports
@@ -28,6 +30,7 @@ from monitor.windows.segment_keys import UNLABELLED, FeatureKey, SegmentKey
 from monitor.windows.segment_series import DAY_US, FINE, FINE_RETENTION_US, LATE, LATE_US, SegmentSeries
 from schemas.config.monitor_config import Config
 from schemas.times import microseconds
+from softfail.evaluator_process import EvaluatorSpec
 from softfail.field_repair import LeftOut
 from softfail.partitioning import partition_of
 
@@ -71,6 +74,19 @@ class Ingestor:
     def evaluators(self, service: str, feature: str) -> Sequence[str]:
         """Return the names of the evaluators of a feature."""
         return self._settings.find(service, feature).suite.names
+
+    def requests(self, event: Any) -> Sequence[tuple[EvaluatorSpec, bytes]]:
+        """Return what evaluators of users must evaluate of an event, before it is counted."""
+        if event.kind != "response":
+            return ()
+        setting = self._settings.find(event.service, event.feature)
+        if not setting.suite.users or not setting.is_here:
+            return ()
+        return requests_of(setting.suite.users, normal_form(event))
+
+    def give(self, verdicts: Verdicts) -> None:
+        """Take the verdicts of users' evaluators on the next events, in place of earlier ones."""
+        self._settings.give(verdicts)
 
     def group_key(self, event: Any, time_us: int) -> Any:
         """Return the key of the group of an event: all that events counted together have in common."""
@@ -173,7 +189,7 @@ class Ingestor:
             elif chunk.kind == "feedback":
                 aggregate_feedback(chunk.events, chunk.group_of, chunk.groups)
             else:
-                aggregate_evaluations(chunk.events, chunk.group_of, chunk.groups)
+                aggregate_evaluations(chunk.events, chunk.group_of, chunk.groups, chunk.suite.names)
             counts = np.bincount(np.asarray(chunk.group_of, np.int64), minlength=len(chunk.groups)).tolist()
             for group, n in zip(chunk.groups, counts, strict=True):
                 self._account(chunk.kind, group, n, closed_us)

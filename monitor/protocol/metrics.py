@@ -157,6 +157,21 @@ METRICS: dict[str, Metric] = {
     "softfail_restarts_total": Metric(
         "counter", "Times this process started itself anew without a checkpoint between"
     ),
+    # evaluators of users
+    "softfail_user_evaluator_seconds_total": Metric(
+        "counter", "Time that bundles waited for an evaluator of a user", ("evaluator",)
+    ),
+    "softfail_user_evaluator_process_ends_total": Metric(
+        "counter",
+        "Processes of an evaluator of a user that ended: `start` (it cannot be imported), `timeout`, `memory`,"
+        " or `exit`",
+        ("evaluator", "reason"),
+    ),
+    "softfail_user_evaluator_cut_off": Metric(
+        "gauge",
+        "Whether an evaluator of a user is not asked now, because it broke too often: 0 or 1",
+        ("evaluator",),
+    ),
     # delivery
     "softfail_deliveries_total": Metric("counter", "Deliveries of episodes", ("channel", "result")),
     "softfail_deliveries_silenced_total": Metric(

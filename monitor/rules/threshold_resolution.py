@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.evaluators.configured import parse_setting
+from monitor.evaluators.configured import EvaluatorSetting, parse_setting
 from monitor.evaluators.latency import LatencyEvaluator, LatencyParameters
 from schemas.config.features import Feature
 from schemas.config.monitor_config import Config
@@ -51,7 +51,8 @@ def latency_budget_s(settings: Feature, quantity: str) -> float | None:
     parameters = LatencyParameters()
     for value in settings.evaluators or ():
         if value == LatencyEvaluator.name or (isinstance(value, dict) and LatencyEvaluator.name in value):
-            parsed = parse_setting(value).parameters
-            assert isinstance(parsed, LatencyParameters)
-            parameters = parsed
+            parsed = parse_setting(value)
+            assert isinstance(parsed, EvaluatorSetting)
+            assert isinstance(parsed.parameters, LatencyParameters)
+            parameters = parsed.parameters
     return parameters.budget_s(quantity, settings.interaction)

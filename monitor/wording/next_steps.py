@@ -76,6 +76,10 @@ _SELF_HEALTH_NEXT_STEPS = {
         "Check that the service still sends the fields that this evaluator reads, and look at its last"
         " deployment: docs/events.md."
     ),
+    "evaluator-cut-off": (
+        "Correct the evaluator, or give it a lower `sample`; to try it on events: python -m monitor evaluate"
+        " (docs/own-evaluators.md)."
+    ),
     "unrepeated-label": (
         "Send the label's value only where it names something that lasts, like a version; put an id of a request into"
         " trace_id or session_id: docs/events.md."

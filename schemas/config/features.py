@@ -26,8 +26,10 @@ class Feature(Part):
     dimensions: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
         (), max_length=8, description="Dimensions of the events that become labels of segments"
     )
-    evaluators: tuple[str | dict[str, dict[str, Any]], ...] | None = Field(
-        None, description="Names, or `name: {parameters}`; by default all evaluators that need no parameters"
+    evaluators: tuple[str | dict[str, Any], ...] | None = Field(
+        None,
+        description="Names, `name: {parameters}`, or `use: package.module:Name` for your own; `defaults`"
+        " stands for all that need no parameters, and is the default",
     )
     gating: dict[str, bool] = Field(
         {},

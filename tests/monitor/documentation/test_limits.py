@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from agents.watch import EACH_S, WAIT_S
 from monitor.evaluators.json_answer import MAX_DEPTH
 from monitor.evaluators.json_schema_check import _MAX_BREADTH, _MAX_PATTERN_CHARS, _MAX_SUBSCHEMAS, _MAX_WORK
 from monitor.evaluators.text_scan import HEAD_CHARS, TAIL_CHARS
+from monitor.evaluators.user_evaluator import UserEvaluatorSettings
 from monitor.ingest.failure_samples import A_PANE, TEXT_CHARS
 from monitor.normal_form.reasoning import _MAX_TAGS, answer_of
 from monitor.protocol.limits import MAX_AHEAD_US, VALUE_BYTES
@@ -25,6 +27,7 @@ from monitor.windows.unrepeated_labels import LEAST_MERGED, LEAST_VALUES
 from schemas.config.monitor_config import Config
 from schemas.config.yaml_text import MAX_BYTES, MAX_VALUES
 from schemas.config.yaml_text import MAX_DEPTH as MAX_YAML_DEPTH
+from softfail.evaluator_budget import RECENT
 from softfail.events import LABEL_CHARS
 from softfail.text_truncation import LIMIT_BYTES
 from tests.monitor.event_values import event
@@ -34,6 +37,7 @@ EVALUATORS, WATCH = "tests/monitor/evaluators", "tests/monitor/test_watch.py"
 SCHEMAS = f"{EVALUATORS}/test_json_schema_limits.py"
 YAML = "tests/schemas/config/test_yaml_text.py"
 HERE = "tests/monitor/documentation/test_limits.py"
+POOL, USER = "tests/softfail/test_evaluator_pool.py", UserEvaluatorSettings(use="x:Y")
 LIMITS = {
     "a batch of records": ("32 MiB", "tests/agents/kafka/test_decompression.py", "a_batch_beyond_the_limit"),
     "time of an event, ahead": (f"{MAX_AHEAD_US // 60_000_000} minutes", HERE, "an_event_too_far_ahead"),
@@ -49,6 +53,9 @@ LIMITS = {
     "a JSON answer and its schema": (f"{_MAX_WORK:,} values × subschemas; {_MAX_PATTERN_CHARS:,}", SCHEMAS, "more_than_the_limit"),
     "tags of thoughts": (f"{_MAX_TAGS:,}", HERE, "tags_beyond_the_limit"),
     "text that `refusal`": (f"{HEAD_CHARS:,} characters at the beginning, {TAIL_CHARS:,}", f"{EVALUATORS}/test_suite.py", "only_head_and_tail"),
+    "an evaluator of a user |": (f"{USER.timeout:g} s a response (`timeout`), {USER.memory:,} MB", POOL, "a_response_at_which"),
+    "evaluators of users, all": (f"{WAIT_S:g} s a bundle, and {1000 * EACH_S:g} ms", POOL, "what_is_left_at_the_end"),
+    "an evaluator of a user that breaks": (f"half of its last {RECENT} responses", POOL, "an_evaluator_that_raises_on_half"),
     "a failure sample": (f"{A_PANE} of a segment and pane, {TEXT_CHARS:,}", HERE, "ten_samples_of_a_pane"),
     "a dead letter": (f"{VALUE_BYTES >> 10} KiB", HERE, "a_dead_letter_of_a_long_value"),
     "a state record": ("960 KB", "tests/agents/runtime/test_partition.py", "an_oversized_record"),
@@ -71,7 +78,7 @@ QUIET = Config.model_validate({"default_rules": False, "no_data": {"severity": N
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line[0][:30])
 def test_each_line_has_the_limit_of_the_code_a_metric_that_exists_and_a_test(line):
     name, limit, beyond, metric = line
-    (key,) = [key for key in LIMITS if name.startswith(key)]
+    (key,) = [key for key in LIMITS if f"{name} |".startswith(key)]
     expected, path, test = LIMITS[key]
     assert expected in f"{name} {limit}"
     assert beyond
