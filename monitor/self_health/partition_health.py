@@ -77,7 +77,7 @@ class PartitionHealth:
         observed_s = min(now_us - self._began_us, self._window_us) / 1e6
         window = self._window()
         findings = [
-            *self._share_checks.check(window, observed_s, now_us),
+            *self._share_checks.check(window, observed_s, now_us, observed_s * 1e6 / self._window_us),
             *self._lag(progress, watermark_us, now_us),
             *self._loss(progress, now_us),
             *self._recovery(progress, now_us),

@@ -106,19 +106,23 @@ class ShareChecks:
         ]
         self._findings: dict[str, HealthFinding] = {}
 
-    def check(self, counts: Counts, seconds: float, now_us: int) -> list[HealthFinding]:
+    def check(
+        self, counts: Counts, seconds: float, now_us: int, coverage: float = 1.0
+    ) -> list[HealthFinding]:
         """Return the findings of a window.
 
         Args:
             counts: counted in the window.
             seconds: its length.
             now_us: wall clock, microseconds since 1970.
+            coverage: share of the window's events that was counted, 0 to 1. The others count as good where a
+                share becomes an error: some records in the first seconds after a restart page nobody.
         """
         for limit in self._limits:
             measured = _measure(limit, counts)
             previous = self._findings.get(limit.name)
             if measured.part >= limit.least and measured.share >= limit.warning:
-                self._findings[limit.name] = _finding(limit, measured, previous, seconds, now_us)
+                self._findings[limit.name] = _finding(limit, measured, previous, seconds, now_us, coverage)
             elif previous is not None and (
                 measured.part * 2 < limit.least or measured.share * 2 < limit.warning
             ):
@@ -165,10 +169,15 @@ def _measure(limit: ShareLimit, counts: Counts) -> _Measured:
 
 
 def _finding(
-    limit: ShareLimit, measured: _Measured, previous: HealthFinding | None, seconds: float, now_us: int
+    limit: ShareLimit,
+    measured: _Measured,
+    previous: HealthFinding | None,
+    seconds: float,
+    now_us: int,
+    coverage: float,
 ) -> HealthFinding:
     severity, since_us = limit.worst, now_us
-    if severity == "error" and measured.share < limit.error:
+    if severity == "error" and measured.share * coverage < limit.error:
         severity = "warning"
     if previous is not None:
         severity, since_us = most_severe((severity, previous.severity)), previous.since_us

@@ -82,8 +82,16 @@ def test_a_heartbeat_matches_its_schema():
 
 @pytest.mark.parametrize(("share", "severity"), [(0.005, None), (0.03, "warning"), (0.2, "error")])
 def test_dead_letters_are_a_warning_from_1_percent_and_an_error_from_10_percent(share, severity):
-    last = finding_names(heartbeats_of(records(share), seconds=120))[-1][1]
+    last = finding_names(heartbeats_of(records(share), seconds=330))[-1][1]
     assert last == ({("dead-letters", severity)} if severity else set())
+
+
+@pytest.mark.parametrize(("share", "page_after_s"), [(0.12, 250), (0.5, 60), (1.0, 30)])
+def test_what_a_new_owner_has_not_seen_counts_as_good_until_a_share_is_an_error(share, page_after_s):
+    names = finding_names(heartbeats_of(records(share), seconds=330))
+    severities = {second: dict(found).get("dead-letters") for second, found in names}
+    assert {severities[second] for second in severities if 0 < second < page_after_s} <= {"warning"}
+    assert {severities[second] for second in severities if second >= page_after_s + 15} == {"error"}
 
 
 def test_fewer_than_ten_dead_letters_cause_no_finding_at_any_share():
@@ -244,7 +252,7 @@ def test_the_configured_share_applies():
     assert finding_names(heartbeats_of(records(0.4), seconds=120, settings=settings))[-1][1] == {
         ("dead-letters", "warning")
     }
-    assert finding_names(heartbeats_of(records(0.6), seconds=120, settings=settings))[-1][1] == {
+    assert finding_names(heartbeats_of(records(0.6), seconds=330, settings=settings))[-1][1] == {
         ("dead-letters", "error")
     }
 
