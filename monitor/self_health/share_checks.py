@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from monitor.protocol.severity import most_severe
 from monitor.self_health.heartbeat import FindingRecord
 from monitor.wording.number_format import share, span
 from schemas.config.self_health import Health as Settings
+from schemas.records import Heartbeat
 from schemas.times import rfc3339
 
 MOST_ERROR_SHARE = 0.5
@@ -142,6 +143,22 @@ def described(counts: Counts, seconds: float) -> dict[str, tuple[str, float]]:
         for limit, part in measured.items()
         if part.part
     }
+
+
+def coverage(heartbeats: Sequence[Heartbeat], window_us: int) -> float:
+    """Return the share of the records of a window that was counted, 0 to 1, where each partition goes on at its
+    rate. 1 if there are no records.
+
+    Args:
+        heartbeats: the last of each partition.
+        window_us: length of the window, microseconds.
+    """
+    counted = in_window = 0.0
+    for heartbeat in heartbeats:
+        records = heartbeat.counts.get("records", 0)
+        counted += records
+        in_window += records * max(1.0, window_us / (max(1.0, heartbeat.observed_s) * 1e6))
+    return counted / in_window if in_window else 1.0
 
 
 class _Measured(NamedTuple):

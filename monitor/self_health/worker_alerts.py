@@ -21,7 +21,7 @@ from monitor.protocol.service import MONITOR, subject_of
 from monitor.self_health.channel_findings import channel_findings
 from monitor.self_health.finding_state import FindingState, Report
 from monitor.self_health.health_episodes import HealthEpisodes
-from monitor.self_health.share_checks import HealthFinding, ShareChecks, described
+from monitor.self_health.share_checks import HealthFinding, ShareChecks, coverage, described
 from monitor.wording.explanation import with_text
 from monitor.wording.number_format import span
 from schemas.config.monitor_config import Config
@@ -159,19 +159,10 @@ class WorkerAlerts:
         findings = []
         # a part of the partitions may have most of what is wrong: wait for the others after a restart
         if self._partitions > 1 and (len(recent) == self._partitions or may_clear):
-            findings = self._share_checks.check(totals, seconds, now_us, self._coverage(recent))
+            findings = self._share_checks.check(totals, seconds, now_us, coverage(recent, self._window_us))
         self._add(MONITOR, _ALL, findings, now_us)
         if may_clear:
             self._clear(MONITOR, _ALL, {finding.name for finding in findings}, now_us)
-
-    def _coverage(self, heartbeats: Sequence[Heartbeat]) -> float:
-        """Return which share of the window's records was counted, if partitions go on at their rates."""
-        counted = sum(beat.counts.get("records", 0) for beat in heartbeats)
-        in_window = sum(
-            beat.counts.get("records", 0) * max(1.0, self._window_us / (max(1.0, beat.observed_s) * 1e6))
-            for beat in heartbeats
-        )
-        return counted / in_window if in_window else 1.0
 
     def _is_decided(self, name: str, finding: FindingState, now_us: int) -> bool:
         """Return whether a finding can be shown: a ticket waits while it may become a page, but what was shown
