@@ -31,6 +31,7 @@ from tests.conftest import Topics
 from tests.durability.hostile_hour import account, attacks
 from tests.durability.hostile_hour.attacks import Attack, Scene
 from tests.durability.hostile_hour.clock import SettableClock
+from tests.durability.hostile_hour.commands import command_faults
 from tests.durability.hostile_hour.hostile_http import HostileHttp
 from tests.durability.hostile_hour.memory import MemoryObserver
 from tests.durability.hostile_hour.traffic import (
@@ -48,15 +49,9 @@ ROOT = Path(__file__).parents[3]
 PREFIX, PARTITIONS = "softfail", 16
 WARM_MIN = 90.0  # healthy traffic before the run
 MOST_MB = 700.0  # of a worker
+LEAST_MIN = 5.0  # of a run
 FAILURE_MIN = 4.0
 QUIET_MIN = 1.5  # from the end of a page to the next failure
-COMMANDS = (
-    ("deadletters", "--limit", "5"),
-    ("deadletters", "--reinject", "--yes", "--format", "ndjson"),
-    ("state", "inspect"),
-    ("silence", "list"),
-)
-"""What a person calls afterwards, on topics that are full of junk. Reinjected are none: nothing can be read."""
 PATIENCE_S = 300.0  # until everything that was published is counted
 
 
@@ -202,24 +197,8 @@ class Run:
         rings = [ring for ring in model.rings if ring.minute <= ended]
         tickets = [ring for ring in model.tickets if ring.minute <= ended]
         self.faults += [*faults, *account.page_faults(rings, tickets, self.periods), *self._other_faults()]
-        self.faults += self._command_faults()
+        self.faults += command_faults(self._directory)
         self._table(counted, rings, tickets)
-
-    def _command_faults(self) -> Iterator[str]:
-        config, environment = str(self._directory / "softfail1.yaml"), {"PAGERDUTY_ROUTING_KEY": ROUTING_KEY}
-        for words in COMMANDS:
-            done = subprocess.run(
-                [sys.executable, "-m", "agents", *words, "--config", config],
-                cwd=ROOT,
-                env=os.environ | environment,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=120,
-            )
-            (self._directory / f"{words[0]}.txt").write_text(done.stdout + done.stderr)
-            if done.returncode or "Traceback" in done.stderr:
-                yield f"{' '.join(words)}: exit code {done.returncode}, {done.stderr[-300:]}"
 
     def _other_faults(self) -> Iterator[str]:
         if self.traffic.lost:
@@ -276,6 +255,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the order of the attacks")
     parser.add_argument("--keep", action="store_true", help="keep the logs although all laws hold")
     options = parser.parse_args(argv)
+    if options.minutes < LEAST_MIN:
+        parser.error(f"--minutes: at least {LEAST_MIN:g}, because a page may take {account.SOON_MIN:g}")
     if (lack := kafka_launcher.missing()) is not None:
         print(f"this machine {lack}")
         return 2
