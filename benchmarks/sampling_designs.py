@@ -25,7 +25,7 @@ from benchmarks.baseline_bank import shift_odds
 from benchmarks.detector.bank import DEFAULT_RUN, Bank
 from benchmarks.markdown_table import print_table
 from monitor.drift import block_correlation
-from monitor.drift.shiryaev_roberts import MIN_REFERENCE_EVENTS
+from monitor.drift.lagging_reference import MIN_REFERENCE_EVENTS
 
 BUDGET_Z = 4.8
 Z95 = 1.959963984540054

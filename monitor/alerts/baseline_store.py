@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 
 import msgspec
 
@@ -12,14 +13,24 @@ from monitor.alerts.page_policy import series_name
 from monitor.references.finder import ReferenceFinder
 from monitor.references.gaps import gaps_of
 from monitor.rules.evidence import RateFinding, evidence_of, no_evidence
+from monitor.rules.known_calls_baseline import (
+    ALL_CALLS,
+    calls_name,
+    is_risen,
+    metric_of,
+    risen_baseline,
+    weighs_calls,
+)
 from monitor.rules.learned_baseline import Baseline
 from monitor.rules.reading import Reading
 from monitor.rules.weighted_sample import weighted_sample_of
 from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate
+from monitor.stats.sampling_weights import Units
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.metric_reader import MetricReader
 from monitor.windows.pane import merge_rates
+from monitor.windows.pane_calls import rates_of_calls, were_calls_unknown
 from monitor.windows.segment_keys import OVERFLOW, UNLABELLED, FeatureKey, SegmentKey
 from monitor.windows.segment_series import FINE_RETENTION_US
 from schemas.config.monitor_config import Config
@@ -44,19 +55,39 @@ class BaselineStore:
         self._metrics: dict[FeatureKey, tuple[frozenset[str], frozenset[str]]] = {}
 
     def feed(self, feature: FeatureState, fresh: Sequence[tuple[SegmentKey, Counts]], edge_us: int) -> None:
-        """Add the counts of a feature since the last edge, by segment."""
+        """Add the counts of a feature since the last edge, by segment, and the calls of the newest pane if its
+        meters say how many there were.
+        """
         of_feature, of_segments = self._metrics_of(feature.key)
         self._drop_unused(feature.key, of_feature, of_segments)
-        if not fresh:
-            return
         if of_feature:
-            self._feed(feature, None, [rates for _, rates in fresh], of_feature, edge_us)
+            by_calls = rates_of_calls(feature, of_feature, edge_us, self._partition_state.pane_us)
+            if fresh or by_calls:
+                self._feed(feature, None, [rates for _, rates in fresh], of_feature, edge_us, by_calls)
+            self._hand_over(feature, by_calls, edge_us)
         if of_segments:
             by_segment: dict[SegmentKey, list[Counts]] = {}
             for segment_key, rates in fresh:
                 by_segment.setdefault(segment_key, []).append(rates)
             for segment_key in sorted(by_segment.keys() - {OVERFLOW, UNLABELLED}):
                 self._feed(feature, segment_key, by_segment[segment_key], of_segments, edge_us)
+
+    def _hand_over(self, feature: FeatureState, by_calls: Mapping[str, Rate], edge_us: int) -> None:
+        """Let the calls show whether a rise that was found in events is over, and the events if the calls have
+        been unknown for some time.
+        """
+        baselines, pane_us = self._of_series(feature.key, None), self._partition_state.pane_us
+        for calls_baseline in [name for name in baselines if metric_of(name) != name]:
+            name = metric_of(calls_baseline)
+            if name not in baselines:
+                continue
+            events, calls = baselines[name], baselines[calls_baseline]
+            if (rate := by_calls.get(name)) is not None:
+                known = feature.weights.units(None, name)
+                if events.risen is not None and weighs_calls(baselines, name, rate.events, known, edge_us):
+                    calls.take_rise(events)
+            elif calls.risen is not None and were_calls_unknown(feature, name, edge_us, pane_us):
+                events.take_rise(calls)
 
     def read(
         self, rule: Rule, feature: FeatureState, segment_key: SegmentKey | None, edge_us: int
@@ -66,13 +97,10 @@ class BaselineStore:
         names = [name for name in self._names(rule, feature.key) if name in baselines]
         findings = [
             self._with_sample(
-                baselines[name].finding(name, edge_us, self._partition_state.pane_us),
-                feature,
-                segment_key,
-                edge_us,
+                risen.finding(name, edge_us, self._partition_state.pane_us), feature, segment_key, edge_us
             )
             for name in names
-            if baselines[name].risen is not None
+            if (risen := risen_baseline(baselines, name)) is not None
         ]
         if not findings:
             return Reading("good" if names else "unknown", no_evidence(rule.on, rule.window))
@@ -95,9 +123,15 @@ class BaselineStore:
             return finding
         reader = MetricReader(finding.metric)
         reader.add(series.window(edge_us - round(finding.window_s * 1e6), edge_us))
-        sample = weighted_sample_of(reader, finding.window_s, known)
+        window_us = round(finding.window_s * 1e6)
+        calls = (
+            None if segment_key is not None else feature.producers.calls_within(edge_us - window_us, edge_us)
+        )
+        sample = weighted_sample_of(reader, finding.window_s, known, calls)
         if sample is None:
             return finding
+        if calls is not None:
+            return msgspec.structs.replace(finding, weighted_sample=sample)
         first_us = max(feature.first_us, edge_us - FINE_RETENTION_US)
         minutes = max((edge_us - first_us) / 60e6, 1.0)
         recent = MetricReader(finding.metric).add(series.window(first_us, edge_us)).rate
@@ -115,6 +149,7 @@ class BaselineStore:
         baselines = self._of_series(feature.key, segment_key)
         for name in self._names(rule, feature.key):
             baselines.pop(name, None)
+            baselines.pop(calls_name(name), None)
         self._partition_state.mark_baselines(feature.key, segment_key)
 
     def _of_series(self, key: FeatureKey, segment_key: SegmentKey | None) -> dict[str, Baseline]:
@@ -127,10 +162,11 @@ class BaselineStore:
         parts: Sequence[Counts],
         names: frozenset[str],
         edge_us: int,
+        by_calls: Mapping[str, Rate] = MappingProxyType({}),
     ) -> None:
         parts = [{name: rates[name] for name in names & rates.keys()} for rates in parts]
         rates = parts[0] if len(parts) == 1 else merge_rates(*parts)
-        if not rates:
+        if not (rates or by_calls):
             return
         baselines = self._partition_state.baselines.setdefault(feature.key, {}).setdefault(segment_key, {})
         changed, pane_us = self._versions.changed(feature.key), self._partition_state.pane_us
@@ -139,21 +175,33 @@ class BaselineStore:
         cycle = self._references.cycle(feature, segment_key, edge_us, gaps)
         week = self._references.last_week(feature, segment_key, edge_us, gaps)
         frozen = self._frozen(feature.key, segment_key)
-        for name in sorted(rates):
-            since_us = changed.get(evaluator_of(name), 0)
+
+        def feed(name: str, rate: Rate, known: Units, *, is_weighed: bool) -> None:
+            metric = metric_of(name)
+            since_us = changed.get(evaluator_of(metric), 0)
             baseline = baselines.get(name)
             if baseline is None or baseline.begun_us < since_us:  # a changed evaluator is another statistic
                 baseline = baselines[name] = Baseline(max(edge_us, since_us))
             if edge_us > since_us:
-                weekly = 1.0 if week is None else week.tolerance(name, baseline.usual_rate)
+                weekly = 1.0 if week is None else week.tolerance(metric, baseline.usual_rate)
                 baseline.feed(
-                    rates[name],
+                    rate,
                     edge_us,
                     pane_us,
-                    frozen=name in frozen,
-                    tolerance=max(cycle.tolerance(name), weekly),
-                    known=feature.weights.units(segment_key, name),
+                    frozen=metric in frozen,
+                    tolerance=max(cycle.tolerance(metric), weekly),
+                    known=known,
+                    is_weighed=is_weighed,
                 )
+
+        for name in sorted(rates.keys() | by_calls.keys()):
+            known, calls = feature.weights.units(segment_key, name), by_calls.get(name)
+            is_by_calls = calls is not None and weighs_calls(baselines, name, calls.events, known, edge_us)
+            if calls is not None:
+                feed(calls_name(name), calls, ALL_CALLS, is_weighed=is_by_calls)
+            if name in rates:
+                is_weighed = not (is_by_calls or is_risen(baselines, calls_name(name)))
+                feed(name, rates[name], known, is_weighed=is_weighed)
         self._partition_state.mark_baselines(feature.key, segment_key)
 
     def _frozen(self, key: FeatureKey, segment_key: SegmentKey | None) -> set[str]:
@@ -190,7 +238,8 @@ class BaselineStore:
             return
         self._tidied.add(key)
         for segment_key, baselines in self._partition_state.baselines.get(key, {}).items():
-            for name in baselines.keys() - (of_feature if segment_key is None else of_segments):
+            wanted = of_feature if segment_key is None else of_segments
+            for name in [name for name in baselines if metric_of(name) not in wanted]:
                 del baselines[name]
                 self._partition_state.mark_baselines(key, segment_key)
 

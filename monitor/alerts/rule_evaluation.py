@@ -83,7 +83,9 @@ class RuleReader:
         changed = self.versions.changed(feature.key)
         series = feature if segment_key is None else feature.segments[segment_key]
         since_us, known = changed.get(evaluator_of(rule.on), 0), feature.weights.units(segment_key, rule.on)
-        return burn_rate.read(rule, series, edge_us, since_us, known)
+        by_calls = segment_key is None and known.any > known.failed > 0
+        calls_within = feature.producers.calls_within if by_calls else None
+        return burn_rate.read(rule, series, edge_us, since_us, known, calls_within)
 
     def _read_threshold(
         self,

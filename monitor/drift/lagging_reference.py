@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from monitor.drift.block_correlation import CORRELATION, updated_correlation
+from monitor.drift.block_correlation import CORRELATION, event_weight, updated_correlation
 from monitor.drift.likelihood_ratios import log_ratios
 from monitor.stats.share_intervals import shift_odds
 
 BUCKET_EVENTS = 50.0, 500.0
 """Least and largest length of a bucket, by one or two of which the reference lags: half of its events."""
+MIN_REFERENCE_EVENTS = 100.0
+"""Events of reference before anything is weighed."""
 HOLD_BACK_EVENTS = 1000.0
 """Events of reference from which learning pauses in doubt. A smaller one learns on: it may be wrong."""
 POOLED_EVENTS = 2000.0
@@ -55,6 +57,11 @@ class LaggingReference:
         # derived from the reference; None after it or the tolerance changed
         self._usual_rate: float | None = None
         self._log_ratios: list[tuple[float, float]] | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there are enough events for anything to be weighed."""
+        return self.n >= MIN_REFERENCE_EVENTS
 
     @property
     def mean(self) -> float:
@@ -137,6 +144,24 @@ class LaggingReference:
             (round(self.pending[0] + self.recent[0], 4), round(self.pending[1] + self.recent[1], 4)),
             (0.0, 0.0),
         )
+
+    def follow(self, n: float, failures: float, edge: float, lag: float, *, frozen: bool) -> None:
+        """Learn from a block of ``n`` events that is weighed elsewhere, as late as from others.
+
+        Args:
+            edge: end of the block, in the unit of ``lag``, the least length of a bucket.
+            frozen: an incident is open: a reference of enough events stays as it is.
+        """
+        if frozen and self.is_known:
+            self.drop_queue()
+            return
+        weight = event_weight(n, self.rho)
+        events, failed = round(n * weight, 4), round(failures * weight, 4)
+        self.learn_correlation(n, failures)
+        if not self.is_known:
+            self.learn(events, failed)
+        else:
+            self.enqueue(events, failed, edge, lag, calm=True)
 
     def drop_queue(self) -> None:
         """Drop all events that are not reference yet."""

@@ -20,8 +20,6 @@ from monitor.drift.likelihood_ratios import (
     pooled_log_ratios,
 )
 
-MIN_REFERENCE_EVENTS = 100.0
-"""Events of reference before anything is weighed."""
 DOUBT = 100.0
 """Value of the statistic from which the correlation is not learned: a rise would look like correlation."""
 
@@ -159,7 +157,7 @@ class ShiryaevRoberts:
             return self._reading(self._evidence())
         reference = self.reference
         reference.allow(tolerance, odds_factor)
-        if reference.n < MIN_REFERENCE_EVENTS:
+        if not reference.is_known:
             self.edge, self.since = float(edge), (0.0, 0.0)
             self.learn(n, failures)
             return self._reading(0.0)
@@ -281,7 +279,7 @@ class ShiryaevRoberts:
         return DetectorReading(
             statistic,
             self.bound,
-            failures / n if n >= MIN_REFERENCE_EVENTS else None,
+            failures / n if self.reference.is_known else None,
             n,
             self.edge,
             failed / events if events else None,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from monitor.rules.evidence import BurnRateEvidence, WeightedSample, rounded
 from monitor.rules.reading import Reading
-from monitor.rules.threshold import WHOLE_EVENTS, Series, z_of
+from monitor.rules.threshold import WHOLE_EVENTS, CallsWithin, Series, z_of
 from monitor.rules.weighted_sample import weighted_sample_of
 from monitor.stats.estimate import Estimate
 from monitor.stats.sampling_weights import NO_UNITS, Units
@@ -19,12 +19,19 @@ from monitor.windows.segment_series import FINE_RETENTION_US, HOUR_US
 from schemas.config.objectives import Burning
 
 
-def read(rule: Burning, series: Series, edge_us: int, since_us: int, known: Units = NO_UNITS) -> Reading:
+def read(
+    rule: Burning,
+    series: Series,
+    edge_us: int,
+    since_us: int,
+    known: Units = NO_UNITS,
+    calls_within: CallsWithin | None = None,
+) -> Reading:
     """Read a burn rate at a pane edge. It breaches when the long window's whole interval burns too fast and
     the short window's rate does too; it is good when the short window is.
 
     ``since_us``: older panes were counted by another version of the evaluator and are not read.
-    ``known``: the heaviest weights of the series.
+    ``known``: the heaviest weights of the series. ``calls_within``: as ``threshold.read`` takes it.
     """
     z = z_of(rule.confidence)
     if edge_us - since_us > FINE_RETENTION_US:
@@ -35,16 +42,23 @@ def read(rule: Burning, series: Series, edge_us: int, since_us: int, known: Unit
     )
     long_reader = MetricReader(rule.on).add(series.window(long_since_us, edge_us))
     short_reader = MetricReader(rule.on).add(series.window(short_since_us, edge_us))
-    long = long_reader.estimate(z, clopper_pearson_interval, known)
-    short = short_reader.estimate(z, known=known)
-    evidence = _evidence(rule, long, weighted_sample_of(long_reader, rule.window, known))
+    long_calls, short_calls = (
+        None if calls_within is None else calls_within(start_us, edge_us)
+        for start_us in (long_since_us, short_since_us)
+    )
+    by_calls = None if long_calls is None else long_reader.estimate_of_calls(z, long_calls, known)
+    long = by_calls or long_reader.estimate(z, clopper_pearson_interval, known)
+    sample = weighted_sample_of(long_reader, rule.window, known, long_calls)
+    evidence = _evidence(rule, long, sample)
+    by_calls = None if short_calls is None else short_reader.estimate_of_calls(z, short_calls, known)
+    short = by_calls or short_reader.estimate(z, known=known)
     if long.value is None:
         return Reading("unknown", evidence)
     has_enough = long.n >= rule.min_events * WHOLE_EVENTS
     if short.value is None:
         return Reading("good" if has_enough else "unknown", evidence)
     least_bad = 1 - long.high if rule.on in SUCCESS_RATES and long.high is not None else long.low
-    clearing = short_reader.clearing_value()
+    clearing = short_reader.clearing_value() if by_calls is None else None
     bad_now, bad_to_clear = (
         1 - value if rule.on in SUCCESS_RATES else value
         for value in (short.value, short.value if clearing is None else clearing)

@@ -91,6 +91,7 @@ class Baseline:
         frozen: bool,
         tolerance: float = 1.0,
         known: Units = NO_UNITS,
+        is_weighed: bool = True,
     ) -> None:
         """Add the counts since the last edge.
 
@@ -100,7 +101,8 @@ class Baseline:
 
         ``frozen``: an incident of its rule is open, so these counts do not become part of the baseline if it
         has enough events already. ``tolerance``: as
-        in ``monitor.references.daily_cycle``. ``known``: the heaviest weights of the series.
+        in ``monitor.references.daily_cycle``. ``known``: the heaviest weights of the series. ``is_weighed``:
+        False if another baseline weighs these calls; then they become part of the reference only.
         """
         if not rate.events:
             return
@@ -117,6 +119,11 @@ class Baseline:
         if edge_us - self.begun_us < LEARNT_US:
             self.detector.learn(n, failures)
             self._change_units(units)
+            return
+        if not is_weighed:
+            self.detector.reference.follow(n, failures, edge_us // pane_us, LAG_US / pane_us, frozen=frozen)
+            if self.detector.is_calm and not frozen:
+                self._change_units(units)
             return
         alarm = self.detector.step(
             n,
@@ -141,6 +148,16 @@ class Baseline:
         before, after = (shift_odds(share, self._odds_factor) for share in (alarm.rate, after))
         raised = (alarm.events, alarm.since * alarm.events)
         self.risen = Risen(before, alarm.n, after, alarm.edge, alarm.events, raised=raised)
+
+    def take_rise(self, other: Baseline) -> None:
+        """Take over the rise of another baseline of the same rate, which counts other events: from now on
+        these show whether it is back.
+        """
+        assert other.risen is not None
+        if self.risen is None:
+            self.risen = other.risen._replace(events=0.0, back=0.0, raised=(0.0, 0.0), returning=(0.0, 0.0))
+        other.risen = None
+        other.detector.reset_evidence()
 
     @property
     def _odds_factor(self) -> float:

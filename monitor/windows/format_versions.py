@@ -90,7 +90,7 @@ SHAPES: Mapping[str, Any] = {
     "incident": _IncidentRecord,
     "episode": tuple[str, int, str, str, str, dict[str, dict[str, Any]], list[str]],
     "texts": tuple[dict[int, int], dict[str, bytes]],  # responses by pane; name -> TextSketch.state()
-    "baselines": dict[str, _BaselineState],  # metric -> Baseline.state()
+    "baselines": dict[str, _BaselineState],  # metric, or metric@calls -> Baseline.state()
     "weights": dict[str, _WeightState],  # rate -> WeightMemory.state()
 }
 """Kind of record -> content in the layout of this release; a different number or type is refused."""

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
 from monitor.drift.block_correlation import CORRELATION, event_weight
-from monitor.drift.lagging_reference import HORIZON_EVENTS
+from monitor.drift.lagging_reference import HORIZON_EVENTS, MIN_REFERENCE_EVENTS
 from monitor.drift.likelihood_ratios import ODDS, WEIGHTS, pooled_log_ratios
-from monitor.drift.shiryaev_roberts import MIN_REFERENCE_EVENTS, ShiryaevRoberts
+from monitor.drift.shiryaev_roberts import ShiryaevRoberts
 from tests.tiers import examples
 
 RUN_LENGTH = 1.7e8

@@ -60,11 +60,20 @@ def calls_of(per_minute: float, minutes: float, rng: random.Random) -> list[floa
     return out
 
 
-def pages(arrivals: list[tuple[float, bytes]]) -> list[float]:
-    """Return the minutes at which an episode began to page."""
-    watch, out = Watch(Config()), Outputs()
+def pages(
+    arrivals: list[tuple[float, bytes]], config: Config | None = None, restart_s: float | None = None
+) -> list[float]:
+    """Return the minutes at which an episode began to page.
+
+    ``restart_s``: when another worker takes over, by what the first one has stored.
+    """
+    watch, out, state = Watch(config or Config()), Outputs(), dict[bytes, bytes | None]()
     for offset, (second, value) in enumerate(sorted(arrivals)):
         now_us = int((NINE.timestamp() + second) * 1e6)
+        if restart_s is not None and second >= restart_s:
+            restart_s, state = None, dict(watch.changed())
+            watch = Watch(config or Config())
+            watch.restore(state.items())
         out.extend(watch.apply([FileRecord(value, offset, now_us // 1000)], now_us))
         out.extend(watch.advance(now_us - 30_000_000, now_us))
     alerts = [json.loads(message.value) for topic, message in out.order if topic == "alerts"]
@@ -78,14 +87,17 @@ def pages(arrivals: list[tuple[float, bytes]]) -> list[float]:
 
 
 def fleet(
-    seed: int, p: float, minutes: float, failing: Any, per_minute: float, how: str
+    seed: int, p: float, minutes: float, failing: Any, per_minute: float, how: str, begins_s: float = 0.0
 ) -> list[tuple[float, bytes]]:
-    """Return the arrivals of two producers; ``how``: what is wrong with the second one's meters."""
+    """Return the arrivals of two producers; ``how``: what is wrong with the second one's meters.
+
+    ``begins_s``: when the second one starts, so that its meters cross the edges of panes.
+    """
     rng = random.Random(seed)
     ends_s = minutes * 60
     first = Producer("a", p, rng, 0.0, ends_s).records(calls_of(per_minute / 2, minutes, rng), failing)
     middle_s = ends_s * 0.7
-    second = Producer("b", p, rng, 0.0, middle_s if how == "killed" else ends_s)
+    second = Producer("b", p, rng, begins_s, middle_s if how == "killed" else ends_s)
     arrivals = second.records(calls_of(per_minute / 2, minutes, rng), failing, closing=how != "killed")
     if how == "killed":
         third = Producer("c", p, rng, middle_s, ends_s)
