@@ -22,6 +22,7 @@ from monitor.rules.known_calls_baseline import (
     weighs_calls,
 )
 from monitor.rules.learned_baseline import Baseline
+from monitor.rules.low_traffic import most_events_a_day
 from monitor.rules.reading import Reading
 from monitor.rules.weighted_sample import weighted_sample_of
 from monitor.state.partition_state import PartitionState
@@ -175,6 +176,7 @@ class BaselineStore:
         cycle = self._references.cycle(feature, segment_key, edge_us, gaps)
         week = self._references.last_week(feature, segment_key, edge_us, gaps)
         frozen = self._frozen(feature.key, segment_key)
+        events_a_day = most_events_a_day(feature.hourly_responses, edge_us)
 
         def feed(name: str, rate: Rate, known: Units, *, is_weighed: bool) -> None:
             metric = metric_of(name)
@@ -192,6 +194,7 @@ class BaselineStore:
                     tolerance=max(cycle.tolerance(metric), weekly),
                     known=known,
                     is_weighed=is_weighed,
+                    events_a_day=events_a_day,
                 )
 
         for name in sorted(rates.keys() | by_calls.keys()):

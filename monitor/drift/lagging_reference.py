@@ -7,9 +7,11 @@ from monitor.drift.likelihood_ratios import log_ratios
 from monitor.stats.share_intervals import shift_odds
 
 BUCKET_EVENTS = 50.0, 500.0
-"""Least and largest length of a bucket, by one or two of which the reference lags: half of its events."""
+"""Least and largest length of a bucket, by one or two of which the reference lags: half of its events. Of a
+series with low traffic it may be shorter.
+"""
 MIN_REFERENCE_EVENTS = 100.0
-"""Events of reference before anything is weighed."""
+"""Events of reference before anything is weighed, if a series has so many in two days."""
 HOLD_BACK_EVENTS = 1000.0
 """Events of reference from which learning pauses in doubt. A smaller one learns on: it may be wrong."""
 POOLED_EVENTS = 2000.0
@@ -31,6 +33,7 @@ class LaggingReference:
         pending: events and failures that wait to become reference; ``recent``: those of the newest bucket.
         recent_edge: end of the first block of ``recent``.
         rho: correlation of outcomes within a block, within ``CORRELATION``.
+        least_events: events of reference before anything is weighed.
         tolerance: factor by which the true rate may exceed the reference; ``odds_factor``: true odds of
             failure divided by those of the sample. ``allow`` sets both.
     """
@@ -39,6 +42,7 @@ class LaggingReference:
         "_log_ratios",
         "_usual_rate",
         "failures",
+        "least_events",
         "n",
         "odds_factor",
         "pending",
@@ -54,6 +58,7 @@ class LaggingReference:
         self.recent_edge = 0.0
         self.rho = CORRELATION[0]
         self.tolerance, self.odds_factor = TOLERANCE, 1.0
+        self.least_events = MIN_REFERENCE_EVENTS
         # derived from the reference; None after it or the tolerance changed
         self._usual_rate: float | None = None
         self._log_ratios: list[tuple[float, float]] | None = None
@@ -61,7 +66,7 @@ class LaggingReference:
     @property
     def is_known(self) -> bool:
         """Whether there are enough events for anything to be weighed."""
-        return self.n >= MIN_REFERENCE_EVENTS
+        return self.n >= self.least_events
 
     @property
     def mean(self) -> float:
@@ -101,11 +106,15 @@ class LaggingReference:
             self.tolerance, self.odds_factor = least, odds_factor
             self._usual_rate = self._log_ratios = None
 
+    def forget_ratios(self) -> None:
+        """Note that ``log_ratios`` will be asked for another bound."""
+        self._log_ratios = None
+
     def log_ratios(self, bound: float) -> list[tuple[float, float]]:
         """Return for each of ``ODDS`` what a failure and another event add to ln LR.
 
         Args:
-            bound: value of the statistic that alarms, the same in every call.
+            bound: value of the statistic that alarms, the same in every call until ``forget_ratios``.
         """
         if self._log_ratios is None:
             self._log_ratios = log_ratios(max(self.n + 1, self.failures + 1.5), self.usual_rate, bound)
@@ -134,7 +143,7 @@ class LaggingReference:
             self.recent_edge = float(edge)
         self.recent = round(self.recent[0] + events, 4), round(self.recent[1] + failed, 4)
         least, largest = BUCKET_EVENTS
-        is_full = self.recent[0] >= min(max(self.n / 2, least), largest)
+        is_full = self.recent[0] >= min(max(self.n / 2, min(least, self.least_events / 2)), largest)
         if not is_full or edge - self.recent_edge < lag:
             return
         if calm or self.n < HOLD_BACK_EVENTS:

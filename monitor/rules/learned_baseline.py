@@ -10,6 +10,7 @@ from monitor.drift.shiryaev_roberts import ShiryaevRoberts
 from monitor.references.daily_cycle import no_interval
 from monitor.rules.drift_evidence import Z
 from monitor.rules.evidence import RateFinding, rounded
+from monitor.rules.low_traffic import LOOKS_A_DAY, adapt_detector
 from monitor.stats.rate import Rate
 from monitor.stats.sampling_weights import MILLION, NO_UNITS, Units
 from monitor.stats.share_intervals import shift_odds, wilson_interval
@@ -92,6 +93,7 @@ class Baseline:
         tolerance: float = 1.0,
         known: Units = NO_UNITS,
         is_weighed: bool = True,
+        events_a_day: float = LOOKS_A_DAY,
     ) -> None:
         """Add the counts since the last edge.
 
@@ -100,14 +102,15 @@ class Baseline:
         reference, and a reference that learns heavier failures is as uncertain as these make it.
 
         ``frozen``: an incident of its rule is open, so these counts do not become part of the baseline if it
-        has enough events already. ``tolerance``: as
-        in ``monitor.references.daily_cycle``. ``known``: the heaviest weights of the series. ``is_weighed``:
+        has enough events already. ``tolerance``: as in ``monitor.references.daily_cycle``. ``known``: the heaviest weights of the series. ``is_weighed``:
         False if another baseline weighs these calls; then they become part of the reference only.
+        ``events_a_day``: the most that came in a day (``monitor.rules.low_traffic``).
         """
         if not rate.events:
             return
         units = rate.units(known)
         self._forget_unweighted(rate, units, edge_us)
+        adapt_detector(self.detector, RUN_LENGTH, events_a_day, edge_us - self.begun_us)
         if self.risen is not None:
             if units != self.units:
                 self.risen = self.risen._replace(raised=(0.0, 0.0), returning=(0.0, 0.0))

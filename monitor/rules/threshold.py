@@ -9,6 +9,7 @@ from statistics import NormalDist
 from typing import NamedTuple, Protocol
 
 from monitor.rules.evidence import ThresholdEvidence, no_evidence, rounded
+from monitor.rules.low_traffic import z_of_days
 from monitor.rules.reading import Reading, State
 from monitor.rules.weighted_sample import weighted_sample_of
 from monitor.stats.estimate import NO_ESTIMATE, Estimate
@@ -21,8 +22,8 @@ from monitor.windows.pane import Pane
 from monitor.windows.segment_series import FINE_RETENTION_US, HOUR_US
 from schemas.config.rules import FixedThreshold, Rule
 
-LADDER_S = (300, 1800, 7200, 21_600, 86_400, 259_200, 604_800)
-"""Windows to try in turn where there are too few events: 5 m, 30 m, 2 h, 6 h, 1 d; of rates also 3 d, 7 d."""
+LADDER_S = (300, 1800, 7200, 21_600, 86_400, 259_200, 432_000, 604_800)
+"""Windows to try in turn where there are too few events: 5 m, 30 m, 2 h, 6 h, 1 d; of rates also 3, 5, 7 d."""
 SHORT_US = 300_000_000
 """Panes of so short a part of a window are merged one by one."""
 DAY_S, WEEK_S = 86_400, 604_800
@@ -177,7 +178,10 @@ def _views(
             yield _View(window_s, shares, reader, calls)
             continue
         if grows:
-            estimate = reader.estimate(z, clopper_pearson_interval, known)
+            z_of_view = z
+            if window_s > DAY_S and rule.confidence is None and reader.rate is not None:
+                z_of_view = z_of_days(z, len(LADDER_S), reader.rate.events, window_s / DAY_S)
+            estimate = reader.estimate(z_of_view, clopper_pearson_interval, known)
         if grows or window_s in (windows_s[0], windows_s[-1]):
             yield _View(window_s, estimate, reader)
 
