@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.drift.block_correlation import event_weight
-from monitor.drift.lagging_reference import POOLED_EVENTS
+from monitor.drift.lagging_reference import MIN_REFERENCE_EVENTS, POOLED_EVENTS
 from monitor.rules.learned_baseline import LEARNT_US, Baseline
 from monitor.stats.sampling_weights import Units
 
@@ -64,11 +64,12 @@ def weighs_calls(
     calls, events = baselines.get(calls_name(metric)), baselines.get(metric)
     if calls is None or edge_us - calls.begun_us < LEARNT_US:
         return False
-    if not calls.detector.reference.is_known:
+    learned = calls.detector.reference.n
+    if learned < MIN_REFERENCE_EVENTS:
         return False
     if events is None:
         return True
-    if calls.detector.reference.n < min(events.detector.reference.n, POOLED_EVENTS):
+    if learned < min(events.detector.reference.n, POOLED_EVENTS):
         return False
     rate = calls.usual_rate
     failures, others = n * rate / known.failed, n * (1 - rate) / known.any

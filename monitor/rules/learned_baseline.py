@@ -124,6 +124,7 @@ class Baseline:
             self._change_units(units)
             return
         if not is_weighed:
+            self.detector.reference.allow(tolerance, self._odds_factor)
             self.detector.reference.follow(n, failures, edge_us // pane_us, LAG_US / pane_us, frozen=frozen)
             if self.detector.is_calm and not frozen:
                 self._change_units(units)
@@ -153,9 +154,7 @@ class Baseline:
         self.risen = Risen(before, alarm.n, after, alarm.edge, alarm.events, raised=raised)
 
     def take_rise(self, other: Baseline) -> None:
-        """Take over the rise of another baseline of the same rate, which counts other events: from now on
-        these show whether it is back.
-        """
+        """Take over the rise of a baseline that counts the rate otherwise, and show whether it is back."""
         assert other.risen is not None
         if self.risen is None:
             self.risen = other.risen._replace(events=0.0, back=0.0, raised=(0.0, 0.0), returning=(0.0, 0.0))
