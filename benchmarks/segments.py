@@ -5,6 +5,9 @@ bundles of 5,000 events, state encoded every ten bundles, one edge a minute. ``-
 has caught up: a bundle a second, state encoded every five. Events are made outside the measured time; each has
 texts of its own, an input of 8 words and an answer of 20. ``--real-texts`` takes the answers of LLMDrift.
 
+A cell of more than ``--most`` segment-minutes runs with fewer segments, as the column *measured with* says. Its
+figures for an event, an edge and a segment are those of the segments that ran; the share of a core is scaled.
+
 ``--before CHECKOUT`` runs each cell there too, in turn with this checkout, and prints the ratios.
 """
 
@@ -54,14 +57,14 @@ class Traffic:
         self._late = late
         self._calls: list[Row] = rows(self._rng)[0] if real_texts else []
 
-    def minute(self, number: int, bundles: int) -> Iterator[list[FileRecord]]:
-        """Yield the events of a minute in at least so many bundles."""
+    def minute(self, number: int, bundles: int, start_s: int = START_S) -> Iterator[list[FileRecord]]:
+        """Yield the events of a minute in at least so many bundles. ``start_s``: of the first minute."""
         rng = self._rng
         offset, values = number * self._events, []
         for index in range(self._events):
             feature, segment = rng.randrange(self._features), rng.randrange(self._per_feature)
             late_s = 60 * rng.randrange(1, LATE_MINUTES) if self._late and rng.random() < self._late else 0
-            time_ms = 1000 * (START_S + 60 * number - late_s) + 60_000 * index // self._events
+            time_ms = 1000 * (start_s + 60 * number - late_s) + 60_000 * index // self._events
             stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time_ms // 1000))
             head = (
                 f'{{"kind":"response","event_id":"{rng.getrandbits(64):016x}",'
@@ -175,6 +178,12 @@ def run_cell(
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
+def measured_segments(segments: int, options: argparse.Namespace) -> int:
+    """Return the segments that a cell runs with: whole features, at most ``--most`` segment-minutes."""
+    fitting = options.most // max(options.history) // options.per_feature * options.per_feature
+    return min(segments, max(options.per_feature, fitting))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--segments", type=int, nargs="+", default=[200, 2000, 20000])
@@ -182,6 +191,7 @@ def main() -> None:
     parser.add_argument("--late", type=float, nargs="+", default=[0.0, 0.03], help="share of late events")
     parser.add_argument("--history", type=int, nargs="+", default=[10, 60, 120], help="minutes")
     parser.add_argument("--per-feature", type=int, default=8, help="segments of a feature")
+    parser.add_argument("--most", type=int, default=2_400_000, help="segments × minutes of a cell")
     parser.add_argument("--live", action="store_true", help="small bundles, as without a backlog")
     parser.add_argument("--real-texts", action="store_true", help="answers of LLMDrift, 1 kB on average")
     parser.add_argument("--before", type=Path, help="a checkout to compare with")
@@ -196,16 +206,22 @@ def main() -> None:
     for segments in options.segments:
         for events in options.events:
             for late in options.late:
-                runs = [run_cell(checkout, segments, events, late, options) for checkout in checkouts]
+                measured = measured_segments(segments, options)
+                runs = [run_cell(checkout, measured, events, late, options) for checkout in checkouts]
                 for results in zip(*runs, strict=True):
                     row = [f"{segments:,}", str(events), f"{late:.0%}", f"{results[0]['history']:.0f}"]
                     for name in FIGURES:
-                        values = [result[name] for result in results]
+                        scale = segments / measured if name == "core_share" else 1
+                        values = [result[name] * scale for result in results]
                         ratio = f" ({values[-1] / values[0]:.2f} ×)" if len(values) > 1 else ""
                         row.append(" → ".join(f"{value:.3g}" for value in values) + ratio)
+                    row.append("" if measured == segments else f"{measured:,} segments")
                     table.append(row)
                     print(" | ".join(row), file=sys.stderr, flush=True)
-    print_table(["segments", "events a segment and minute", "late", "minutes of history", *HEADS], table)
+    print_table(
+        ["segments", "events a segment and minute", "late", "minutes of history", *HEADS, "measured with"],
+        table,
+    )
 
 
 if __name__ == "__main__":

@@ -27,12 +27,15 @@ class Histogram(Written):
 
 
 class Metric(Written):
-    """One metric of a window: a value with its 95 % interval, and what merges."""
+    """One metric of a window: a value, and what merges; at feature level also a 95 % interval.
 
-    value: float | None = Field(description="None when nothing was counted")
+    ``monitor.windows.record.complete_metrics`` works out the intervals and quantiles of a segment.
+    """
+
+    value: float | None = Field(None, description="None when nothing was counted, and for categories")
     n: float = Field(description="Effective number of events behind the value")
-    low: float | None
-    high: float | None
+    low: float | None = Field(None, description="Feature level only")
+    high: float | None = Field(None, description="Feature level only")
     counts: dict[str, float] | None = Field(
         None,
         description=(
@@ -41,6 +44,13 @@ class Metric(Written):
     )
     classes: list[tuple[float, int, int]] | None = Field(
         None, description="Rates: [probability, n, failures]; of pass_rate the failures are the not passed"
+    )
+    known_weights: tuple[float, float] | None = Field(
+        None,
+        description=(
+            "Rates, where their interval depends on it: the heaviest weight (1/p) known of any event and of"
+            " a failure"
+        ),
     )
     sum: float | None = Field(None, description="Numbers (on `.mean`): weighted sum, in units of `unit`")
     unit: float | None = Field(
@@ -55,6 +65,13 @@ class Window(Labels):
     """
 
     record: Literal["window"]
+    schema_version: Literal[1, 2] = Field(
+        1,
+        description=(
+            "1, or absent: intervals and quantiles (`.p50`, `.p90`, `.p95`, `.p99`) at both levels; 2: at"
+            " feature level only"
+        ),
+    )
     start: Time
     end: Time
     revision: int = Field(ge=1, description="Rises with late data")

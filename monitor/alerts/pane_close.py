@@ -12,7 +12,7 @@ from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.pane import Pane, merge_panes
-from monitor.windows.record import WindowRecord, pane_metrics
+from monitor.windows.record import WindowRecord, complete_metrics, mergeable_metrics
 from monitor.windows.segment_keys import (
     OTHER,
     UNLABELLED,
@@ -37,7 +37,7 @@ from monitor.windows.text_blocks import BLOCK_US, TEXT_RETENTION_US, TextBlock, 
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
 
-UNPACKED = 5
+UNPACKED = 3
 """Newest panes of a segment that stay unpacked: the shortest windows read them at each edge."""
 ROLL_UPS = 2000  # at one edge, so that they fit into a checkpoint
 
@@ -53,6 +53,7 @@ class PaneCloser:
         self.engine = AlertEngine(config, partition_state)
         self._pane_us = config.time.pane_us
         self._lateness_us = config.time.lateness_us
+        self._edges = 0  # closed by this process
         self._behind = True  # whether old panes wait to be rolled up; after a restart they may
 
     def close(self, edge_us: int, now_us: int | None, out: Outputs) -> None:
@@ -73,9 +74,15 @@ class PaneCloser:
         self._pack(written, edge_us)
 
     def _pack(self, written: Sequence[int], edge_us: int) -> None:
-        """Pack the panes that are no longer among the newest, and those with late events again."""
-        first_us = edge_us - (UNPACKED + 1) * self._pane_us
-        for start_us in {first_us, *(start for start in written if start < first_us)}:
+        """Pack the panes that are no longer among the newest, and those with late events again; after a
+        restart also two older ones at each edge, which were restored.
+        """
+        pane_us, self._edges = self._pane_us, self._edges + 1
+        first_us = edge_us - (UNPACKED + 1) * pane_us
+        starts = {first_us, *(start for start in written if start < first_us)}
+        if self._edges * pane_us <= FINE_RETENTION_US:
+            starts |= {first_us - back * pane_us for back in (3 * self._edges - 1, 3 * self._edges)}
+        for start_us in starts:
             for feature in self.partition_state.features.values():
                 feature.pack(start_us)
         if edge_us % BLOCK_US == 0:  # the block before the last one: nearly all late texts are in it
@@ -148,12 +155,13 @@ class PaneCloser:
         out: Outputs,
     ) -> None:
         feature = self.partition_state.features[feature_key]
+        metrics = mergeable_metrics(pane, partial(feature.weights.units, segment_key))
         record = WindowRecord(
             start=rfc3339(pane.start_us),
             end=rfc3339(pane.start_us + self._pane_us),
             revision=revision,
             events=pane.events,
-            metrics=pane_metrics(pane, partial(feature.weights.units, segment_key)),
+            metrics=complete_metrics(metrics) if segment_key is None else metrics,
             **segment_labels(feature_key, segment_key),
         )
         key = to_json([*feature_key, segment_to_json(segment_key), record.level, record.start])

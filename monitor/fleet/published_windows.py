@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from itertools import accumulate
 from typing import Any, NamedTuple
 
 import msgspec
 
 from monitor.stats.estimate import NO_ESTIMATE, Estimate
-from monitor.stats.exponential_buckets import CODE_OFFSET, ZERO_CODE, bucket_middle, downscaled
+from monitor.stats.exponential_buckets import CODE_OFFSET, ZERO_CODE, downscaled
 from monitor.stats.rate import Rate
 from monitor.stats.sampling_weights import to_ppm
+from monitor.stats.weighted_values import mean_and_quantiles
 from monitor.windows.metric_definitions import SUCCESS_RATES
 from monitor.windows.record import Z95
 from schemas.times import microseconds, rfc3339
@@ -171,10 +171,6 @@ def _quantile(panes: Iterable[_Mergeable], q: float) -> Estimate:
             counts[code] = counts.get(code, 0.0) + n
     if not counts:
         return NO_ESTIMATE
-    ordered = sorted(counts)
-    sums = list(accumulate(counts[code] for code in ordered))
-    code = next(
-        code for code, below in zip(ordered, sums, strict=True) if below >= q * sums[-1] * (1 - 1e-12)
-    )
-    unit = durations[0].unit or 1.0
-    return Estimate(bucket_middle(code, scale) * unit, sum(metric.n for metric in durations), None, None)
+    n, unit = sum(metric.n for metric in durations), durations[0].unit or 1.0
+    _, quantile = mean_and_quantiles(n, 0.0, dict(sorted(counts.items())), scale, Z95, (q,))
+    return quantile.scaled(unit)._replace(n=n, low=None, high=None)

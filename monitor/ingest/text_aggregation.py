@@ -16,7 +16,6 @@ from monitor.normal_form.finish_reason import called_tools
 from monitor.normal_form.reasoning import answer_of
 from monitor.normal_form.response import call_failed
 from monitor.stats.sampling_weights import MILLION
-from monitor.stats.text_sketch import feature_sums
 from monitor.windows.metric_definitions import FORMATS, LANGUAGES
 from monitor.windows.text_blocks import TEXT_NAMES, TextBlock
 
@@ -68,14 +67,9 @@ def _sketch(name: str, targets: Sequence[CountGroup], texts: Sequence[str]) -> N
     for row, target in enumerate(targets):
         block = target.texts(target.pane.start_us, True)
         rows_by_block.setdefault(id(block), (block, []))[1].append(row)
-    order: list[int] = []
-    starts: list[int] = []
-    for _, rows in rows_by_block.values():
-        starts.append(len(order))
-        order += rows
-    sums = feature_sums(cached_features(texts)[order], starts)
-    for (block, rows), row_sums in zip(rows_by_block.values(), sums, strict=True):
-        block.add_sums(name, len(rows), row_sums)
+    features = cached_features(texts)
+    for block, rows in rows_by_block.values():
+        block.update(name, features[rows])
 
 
 def _format(event: Any, answer: str) -> str:

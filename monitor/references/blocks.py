@@ -176,7 +176,7 @@ def text_reference(
     span_us = max(blocks) + length_us - min(blocks)
     if span_us < MIN_REFERENCE_US:
         return None
-    return TextReference(whole, lambda: _in_order(sketches()), span_us < SURE_REFERENCE_US, {})
+    return TextReference(whole.packed(), lambda: _in_order(sketches()), span_us < SURE_REFERENCE_US, {})
 
 
 def _in_order(sketches: dict[int, TextSketch]) -> Sequence[TextSketch]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 
-from monitor.references.blocks import hourly_reference, panes_by_block, text_reference
+from monitor.references.blocks import fine_panes, hourly_reference, panes_by_block, text_reference
 from monitor.references.daily_cycle import DailyCycle
 from monitor.references.gaps import Gaps, frozen_us
 from monitor.references.growing import GrowingReference
 from monitor.references.pinned import PinnedReferences
-from monitor.references.reference import Reference, TextReference
+from monitor.references.reference import MIN_REFERENCE_EVENTS, Reference, TextReference
 from monitor.references.weekly_cycle import KNOWN_AFTER_DAYS, SHORT_OUTAGE_US, SPAN_HOURS, WeeklyCycle
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import SegmentKey
@@ -155,13 +155,20 @@ class ReferenceFinder:
         if end_us - start_us >= HOUR_US:
             hours = _cached_hours(name, feature, segment_key, start_us, end_us, since_us, gaps)
             if hours is not None:
+                _drop_growing(feature, segment_key, since_us, (window_us, -window_us), gaps)
                 return hours
         end_us = _young_end_us(edge_us, window_us, gaps)
         whole_blocks_us = end_us // BLOCK_US * BLOCK_US
-        blocks = _grow(name, feature, segment_key, since_us, whole_blocks_us, window_us, gaps)
+        aligned = _growing(feature, segment_key, since_us, whole_blocks_us, window_us, gaps)
+        blocks = aligned.find(name, feature, segment_key, whole_blocks_us)
         if blocks is not None and not blocks.is_young:
+            _drop_growing(feature, segment_key, since_us, (-window_us,), gaps)
             return blocks
-        return _grow(name, feature, segment_key, since_us, end_us, -window_us, gaps)
+        newest = fine_panes(feature, segment_key, whole_blocks_us, end_us)
+        if aligned.events + sum(pane.events for pane in newest) < MIN_REFERENCE_EVENTS:
+            return None  # a quiet series merges nothing at each edge
+        newer = _growing(feature, segment_key, since_us, end_us, -window_us, gaps)
+        return newer.find(name, feature, segment_key, end_us)
 
 
 def _last_hour_us(edge_us: int, gaps: Gaps) -> int:
@@ -222,16 +229,15 @@ def _cached_texts(
     return reference
 
 
-def _grow(
-    name: str,
+def _growing(
     feature: FeatureState,
     segment_key: SegmentKey | None,
     since_us: int,
     end_us: int,
     cache_id: int,
     gaps: Gaps,
-) -> Reference | None:
-    """Return all panes from ``since_us`` to an end that moves on; continue from the result for the last end.
+) -> GrowingReference:
+    """Return the sum of all panes from ``since_us`` to an end that moves on; it continues from the last end.
 
     ``cache_id``: tells apart the references that grow by different steps.
     """
@@ -239,7 +245,20 @@ def _grow(
     growing = sums.get(key)
     if not isinstance(growing, GrowingReference) or growing.until_us > end_us:
         growing = sums[key] = GrowingReference(since_us, gaps)
-    return growing.find(name, feature, segment_key, end_us)
+    return growing
+
+
+def _drop_growing(
+    feature: FeatureState,
+    segment_key: SegmentKey | None,
+    since_us: int,
+    cache_ids: tuple[int, ...],
+    gaps: Gaps,
+) -> None:
+    """Drop references that a longer one has replaced."""
+    sums = feature.cache.for_series(segment_key).sums
+    for cache_id in cache_ids:
+        sums.pop((since_us, cache_id, gaps), None)
 
 
 def _previous_version(feature: FeatureState, segment_key: SegmentKey | None) -> SegmentKey | None:

@@ -43,6 +43,12 @@ class GrowingReference:
         self._reference: Reference | None = None
         self._is_read = False  # whether ``_reference`` is that of the present counts
 
+    @property
+    def events(self) -> int:
+        """Events counted so far, unweighted."""
+        added = sum(pane.events for _, pane in self._added)
+        return added if self._whole is None else self._whole.events + added
+
     def find(
         self, name: str, feature: FeatureState, segment_key: SegmentKey | None, end_us: int
     ) -> Reference | None:
@@ -80,7 +86,7 @@ class GrowingReference:
 
     def shrink(self) -> None:
         """Pack the sum, unless it grows at each edge."""
-        if self._whole is not None and self._grows_by_blocks and self._reference is not None:
+        if self._whole is not None and self._grows_by_blocks:
             self._whole.shrink()
 
     def _merge(self) -> None:

@@ -139,7 +139,7 @@ def _texts(sketches: Sequence[bytes]) -> TextReference | None:
         whole.merge(block)
     if whole.n < MIN_REFERENCE_TEXTS:
         return None
-    return TextReference(whole, lambda: blocks, is_young=False, cache={})
+    return TextReference(whole.packed(), lambda: blocks, is_young=False, cache={})
 
 
 def _format_fault(pin: Pin) -> str:

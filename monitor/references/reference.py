@@ -59,13 +59,19 @@ class Reference(NamedTuple):
 class TextReference(NamedTuple):
     """The texts that stand for the healthy state: together and in blocks.
 
-    ``make_blocks``, ``cache``: as in ``Reference``.
+    ``packed``: all texts, as ``TextSketch.packed`` returns them. ``make_blocks``, ``cache``: as in
+    ``Reference``.
     """
 
-    sketch: TextSketch
+    packed: bytes
     make_blocks: Callable[[], Sequence[TextSketch]]
     is_young: bool
     cache: dict[str, Any]
+
+    @property
+    def sketch(self) -> TextSketch:
+        """All texts, restored at each call."""
+        return TextSketch.from_packed(self.packed)
 
     @property
     def blocks(self) -> Sequence[TextSketch]:

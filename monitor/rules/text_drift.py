@@ -61,9 +61,8 @@ class TextReader:
     def variation(self, reference: TextReference) -> float:
         """Return the distance of the reference's farthest own block from the whole."""
         if "varies" not in reference.cache:
-            distances = [
-                mmd(reference.sketch, block).effect for block in reference.blocks if block.n >= LEAST_TEXTS
-            ]
+            whole = reference.sketch
+            distances = [mmd(whole, block).effect for block in reference.blocks if block.n >= LEAST_TEXTS]
             reference.cache["varies"] = max(distances, default=0.0)
         return float(reference.cache["varies"])
 

@@ -17,7 +17,7 @@ from monitor.windows.feature_series import FeatureState
 from monitor.windows.format_versions import LAYOUT, record_layout
 from monitor.windows.pane import Pane, merge_rates
 from monitor.windows.segment_keys import OTHER, OVERFLOW, FeatureKey, SegmentKey
-from monitor.windows.segment_series import FINE, LATE, SegmentSeries
+from monitor.windows.segment_series import FINE, LATE, SegmentSeries, shared_start
 from monitor.windows.text_blocks import BLOCK_US, TextBlock
 from monitor.windows.unrepeated_labels import label_values, with_label
 
@@ -60,6 +60,7 @@ class PartitionState(PartitionContents):
             feature.expect_counts(segment, start_us)
         pane = panes.get(start_us)
         if pane is None:
+            start_us = shared_start(start_us)
             pane = panes[start_us] = Pane(start_us)
             if resolution == LATE and start_us in segment.panes:
                 pane.samples = segment.panes[start_us].samples  # of one pane there are only so many

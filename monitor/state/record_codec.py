@@ -21,7 +21,7 @@ from monitor.stats.sampling_weights import WeightMemory
 from monitor.windows.format_versions import decode_record, encode_record
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import FeatureKey, segment_from_json, segment_to_json
-from monitor.windows.segment_series import DAY, FINE, HOUR, LATE
+from monitor.windows.segment_series import DAY, FINE, HOUR, LATE, shared_start
 from monitor.windows.text_blocks import TextBlock
 
 Part = tuple[Any, ...]
@@ -189,7 +189,7 @@ def _restore_block(
     resolutions = (FINE, HOUR, DAY, LATE) if kind == "pane" else (FINE, HOUR)
     if segment_key is None or resolution not in resolutions or not isinstance(start_us, int):
         raise ValueError("no such pane" if kind == "pane" else "no such block of texts")
-    state = decode_record(kind, value)
+    state, start_us = decode_record(kind, value), shared_start(start_us)
     if kind == "texts":
         block = TextBlock.from_state(start_us, state)
         contents.segment_or_new(feature, segment_key).texts[resolution][start_us] = block

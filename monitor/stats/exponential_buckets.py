@@ -98,16 +98,37 @@ def to_opentelemetry(counts: Mapping[int, float], scale: int = MAX_SCALE) -> dic
     >>> to_opentelemetry({0: 1, 2: 4, 4: 3})
     {'scale': 5, 'offset': 0, 'counts': [4, 0, 3], 'zero': 1}
     """
-    positive = {code - CODE_OFFSET: count for code, count in counts.items() if code > 0}
-    negative = {-code - CODE_OFFSET: count for code, count in counts.items() if code < 0}
+    positive = {code: count for code, count in counts.items() if code > 0}
     out: dict[str, Any] = {"scale": scale, **_dense(positive), "zero": counts.get(ZERO_CODE, 0)}
-    if negative:
-        out["negative"] = {"scale": scale, **_dense(negative), "zero": 0}
+    if len(positive) < len(counts):
+        negative = {-code: count for code, count in counts.items() if code < 0}
+        if negative:
+            out["negative"] = {"scale": scale, **_dense(negative), "zero": 0}
     return out
+
+
+def from_opentelemetry(histogram: Mapping[str, Any]) -> dict[int, float]:
+    """Return count by code, ascending, of what ``to_opentelemetry`` returned.
+
+    >>> from_opentelemetry(to_opentelemetry({-3: 2, 0: 1, 2: 4, 4: 3}))
+    {-3: 2, 0: 1, 2: 4, 4: 3}
+    """
+    out = {-code: count for code, count in reversed(_positive(histogram.get("negative") or {}).items())}
+    if zero := histogram.get("zero"):
+        out[ZERO_CODE] = zero
+    return out | _positive(histogram)
+
+
+def _positive(histogram: Mapping[str, Any]) -> dict[int, float]:
+    codes = enumerate(histogram.get("counts", ()), histogram.get("offset", 0) + CODE_OFFSET)
+    return {code: count for code, count in codes if count}
 
 
 def _dense(counts: dict[int, float]) -> dict[str, Any]:
     if not counts:
         return {"offset": 0, "counts": []}
-    low, high = min(counts), max(counts)
-    return {"offset": low, "counts": [counts.get(index, 0) for index in range(low, high + 1)]}
+    low = min(counts)
+    dense: list[float] = [0] * (max(counts) - low + 1)
+    for code, count in counts.items():
+        dense[code - low] = count
+    return {"offset": low - CODE_OFFSET, "counts": dense}

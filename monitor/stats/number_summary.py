@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from itertools import accumulate
 from typing import Any
 
-from monitor.stats.estimate import NO_ESTIMATE, Estimate
+from monitor.stats.estimate import Estimate
 from monitor.stats.exponential_buckets import MAX_SCALE, bucket_middle, downscaled, relative_error
 from monitor.stats.exponential_histogram import EMPTY_RANGE, BucketRange, ExponentialHistogram
 from monitor.stats.sampling_weights import COARSEST_LEVEL, MAX_CLASSES, MILLION, coarsen
+from monitor.stats.weighted_values import mean_and_quantiles
 
-_SLACK = 1 - 1e-12  # so that rounding does not move a rank that is a whole count into the next bucket
 _LEVELS = COARSEST_LEVEL + 1
 
 
@@ -170,32 +167,9 @@ class NumberSummary:
 
         Without values each is ``NO_ESTIMATE``.
         """
-        n = self.effective_n
-        if not n:
-            return [NO_ESTIMATE, *(NO_ESTIMATE for _ in quantiles)]
-        buckets, scale = self.weighted_buckets(), self.scale
-        values = [bucket_middle(code, scale) for code in buckets]
-        counts = list(buckets.values())
-        ranks = list(accumulate(counts))
-        total = ranks[-1]
-        mean = self.weighted_sum() / total
-        estimates = [Estimate(mean, n, None, None)]
-        if n >= 2:
-            squares = [count * (value - mean) ** 2 for value, count in zip(values, counts, strict=True)]
-            variance = sum(squares) / total
-            half = z * math.sqrt(variance / (n - 1)) if n > 2 else z * math.sqrt(variance)
-            estimates = [Estimate(mean, n, mean - half, mean + half)]
-        last = len(values) - 1
-        for q in quantiles:
-            half = z * math.sqrt(q * (1 - q) / n)
-            low, middle, high = (
-                values[min(last, bisect_left(ranks, rank * total * _SLACK))]
-                for rank in (max(0.0, q - half), q, min(1.0, q + half))
-            )
-            estimates.append(
-                Estimate(middle, n, low if q - half > 0 else None, high if q + half < 1 else None)
-            )
-        return estimates
+        return mean_and_quantiles(
+            self.effective_n, self.weighted_sum(), self.weighted_buckets(), self.scale, z, quantiles
+        )
 
     def state(self) -> list[Any]:
         """Return plain values; equal counts give equal values, in whatever order they came.

@@ -42,12 +42,15 @@ no threads. On a busy machine threads wait for one another twenty times as long 
 _ROWS = 256
 _TURN = 4096  # steps of a full turn
 _PAIRS = np.triu_indices(FEATURES)
+_SUMS = FEATURES + len(_PAIRS[0])
+FEW_TEXTS = 35
+"""Texts whose features take less memory than their sums."""
+_ROWS_ONLY = b"\x00"  # first byte of packed features; that of a state is its version
 _WIDTHS = {2: "<i2", 4: "<i4", 8: "<i8"}
 _HEAD = 10  # bytes: version, width, number of texts
 
 Ints = npt.NDArray[np.int64]
 FeatureVectors = npt.NDArray[np.int8]
-FeatureSums = npt.NDArray[np.int64]
 
 
 def _weights() -> tuple[npt.NDArray[np.float32], float]:
@@ -88,23 +91,6 @@ def text_features(texts: Sequence[str]) -> FeatureVectors:
     return out
 
 
-def feature_sums(vectors: FeatureVectors, starts: Sequence[int]) -> FeatureSums:
-    """Return the sums of features and of their products of runs of texts, one row a run, for ``add_sums``.
-
-    Args:
-        vectors: features of texts, shape (n, 32), n > 0.
-        starts: ascending row at which each run begins.
-
-    >>> sums = feature_sums(text_features(["yes", "no", "maybe"]), [0, 2])
-    >>> sums.shape
-    (2, 560)
-    """
-    values = vectors.astype(np.int64)
-    products = values[:, _PAIRS[0]] * values[:, _PAIRS[1]]
-    sums: FeatureSums = np.add.reduceat(np.concatenate((values, products), axis=1), starts, axis=0)
-    return sums
-
-
 class TextSketch:
     """Number of texts, sum of their features, sum of the products of features. Initially empty: no text.
 
@@ -118,40 +104,35 @@ class TextSketch:
     (3, (32,), (32, 32))
     """
 
-    __slots__ = ("_sums", "n")
+    __slots__ = ("_rows", "_sums", "n")
 
     def __init__(self) -> None:
         self.n = 0
-        self._sums: Ints = np.zeros(FEATURES + len(_PAIRS[0]), np.int64)
+        self._rows = b""  # features of texts that are not in the sums yet, 32 bytes a text
+        self._sums: Ints | None = None
 
     def update(self, vectors: FeatureVectors) -> None:
         """Add texts by their ``text_features``, shape (n, 32)."""
         self.n += len(vectors)
-        self._sums[:FEATURES] += vectors.sum(axis=0, dtype=np.int64)
-        for begin in range(0, len(vectors), _ROWS):
-            exact = vectors[begin : begin + _ROWS].astype(np.float64)
-            self._sums[FEATURES:] += (exact.T @ exact)[_PAIRS].astype(np.int64)
-
-    def add_sums(self, n: int, sums: FeatureSums) -> None:
-        """Add n texts by their row of ``feature_sums``."""
-        self.n += n
-        self._sums += sums
+        self._add_rows(vectors.tobytes())
 
     def merge(self, other: TextSketch) -> None:
         """Add the texts of ``other``, which stays as it is."""
         self.n += other.n
-        self._sums += other._sums
+        if other._sums is not None:
+            self._sums = other._sums.copy() if self._sums is None else self._sums + other._sums
+        self._add_rows(other._rows)
 
     @property
     def sum(self) -> Ints:
         """Sum of features, shape (32,), in units of 1/25."""
-        return self._sums[:FEATURES]
+        return self._totals()[:FEATURES]
 
     @property
     def products(self) -> Ints:
         """Sum of products of features, shape (32, 32), in units of 1/625; squares on the diagonal."""
         out = np.zeros((FEATURES, FEATURES), np.int64)
-        out[_PAIRS] = out.T[_PAIRS] = self._sums[FEATURES:]
+        out[_PAIRS] = out.T[_PAIRS] = self._totals()[FEATURES:]
         return out
 
     def state(self) -> bytes:
@@ -159,13 +140,30 @@ class TextSketch:
 
         The same texts in any order give the same bytes; up to 52 texts take 1,130 bytes.
         """
-        largest = max(int(self._sums.max()), -int(self._sums.min()))
+        sums = self._totals()
+        largest = max(int(sums.max()), -int(sums.min()))
         width = 2 if largest < 2**15 else 4 if largest < 2**31 else 8
-        return (
-            bytes((VERSION, width))
-            + self.n.to_bytes(8, "little")
-            + self._sums.astype(_WIDTHS[width]).tobytes()
-        )
+        return bytes((VERSION, width)) + self.n.to_bytes(8, "little") + sums.astype(_WIDTHS[width]).tobytes()
+
+    def packed(self) -> bytes:
+        """Return the smallest form: of a few texts that were never summed up their features, else ``state``.
+
+        >>> sketch = TextSketch()
+        >>> sketch.update(text_features(["yes", "no"]))
+        >>> len(sketch.packed()), TextSketch.from_packed(sketch.packed()).state() == sketch.state()
+        (65, True)
+        """
+        return _ROWS_ONLY + self._rows if self._sums is None and self.n <= FEW_TEXTS else self.state()
+
+    @classmethod
+    def from_packed(cls, packed: bytes) -> TextSketch:
+        """Restore a sketch from ``packed`` or ``state``."""
+        if not packed.startswith(_ROWS_ONLY):
+            return cls.from_state(packed)
+        sketch = cls()
+        sketch._rows = packed[1:]
+        sketch.n = len(sketch._rows) // FEATURES
+        return sketch
 
     @classmethod
     def from_state(cls, state: bytes) -> TextSketch:
@@ -174,15 +172,44 @@ class TextSketch:
         Raises:
             ValueError: another version wrote it, which has other features, or it is not a sketch.
         """
-        sketch = cls()
         if state[:1] != bytes((VERSION,)):
             raise ValueError(
                 f"text sketch of version {state[0] if state else 'none'}; this release reads {VERSION}, and"
                 " features of others differ"
             )
         width = state[1] if len(state) > 1 else 0
-        if width not in _WIDTHS or len(state) != _HEAD + width * len(sketch._sums):
+        if width not in _WIDTHS or len(state) != _HEAD + width * _SUMS:
             raise ValueError(f"text sketch of {len(state)} bytes: it was cut, or is none")
+        sketch = cls()
         sketch.n = int.from_bytes(state[2:_HEAD], "little")
-        sketch._sums += np.frombuffer(state, _WIDTHS[width], offset=_HEAD)
+        sketch._sums = np.frombuffer(state, _WIDTHS[width], offset=_HEAD).astype(np.int64)
         return sketch
+
+    def _add_rows(self, rows: bytes) -> None:
+        self._rows += rows
+        if len(self._rows) > FEATURES * _ROWS:
+            self._add_up()
+
+    def _add_up(self) -> None:
+        """Move all rows into the sums."""
+        sums = np.zeros(_SUMS, np.int64) if self._sums is None else self._sums
+        for begin in range(0, len(self._rows), FEATURES * _ROWS):
+            sums = sums + _sums_of(self._rows[begin : begin + FEATURES * _ROWS])
+        self._sums, self._rows = sums, b""
+
+    def _totals(self) -> Ints:
+        if self._sums is None and self.n <= FEW_TEXTS:
+            return _sums_of(self._rows)  # and keep the rows, which are smaller
+        if self._rows or self._sums is None:
+            self._add_up()
+        assert self._sums is not None
+        return self._sums
+
+
+def _sums_of(rows: bytes) -> Ints:
+    """Return the sums of features and of their products of at most ``_ROWS`` texts, 32 bytes a text."""
+    exact = np.frombuffer(rows, np.int8).reshape(-1, FEATURES).astype(np.float64)
+    sums = np.empty(_SUMS, np.int64)
+    sums[:FEATURES] = exact.sum(axis=0)
+    sums[FEATURES:] = (exact.T @ exact)[_PAIRS]
+    return sums

@@ -14,6 +14,7 @@ from monitor.stats.category_counts import CategoryCounts
 from monitor.stats.number_summary import NumberSummary
 from monitor.stats.rate import Rate
 from monitor.windows.metric_ids import MetricId, metric_id, metric_name
+from monitor.windows.pane_compression import compress, decompress
 
 _encode = msgspec.msgpack.Encoder().encode
 _RateState = tuple[MetricId, tuple[int, list[tuple[int, int, int]]]]
@@ -96,7 +97,7 @@ class Pane:
         return getattr(self, name)
 
     def _unpack(self, packed: bytes) -> None:
-        *_, rates, numbers, categories, at_close = _decode(packed)
+        *_, rates, numbers, categories, at_close = _decode(decompress(packed))
         self.rates = {metric_name(stored): Rate.from_state(state) for stored, state in rates}
         self.numbers = {metric_name(stored): NumberSummary.from_state(state) for stored, state in numbers}
         self.categories = {
@@ -142,14 +143,14 @@ class Pane:
         """Return the rate with this name, None if there is none; a packed pane stays packed."""
         if not self.is_packed:
             return self.rates.get(name)
-        rates = _decode_rates(self._packed)[5]
+        rates = _decode_rates(decompress(self._packed))[5]
         return next((Rate.from_state(state) for stored, state in rates if metric_name(stored) == name), None)
 
     def find_number(self, name: str) -> NumberSummary | None:
         """Return the number with this name, None if there is none; a packed pane stays packed."""
         if not self.is_packed:
             return self.numbers.get(name)
-        numbers = _decode_numbers(self._packed)[6]
+        numbers = _decode_numbers(decompress(self._packed))[6]
         return next(
             (NumberSummary.from_state(state) for stored, state in numbers if metric_name(stored) == name),
             None,
@@ -189,18 +190,20 @@ class Pane:
         return copy
 
     def pack(self, state: bytes) -> None:
-        """Replace the counts by ``state``, which ``state()`` returned, to save memory.
+        """Replace the counts by ``state``, which ``state()`` returned, compressed to save memory.
 
         Reading or counting unpacks them again.
         """
         if not self.is_packed:
             for name in _UNPACKED:
                 delattr(self, name)
-        self._packed = state
+        self._packed = compress(state)
 
     def shrink(self) -> None:
-        """Pack the pane, unless it has counts that no window has reported."""
-        if not self.is_packed and not self.stale and self.rates_at_close is None:
+        """Pack the pane, unless it has counts that no window has reported; compress one that was restored."""
+        if self.is_packed:
+            self._packed = compress(self._packed)
+        elif not self.stale and self.rates_at_close is None:
             self.pack(self.state())
 
     def merge(self, other: Pane) -> None:
@@ -237,7 +240,7 @@ class Pane:
 
     def packed_state(self) -> bytes:
         """Return a state with the present counts; of a packed pane the bytes it was packed from."""
-        return self._packed if self.is_packed else self.state()
+        return decompress(self._packed) if self.is_packed else self.state()
 
     @classmethod
     def from_state(cls, start_us: int, state: bytes) -> Pane:

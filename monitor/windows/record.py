@@ -1,25 +1,36 @@
-"""The window record: one closed pane of a segment or feature."""
+"""The window record: one closed pane of a segment or feature.
+
+A segment's metrics have what merges, and the value. A feature's metrics also have the 95 % intervals and the
+quantiles; ``complete_metrics`` gives a segment the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from monitor.protocol.messages import OutputRecord
 from monitor.stats.estimate import Estimate
-from monitor.stats.exponential_buckets import to_opentelemetry
-from monitor.stats.sampling_weights import MILLION, NO_UNITS, Units
+from monitor.stats.exponential_buckets import from_opentelemetry, to_opentelemetry
+from monitor.stats.rate import Rate
+from monitor.stats.sampling_weights import MILLION, NO_UNITS, Units, to_ppm
+from monitor.stats.weighted_values import mean_and_quantiles
 from monitor.windows.metric_definitions import QUANTILES, SUCCESS_RATES, unit_of
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import Level
 
 Z95 = 1.959963984540054
 """Standard errors of the 95 % intervals that readers see. Rules decide by an own number."""
+SCHEMA_VERSION = 2
+"""Version of the window record: 2 has intervals and quantiles at feature level only, 1 at both levels."""
 
 
 class WindowRecord(OutputRecord, frozen=True, kw_only=True, tag="window"):
-    """One closed pane. ``start``, ``end``: RFC 3339. ``metrics``: as ``pane_metrics`` returns them."""
+    """One closed pane. ``start``, ``end``: RFC 3339. ``metrics``: as ``mergeable_metrics`` returns them for a
+    segment, ``complete_metrics`` for a feature.
+    """
 
+    schema_version: int = SCHEMA_VERSION
     level: Level
     service: str
     feature: str
@@ -35,44 +46,85 @@ class WindowRecord(OutputRecord, frozen=True, kw_only=True, tag="window"):
     metrics: dict[str, dict[str, Any]]
 
 
-def pane_metrics(
+def mergeable_metrics(
     pane: Pane, known_units: Callable[[str], Units] = lambda name: NO_UNITS
 ) -> dict[str, dict[str, Any]]:
-    """Return metric -> value with its 95 % interval, and the counts that merge.
+    """Return metric -> value, effective n, and the counts that merge. An empty pane has no metrics.
 
-    ``known_units``: name of a rate -> the heaviest weights that its series is known to have. An empty pane
-    has no metrics.
+    Args:
+        pane: of a segment or feature.
+        known_units: name of a rate -> the heaviest weights that its series is known to have. A rate has them
+            as ``known_weights`` where its interval depends on them.
     """
     out: dict[str, dict[str, Any]] = {}
     for name in sorted(pane.rates):
-        rate = pane.rates[name]
-        classes = [[ppm / MILLION, n, f] for ppm, (n, f) in sorted(rate.classes.items())]
-        estimate = rate.estimate(Z95, inverted=name in SUCCESS_RATES, known=known_units(name))
-        out[name] = {**_fields(estimate), "classes": classes}
+        out[name] = _rate_metric(pane.rates[name], known_units(name), inverted=name in SUCCESS_RATES)
     for name in sorted(pane.numbers):
         number, unit = pane.numbers[name], unit_of(name)
-        histogram = to_opentelemetry(number.weighted_buckets(), number.scale)
-        mean, *quantiles = number.mean_and_quantiles(Z95, QUANTILES.values())
+        weighted_sum, buckets = number.weighted_sum(), number.weighted_buckets()
+        total = sum(buckets.values())
         out[f"{name}.mean"] = {
-            **_fields(mean.scaled(unit)),
-            "sum": number.weighted_sum(),
+            "value": weighted_sum / total * unit if total else None,
+            "n": number.effective_n,
+            "sum": weighted_sum,
             "unit": unit,
-            "histogram": histogram,
+            "histogram": to_opentelemetry(buckets, number.scale),
         }
-        for reading, quantile in zip(QUANTILES, quantiles, strict=True):
-            out[f"{name}.{reading}"] = _fields(quantile.scaled(unit))
     for name in sorted(pane.categories):
-        counts = pane.categories[name].weighted_counts()
-        out[name] = {
-            "value": None,
-            "n": pane.categories[name].effective_n,
-            "low": None,
-            "high": None,
-            "counts": counts,
-        }
+        counts = pane.categories[name]
+        out[name] = {"n": counts.effective_n, "counts": counts.weighted_counts()}
     return out
 
 
-def _fields(estimate: Estimate) -> dict[str, float | None]:
-    value, n, low, high = estimate
-    return {"value": value, "n": n, "low": low, "high": high}
+def complete_metrics(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return mergeable metrics with the 95 % interval of each value, and the quantiles of each number.
+
+    Args:
+        metrics: of a record of any version; those that have an interval stay as they are.
+    """
+    out: dict[str, dict[str, Any]] = {}
+    for name, metric in metrics.items():
+        if "low" in metric:
+            out[name] = dict(metric)
+        elif "classes" in metric:
+            estimate = _rate_of(metric).estimate(
+                Z95,
+                inverted=name in SUCCESS_RATES,
+                known=Units(*metric.get("known_weights", NO_UNITS)),
+            )
+            out[name] = {**metric, **estimate._asdict()}
+        elif "histogram" in metric:
+            number, unit = name.removesuffix(".mean"), metric["unit"]
+            histogram = metric["histogram"]
+            buckets = from_opentelemetry(histogram)
+            mean, *quantiles = (
+                estimate.scaled(unit)
+                for estimate in mean_and_quantiles(
+                    metric["n"], metric["sum"], buckets, histogram["scale"], Z95, QUANTILES.values()
+                )
+            )
+            out[name] = {**metric, **mean._asdict()}
+            for reading, quantile in zip(QUANTILES, quantiles, strict=True):
+                out[f"{number}.{reading}"] = quantile._asdict()
+        else:
+            out[name] = {"value": None, "low": None, "high": None, **metric}
+    return out
+
+
+def _rate_metric(rate: Rate, known: Units, *, inverted: bool) -> dict[str, Any]:
+    classes = [[ppm / MILLION, n, failures] for ppm, (n, failures) in sorted(rate.classes.items())]
+    if len(rate.classes) == 1:
+        ((ppm, (n, failures)),) = rate.classes.items()
+        if n and known.any <= MILLION / ppm:
+            share = min(1.0, (failures * MILLION / ppm) / (n * MILLION / ppm))
+            return {"value": 1 - share if inverted else share, "n": float(n), "classes": classes}
+    estimate: Estimate = rate.estimate(Z95, inverted=inverted, known=known)
+    metric = {"value": estimate.value, "n": estimate.n, "classes": classes}
+    return {**metric, "known_weights": list(known)} if known != NO_UNITS else metric
+
+
+def _rate_of(metric: Mapping[str, Any]) -> Rate:
+    rate = Rate()
+    for probability, n, failures in metric["classes"]:
+        rate.add(to_ppm(probability), n, failures)
+    return rate

@@ -10,7 +10,7 @@ from monitor.reports.time_series import POINTS, Measurements
 from monitor.reports.window_histogram import HistogramRecord, MergeableHistogram
 from monitor.stats.exponential_buckets import bucket_codes
 from monitor.windows.pane import Pane
-from monitor.windows.record import WindowRecord, pane_metrics
+from monitor.windows.record import WindowRecord, complete_metrics, mergeable_metrics
 from schemas.times import rfc3339
 from tests.tiers import examples
 
@@ -47,7 +47,7 @@ def window(
         end=rfc3339(pane.start_us + PANE_US),
         revision=revision,
         events=pane.events,
-        metrics=pane_metrics(pane),
+        metrics=complete_metrics(mergeable_metrics(pane)),
     )
 
 
