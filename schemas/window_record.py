@@ -48,8 +48,8 @@ class Metric(Written):
     known_weights: tuple[float, float] | None = Field(
         None,
         description=(
-            "Rates, where their interval depends on it: the heaviest weight (1/p) known of any event and of"
-            " a failure"
+            "Rates whose series had heavier weights (1/p) before, on which the interval depends: the heaviest"
+            " of any event and of a failure"
         ),
     )
     sum: float | None = Field(None, description="Numbers (on `.mean`): weighted sum, in units of `unit`")

@@ -53,8 +53,8 @@ def mergeable_metrics(
 
     Args:
         pane: of a segment or feature.
-        known_units: name of a rate -> the heaviest weights that its series is known to have. A rate has them
-            as ``known_weights`` where its interval depends on them.
+        known_units: name of a rate -> the heaviest weights that its series is known to have. Where they are
+            heavier than those of the pane, the rate has them as ``known_weights``.
     """
     out: dict[str, dict[str, Any]] = {}
     for name in sorted(pane.rates):
@@ -120,7 +120,8 @@ def _rate_metric(rate: Rate, known: Units, *, inverted: bool) -> dict[str, Any]:
             return {"value": 1 - share if inverted else share, "n": float(n), "classes": classes}
     estimate: Estimate = rate.estimate(Z95, inverted=inverted, known=known)
     metric = {"value": estimate.value, "n": estimate.n, "classes": classes}
-    return {**metric, "known_weights": list(known)} if known != NO_UNITS else metric
+    units = rate.units(known)
+    return metric if units == rate.units() else {**metric, "known_weights": list(units)}
 
 
 def _rate_of(metric: Mapping[str, Any]) -> Rate:

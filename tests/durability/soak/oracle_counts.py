@@ -84,10 +84,12 @@ class Pane:
         code = figures.code(value)
         counts_by_ppm[2][code] = counts_by_ppm[2].get(code, 0) + 1
 
-    def metrics(self, units_by_name: dict[str, figures.Units]) -> dict[str, dict[str, Any]]:
-        """Return all figures in the form of a window record.
+    def metrics(
+        self, units_by_name: dict[str, figures.Units], *, is_segment: bool
+    ) -> dict[str, dict[str, Any]]:
+        """Return all figures in the form of a window record; a segment has no intervals and quantiles.
 
-        ``known``: rate -> heaviest weights at the time of writing.
+        ``units_by_name``: rate -> heaviest weights at the time of writing.
         """
         out: dict[str, dict[str, Any]] = {}
         for name, fine in self.rates.items():
@@ -99,13 +101,31 @@ class Pane:
                 **shown,
                 "classes": [[ppm / figures.WHOLE, n, f] for ppm, (n, f) in sorted(classes.items())],
             }
+            known = figures.units_of(classes, units_by_name[name])
+            if not figures.has_one_weight(classes, units_by_name[name]) and known != figures.units_of(
+                classes, figures.NO_UNITS
+            ):
+                out[name]["known_weights"] = list(known)
         for (name, unit), counts_by_ppm in self.numbers.items():
             out.update(
                 {f"{name}.{reading}": shown for reading, shown in figures.number(counts_by_ppm, unit).items()}
             )
         for name, fine in self.categories.items():
             out[name] = _shares(fine)
-        return out
+        return _mergeable(out) if is_segment else out
+
+
+def _mergeable(metrics: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Leave out what windows of segments do not have."""
+    return {
+        name: {
+            field: value
+            for field, value in metric.items()
+            if field not in ("low", "high") and (field != "value" or "counts" not in metric)
+        }
+        for name, metric in metrics.items()
+        if name.rpartition(".")[2] not in figures.QUANTILES
+    }
 
 
 def _shares(fine: dict[int, dict[str, int]]) -> dict[str, Any]:

@@ -247,10 +247,13 @@ class Partition:
         name = json.dumps([*key, segment, level, start], ensure_ascii=False, separators=(",", ":")).encode()
         windows[name] = {
             "record": "window",
+            "schema_version": 2,
             **labels(key, segment_key),
             "start": start,
             "end": end,
             "revision": revision,
             "events": pane.events,
-            "metrics": pane.metrics(self._known[key, segment_key, pane.start_us]),
+            "metrics": pane.metrics(
+                self._known[key, segment_key, pane.start_us], is_segment=segment_key is not None
+            ),
         }

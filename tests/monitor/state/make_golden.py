@@ -19,6 +19,7 @@ import msgspec
 from monitor.notifier import Notifier
 from monitor.protocol.messages import FileRecord, Outputs
 from monitor.watch import Watch
+from monitor.windows.record import complete_metrics
 from schemas.config.monitor_config import Config
 
 HERE = Path(__file__).parent
@@ -256,6 +257,7 @@ def outcome(out: Outputs) -> list[Any]:
     for topic, message in out.order:
         record = json.loads(message.value)
         if record.get("record") == "window":
+            pass_rate = complete_metrics(record["metrics"]).get("pass_rate")
             short.append(
                 [
                     record["level"],
@@ -264,7 +266,7 @@ def outcome(out: Outputs) -> list[Any]:
                     record["start"],
                     record["revision"],
                     record["events"],
-                    record["metrics"].get("pass_rate"),
+                    pass_rate and {key: n for key, n in pass_rate.items() if key != "known_weights"},
                 ]
             )
         elif topic == "alerts":
