@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
-from monitor.normal_form.finish_reason_table import FINISH_REASONS, WORDS
+from monitor.normal_form.finish_reason_table import FINISH_REASONS, PROVIDER_WORDS, WORDS
 
 _MAX_CHARS = 256
 _CAMEL_CASE = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -61,6 +61,8 @@ def finish_of(reason: str) -> Finish:
     ['tool_call', 'tool_call', 'tool_call', 'length']
     >>> finish_of("insufficient_system_resource").value, finish_of("zorp").value
     ('error', 'unknown')
+    >>> finish_of("aborted").value, finish_of("cancelled_by_provider").value  # by whom
+    ('cancelled', 'error')
     """
     if len(reason) > _MAX_CHARS:
         return Finish.UNKNOWN
@@ -101,4 +103,5 @@ def _meaning(name: str) -> Finish:
     if known is not None:
         return known
     words = set(_NEGATED.sub("", name).split("_"))
-    return next((Finish(kind) for kind, known_words in WORDS if words & known_words), Finish.UNKNOWN)
+    kind = next((Finish(kind) for kind, known_words in WORDS if words & known_words), Finish.UNKNOWN)
+    return Finish.ERROR if kind is Finish.CANCELLED and words & PROVIDER_WORDS else kind

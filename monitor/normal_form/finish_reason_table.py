@@ -108,6 +108,11 @@ Source: the API references of OpenAI, Anthropic, Google (``Candidate.FinishReaso
 vLLM, SGLang, llama.cpp, TGI, Ollama, LiteLLM, the Vercel AI SDK and LangChain; as of November 2026.
 """
 
+PROVIDER_WORDS = frozenset(
+    {"provider", "server", "upstream", "backend", "engine", "internal", "system", "worker"}
+)
+"""Words that say who cancelled: then the answer is broken off, which is a failure."""
+
 WORDS: tuple[tuple[str, frozenset[str]], ...] = (
     (
         "cancelled",

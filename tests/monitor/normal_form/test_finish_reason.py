@@ -217,3 +217,17 @@ def test_a_very_long_reason_is_unknown_and_costs_nothing() -> None:
 
 def test_the_doctests_pass() -> None:
     assert doctest.testmod(finish_reason).failed == 0
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("aborted", "cancelled"),
+        ("cancelled_by_client", "cancelled"),
+        ("cancelled_by_provider", "error"),
+        ("SERVER_ABORT", "error"),
+        ("upstream-disconnect", "error"),
+    ],
+)
+def test_an_answer_that_the_provider_cancels_is_broken_and_one_that_the_client_cancels_is_not(reason, kind):
+    assert finish_of(reason).value == kind
