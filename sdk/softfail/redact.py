@@ -11,15 +11,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from softfail.redact_addresses import AT_SIGNS, emails, ip_addresses
-from softfail.redact_numbers import Span, card, ibans, runs, ssn
-from softfail.redact_phones import phone
+from softfail.redact_addresses import emails, ip_addresses
+from softfail.redact_digit_runs import runs
+from softfail.redact_numbers import (
+    DIGITS_OF_AN_SSN,
+    LEAST_OF_A_CARD,
+    Span,
+    card,
+    ibans,
+    ssn,
+)
+from softfail.redact_phones import MOST_OF_A_PHONE, phone
 from softfail.redact_secrets import redact_secrets
+from softfail.secret_names import has_name_stem
 
 # One replacement can expose a match for another pattern, which the next pass finds. Natural texts need two.
 _MAX_PASSES = 6
 
 _BEGINNINGS = frozenset(" \t\n\r\"'`=([<{>|;")
+_BEFORE_NUMBERS = frozenset(("", " ", "\t", "\n", "\r", "("))
 _DIGIT = re.compile("[0-9]")
 _UNUSUAL = re.compile(
     "[\u00a0\u1680\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff\u00ad\u2010-\u2015\u2212\ufe58\ufe63\uff0d"
@@ -87,7 +97,7 @@ def _redact_once(text: str, all_ips: bool) -> tuple[str, bool]:
     given, text = text, redact_secrets(text)
     may_expose = text != given
     plain = plain_characters(text)
-    if any(sign in plain for sign in AT_SIGNS):
+    if "@" in plain or "%40" in plain or "u0040" in plain or "&#" in plain:
         matches = list(emails(plain))
         may_expose = may_expose or _follow_words(plain, matches)
         text = _replace(text, matches)
@@ -104,8 +114,26 @@ def _redact_once(text: str, all_ips: bool) -> tuple[str, bool]:
         may_expose = may_expose or _follow_words(plain, matches)
         text = _replace(text, matches)
         plain = plain_characters(text)
-    redacted = _replace(text, _numbers(plain))
-    return redacted, may_expose or redacted is not text
+    matches, has_other = _numbers(plain)
+    if not matches:
+        return text, may_expose
+    may_expose = (
+        may_expose
+        or has_other
+        or has_name_stem(plain.lower())
+        or not all(_stands_apart(plain, span) for span in matches)
+    )
+    return _replace(text, matches), may_expose
+
+
+def _stands_apart(plain: str, span: Span) -> bool:
+    """Return whether the placeholder of a number changes no word: white space stands around it, or a bracket before
+    it and a punctuation mark behind it.
+    """
+    before, after = plain[span.start - 1 : span.start] if span.start else "", plain[span.end : span.end + 2]
+    return before in _BEFORE_NUMBERS and (
+        not after or after[0].isspace() or (after[0] in ".,;:!?)" and (len(after) == 1 or after[1].isspace()))
+    )
 
 
 def _follow_words(plain: str, spans: list[Span]) -> bool:
@@ -113,12 +141,26 @@ def _follow_words(plain: str, spans: list[Span]) -> bool:
     return any(span.start and plain[span.start - 1] not in _BEGINNINGS for span in spans)
 
 
-def _numbers(plain: str) -> Iterable[Span]:
-    """Yield the cards, social security numbers and phone numbers of a text."""
+def _numbers(plain: str) -> tuple[list[Span], bool]:
+    """Return the cards, social security numbers and phone numbers of a text, and whether it has other long numbers,
+    which a placeholder before them may turn into one of these.
+    """
+    spans: list[Span] = []
+    has_other = False
     for run in runs(plain):
-        span = card(run) or ssn(run) or phone(run)
-        if span:
-            yield span
+        if run is None:
+            has_other = True
+            continue
+        size = len(run.all_digits)
+        span = card(run) if size >= LEAST_OF_A_CARD else ssn(run) if size == DIGITS_OF_AN_SSN else None
+        if span is None and size <= MOST_OF_A_PHONE:
+            span = phone(run)
+        if span is None:
+            has_other = True
+        else:
+            has_other = has_other or span.start > run.first or span.end < run.end
+            spans.append(span)
+    return spans, has_other
 
 
 def plain_characters(text: str) -> str:

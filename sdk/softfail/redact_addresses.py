@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from softfail.redact_numbers import Span
 
 _AT = re.compile(r"@|%40|\\u0040|&#(?:64|x40);")
-AT_SIGNS = ("@", "%40", "u0040", "&#64;", "&#x40;")
-"""Spellings of the sign in an address; searched first, because that is fast."""
+_PLAIN_AT = re.compile("@")
 _LOCAL_CHARS = re.compile(r"[\w.%+'-]*")
 _DOMAIN = re.compile(r"(?:[\w-]{1,63}\.){1,8}([^\W\d_]{2,24}|xn--[A-Za-z0-9-]{2,40})(?![\w])")
 _MOST_LOCAL = 128
@@ -24,6 +23,10 @@ _NO_DOMAIN = frozenset(
 )
 
 _IPV4 = re.compile(r"[0-9]{1,3}(?<![0-9]{4})(?:\.[0-9]{1,3}){3}(?!\w|\.[0-9]|[-+~][0-9A-Za-z])")
+_OCTETS = re.compile(
+    r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])){3}"
+)
+_IPV4_HINT = re.compile(r"\.[0-9]{1,3}(?=\.[0-9]{1,3}\.[0-9])")
 _HEX = "[0-9A-Fa-f]"
 _IPV6_HINT = re.compile(f":(?::|{_HEX}{{1,4}}(?::{_HEX}{{1,4}}){{3}}:)")
 _IPV6 = re.compile(r"(?:[0-9A-Fa-f:]{1,38}:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9A-Fa-f:]{2,39})(?![\w:])")
@@ -34,6 +37,10 @@ _VERSION_BEFORE = re.compile(
     r"|§|[=~<>!^]=|[\^~]|(?<!/)/|[A-Za-z]-)[\s:.=\"']{0,2}$",
     re.IGNORECASE,
 )
+_VERSION_ENDS = frozenset(re.findall("[a-z]+", "on ns se ld re er ed de te le va dk ws ux el ly id me"))
+"""Last two letters of the words above."""
+_VERSION_SIGNS = frozenset("§~^/-")
+_BETWEEN = " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029:=.\"'"
 _ADDRESS_BEFORE = re.compile(
     r"(?:(?<!<)\bip|addr|host|server|client|peer|dns|resolver|gateway|remote|source|src|dst|dest|ping|connect|proxy|visitor"
     r"|ssh|listen|bind)[^\n]{0,14}\Z|(?:://|@)\Z",
@@ -49,7 +56,8 @@ _HAS_DIGIT = re.compile("[0-9]")
 def emails(plain: str) -> Iterator[Span]:
     """Yield the e-mail addresses of a text. ``git@host`` is a clone address, not the address of a person."""
     done = 0
-    for match in _AT.finditer(plain):
+    is_plain = "%" not in plain and "\\" not in plain and "&#" not in plain
+    for match in (_PLAIN_AT if is_plain else _AT).finditer(plain):
         sign = match.start()
         domain = _DOMAIN.match(plain, match.end())
         if domain is None or domain[1].lower() in _NO_DOMAIN:
@@ -63,14 +71,15 @@ def emails(plain: str) -> Iterator[Span]:
 
 def _local_start(plain: str, sign: int, least: int) -> int:
     """Return where the part before an @ begins."""
-    before_reversed = plain[max(least, sign - _MOST_LOCAL) : sign][::-1]
-    match = _LOCAL_CHARS.match(before_reversed)
-    start = sign - (match.end() if match else 0)
-    encoded = max(
-        plain.rfind("%3D", start, sign), plain.rfind("%3A", start, sign), plain.rfind("%22", start, sign)
-    )
-    if encoded >= 0:
-        start = encoded + 3
+    first = sign - _MOST_LOCAL
+    local = _LOCAL_CHARS.match(plain[max(first, least) : sign][::-1])
+    start = sign - (local.end() if local else 0)
+    if "%" in plain:
+        encoded = max(
+            plain.rfind("%3D", start, sign), plain.rfind("%3A", start, sign), plain.rfind("%22", start, sign)
+        )
+        if encoded >= 0:
+            start = encoded + 3
     while start < sign and plain[start] in "'%":
         start += 1
     return start
@@ -86,11 +95,23 @@ def ip_addresses(plain: str, all_ips: bool) -> Iterator[Span]:
     """
     spans: list[Span] = []
     if plain.count(".") >= 3:
-        spans += [Span(*match.span(), "<IP>") for match in _IPV4.finditer(plain) if _is_ipv4(match, all_ips)]
+        spans += [Span(*match.span(), "<IP>") for match in _ipv4(plain) if _is_ipv4(match, all_ips)]
     if "::" in plain or plain.count(":") >= 7:
         spans += _ipv6(plain, all_ips)
         spans.sort()
     yield from spans
+
+
+def _ipv4(plain: str) -> Iterator[re.Match[str]]:
+    """Yield four numbers with dots between them. The search is for a dot, because digits are more frequent."""
+    done = 0
+    for hint in _IPV4_HINT.finditer(plain):
+        dot = start = hint.start()
+        while start > done and dot - start < 4 and "0" <= plain[start - 1] <= "9":
+            start -= 1
+        if start < dot and dot - start < 4 and (match := _IPV4.match(plain, start)):
+            done = match.end()
+            yield match
 
 
 def _ipv6(plain: str, all_ips: bool) -> Iterator[Span]:
@@ -112,21 +133,32 @@ def _is_ipv4(match: re.Match[str], all_ips: bool) -> bool:
     before = match.string[max(0, match.start() - 24) : match.start()]
     if before and (before[-1] in "._" or (before[-1].isascii() and before[-1].isalnum())):
         return False
-    if _VERSION_BEFORE.search(before[-14:]):
+    address = match[0]
+    if _OCTETS.fullmatch(address) is None or _is_version(before[-14:]):
         return False
-    texts = match[0].split(".")
-    parts = [int(part) for part in texts]
-    if max(parts) > 255 or any(text[0] == "0" != text for text in texts):
-        return False
+    parts = list(map(int, address.split(".")))
     if all_ips:
         return True
-    if parts[0] in _RESERVED_IN and not _is_public(match[0]):
+    if parts[0] in _RESERVED_IN and not _is_public(address):
         return False
     small = max(parts) < 32 or (parts[0] < 10 and max(parts) < 100)
     if small or tuple(parts[:2]) in _OBJECT_IDENTIFIERS:  # may be a version; one address in 500 is such
         after = match.string[match.end() : match.end() + 2]
         return bool(_ADDRESS_BEFORE.search(before)) or (after[:1] in (":", "/") and after[1:].isdigit())
     return True
+
+
+def _is_version(before: str) -> bool:
+    """Return whether four numbers with dots are a version, by what stands before them."""
+    last = before.rstrip(_BETWEEN)[-2:].lower()
+    may_be = (
+        last in _VERSION_ENDS
+        or last[-1:] in _VERSION_SIGNS
+        or last[-1:] == "v"
+        or "=" in before[-4:]
+        or not last.isascii()
+    )
+    return may_be and _VERSION_BEFORE.search(before) is not None
 
 
 def _is_public(text: str) -> bool:

@@ -62,6 +62,7 @@ _CODES = (
     "コード",
     "인증번호",
 )
+_ASCII_CODES = tuple(part for part in _CODES if part.isascii())
 
 
 def redact_codes(text: str, lower: str) -> str:
@@ -74,7 +75,10 @@ def redact_codes(text: str, lower: str) -> str:
     >>> redact_codes("Your code is 123456", "your code is 123456")
     'Your code is <SECRET>'
     """
-    return _CODE.sub(_replace_code, text) if any(part in lower for part in _CODES) else text
+    for part in _ASCII_CODES if lower.isascii() else _CODES:
+        if part in lower:
+            return _CODE.sub(_replace_code, text)
+    return text
 
 
 def _replace_code(match: re.Match[str]) -> str:

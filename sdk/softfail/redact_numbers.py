@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from softfail.redact_digit_runs import Run, is_word
+
 _IBAN_LENGTHS = {
     country: int(length)
     for country, length in re.findall(
@@ -27,16 +29,10 @@ _IBAN_LENGTHS = {
 _IBAN_START = re.compile("[0-9]{2}(?<=[A-Za-z]{2}[0-9]{2})")
 _IBAN_REST = re.compile(r"(?:[ .\-\0]{0,3}[A-Za-z0-9]){11,30}")
 _IBAN_BEFORE = re.compile(r"\biban(?:[\s:=#.\"']|is|no|number|code)*\Z")
-_PLACEHOLDER = re.compile("<(?:PHONE|CARD|SSN|IBAN|SECRET|IP|EMAIL)>")
 _SEPARATORS = " .-/()\0"
 
-_RUN = re.compile(r"[0-9](?<![0-9].)(?:[ .\-/()\0]{0,7}[0-9]){6,}+")
-_DATE = re.compile(
-    r"(?:19|20)[0-9]{2}([-/. ]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12][0-9]|3[01])(?![0-9])"
-    r"|(?:0?[1-9]|[12][0-9]|3[01])([-/.])(?:0?[1-9]|[12][0-9]|3[01])\2(?:19|20)[0-9]{2}(?![0-9])"
-)
-_MOST_DIGITS_OF_A_PHONE = 12  # behind a country code and a dot
-_GROUP = re.compile("[0-9]+")
+DIGITS_OF_AN_SSN = 9
+LEAST_OF_A_CARD = 12
 
 _CARD_ISSUERS = re.compile(
     "4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})"  # Visa
@@ -74,68 +70,6 @@ class Span(NamedTuple):
     placeholder: str
 
 
-class Run(NamedTuple):
-    """Seven or more digits with at most seven separators between two of them.
-
-    Attributes:
-        text: the whole text.
-        start: of the run, signs and brackets before the first digit included.
-        end: after the last digit.
-        groups: (start, end) of each group of digits.
-    """
-
-    text: str
-    start: int
-    end: int
-    groups: list[tuple[int, int]]
-
-    def size(self) -> int:
-        """Return the number of digits."""
-        return sum([end - start for start, end in self.groups])
-
-    def digits(self, first: int = 0, last: int | None = None) -> str:
-        """Return the digits of some groups, without separators."""
-        return "".join(self.text[start:end] for start, end in self.groups[first:last])
-
-    def shape(self, first: int = 0, last: int | None = None) -> str:
-        """Return the sizes of some groups, like ``3-3-4``."""
-        return "-".join([str(end - start) for start, end in self.groups[first:last]])
-
-    def separators(self) -> list[str]:
-        """Return what stands between the groups."""
-        return [
-            self.text[before[1] : after[0]].replace("\0", "")
-            for before, after in zip(self.groups, self.groups[1:], strict=False)
-        ]
-
-    def before(self, chars: int) -> str:
-        """Return the characters before the run in lower case. A placeholder there is no name of this number."""
-        before = self.text[max(0, self.start - chars) : self.start]
-        if ">" in before:
-            before = _PLACEHOLDER.sub("<>", before)
-        return before.lower()
-
-
-def runs(plain: str) -> Iterator[Run]:
-    """Yield the runs of digits of a text that may be a card, a social security number or a phone number."""
-    for match in _RUN.finditer(plain):
-        start = match.start()
-        if _DATE.match(plain, start):
-            continue
-        while start and plain[start - 1] in "+(\0" and match.start() - start < 6:
-            start -= 1
-        if start and _is_word(plain[start - 1]):
-            continue
-        groups = [group.span() for group in _GROUP.finditer(plain, start, match.end())]
-        if (
-            len(groups) == 2
-            and plain[groups[0][1]] == "."
-            and groups[1][1] - groups[1][0] > _MOST_DIGITS_OF_A_PHONE
-        ):
-            continue  # the fraction of a number
-        yield Run(plain, start, match.end(), groups)
-
-
 def ibans(plain: str) -> Iterator[Span]:
     """Yield the international bank account numbers of a text: the length of the country, and the checksum or the
     word IBAN before it.
@@ -144,13 +78,13 @@ def ibans(plain: str) -> Iterator[Span]:
     for match in _IBAN_START.finditer(plain):
         start = match.start() - 2
         length = _IBAN_LENGTHS.get(plain[start : start + 2].upper())
-        if length is None or start < done or (start and _is_word(plain[start - 1])):
+        if length is None or start < done or (start and is_word(plain[start - 1])):
             continue
         rest = _IBAN_REST.match(plain, match.end())
         if rest is None:
             continue
         end = _end_of(plain, start, rest.end(), length)
-        if end is None or _is_word(plain[end : end + 1]):
+        if end is None or is_word(plain[end : end + 1]):
             continue
         account = "".join([char for char in plain[start:end] if char not in _SEPARATORS]).upper()
         named = _IBAN_BEFORE.search(plain[max(0, start - 24) : start].lower())
@@ -165,10 +99,10 @@ def card(run: Run) -> Span | None:
     A number of an issuer's range and length with Luhn's check digit is a card, unless its name says otherwise
     or it stands in a row of numbers. Lengths that are common elsewhere need a word like "card" before them.
     """
-    if run.size() < 12:
+    if len(run.all_digits) < LEAST_OF_A_CARD or not _stands_alone(run):
         return None
     windows = list(_card_windows(run))
-    if not windows or not _stands_alone(run):
+    if not windows:
         return None
     before = run.before(40)
     named = bool(_CARD_BEFORE.search(before))
@@ -223,18 +157,18 @@ def _card_windows(run: Run) -> Iterator[tuple[int, int]]:
 
 def ssn(run: Run) -> Span | None:
     """Return the US social security number of a run, or None: 3-2-4 with dashes, or nine digits after its name."""
-    if len(run.groups) > 5 or run.size() != 9:
+    if len(run.all_digits) != DIGITS_OF_AN_SSN or len(run.groups) > 5:
         return None
-    first, second = run.groups[0][0], run.groups[-1][1]
-    digits = run.digits()
+    first, second = run.first, run.end
+    digits = run.all_digits
     after = run.text[second : second + 2]
     if (
         run.text[first - 1 : first] in ("-", "+")
-        or _is_word(after[:1])
-        or (after[:1] == "-" and _is_word(after[1:]))
+        or is_word(after[:1])
+        or (after[:1] == "-" and is_word(after[1:]))
     ):
         return None
-    if len(digits) == 9 and _SSN_BEFORE.search(run.before(48)):
+    if _SSN_BEFORE.search(run.before(48)):
         return Span(first, second, "<SSN>")
     if (
         run.shape() != "3-2-4"
@@ -269,13 +203,9 @@ def _stands_alone(run: Run) -> bool:
     if run.text[run.start] == "+":
         return False
     return not (
-        _is_word(after[:1])
-        or (after[:1] in ("-", ".", ",") and after[1:] and _is_word(after[1:]) and after[:1] != ",")
+        is_word(after[:1])
+        or (after[:1] in ("-", ".", ",") and after[1:] and is_word(after[1:]) and after[:1] != ",")
     )
-
-
-def _is_word(char: str) -> bool:
-    return bool(char) and (char == "_" or (char.isascii() and char.isalnum()))
 
 
 def _end_of(text: str, start: int, stop: int, length: int) -> int | None:

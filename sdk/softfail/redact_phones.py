@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import re
 
-from softfail.redact_numbers import Run, Span
+from softfail.redact_digit_runs import Run
+from softfail.redact_numbers import Span
 
+MOST_OF_A_PHONE = 15
+"""Digits of a phone number with its country code. Source: ITU-T E.164."""
 _NATIONAL_DIGITS = {
     code: (int(least), int(most))
     for code, least, most in re.findall(
@@ -85,24 +88,32 @@ _NO_PHONE_BEFORE = re.compile(
     r"|amount|total|epoch|"
     r"case|\bsn|\bpid|\bport|\bline)(?:[\s:=#._\"'-]|number|no|nr|code|is)*\Z",
 )
+_BETWEEN = " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029:=#._\"'-"
+_NO_PHONE_WORDS = (
+    "an in pc bn sn ei ku de er ce al nt on id ef fc oi et ck mp ld it ip ge es pp ch se rt ne no nr is"
+)
+_NO_PHONE_ENDS = frozenset(re.findall("[a-z]+", _NO_PHONE_WORDS))
+"""Last two letters of the words above, and of "number", "no", "nr", "code" and "is" after them."""
 _SIGNS = frozenset("-+$\u20ac\u00a3^~&")
 _JOINTS = frozenset(".,/")
 _AMOUNT_BEFORE = re.compile(
     r"(?:\bby|grew|grown|rose|fell|changed|delta|diff|gained|gain|loss|profit|revenue|increased?|decreased?|up"
     r"|down)[\s:=]*\Z"
 )
+_AMOUNT_ENDS = frozenset(re.findall("[a-z]+", "by ew wn se ll ed ta ff in ss it ue up"))
+"""Last two letters of the words above."""
 _CLOCK = re.compile(r"(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])/(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]")
 
 
 def phone(run: Run) -> Span | None:
     """Return the phone number of a run of digits with its extension, or None."""
-    text, digits = run.text, run.digits()
-    if len(run.groups) > 7 or len(digits) > 15 or not _touches_nothing(run) or _is_no_phone(run):
+    text, digits = run.text, run.all_digits
+    if len(digits) > MOST_OF_A_PHONE or not _touches_nothing(run) or len(run.groups) > 7 or _is_no_phone(run):
         return None
     before = run.before(56)
-    if _NO_PHONE_BEFORE.search(before[-24:]):
+    if _is_named_otherwise(before[-24:]):
         return None
-    sign = text[run.start : run.groups[0][0]]
+    sign = text[run.start : run.first]
     is_phone = (
         _is_international(run, digits)
         if "+" in sign
@@ -116,9 +127,16 @@ def phone(run: Run) -> Span | None:
 
 def _is_no_phone(run: Run) -> bool:
     """Return whether a run is no phone number whatever stands before it: a clock, four numbers with dots."""
-    if _CLOCK.match(run.text, run.groups[0][0]):
+    if _CLOCK.match(run.text, run.first):
         return True
-    return run.separators() == ["."] * 3 and all(end - start <= 3 for start, end in run.groups)
+    is_dotted = len(run.groups) == 4 and run.separators() == [".", ".", "."]
+    return is_dotted and all(end - start <= 3 for start, end in run.groups)
+
+
+def _is_named_otherwise(before: str) -> bool:
+    """Return whether the name of another number, like "order", stands before a run."""
+    tail = before.rstrip(_BETWEEN)[-2:]
+    return (tail in _NO_PHONE_ENDS or not tail.isascii()) and _NO_PHONE_BEFORE.search(before) is not None
 
 
 def _touches_nothing(run: Run) -> bool:
@@ -144,17 +162,22 @@ def _is_international(run: Run, digits: str) -> bool:
     if not 8 <= len(digits) <= 15 or digits[0] == "0":
         return False
     separators = run.separators()
+    joined = "".join(separators)
+    if "-" in joined or ")" in joined:
+        return True
     if separators == ["."] and len(digits) - len(run.digits(0, 1)) < 9:  # a signed decimal number
         return False
-    if _UNIT_AFTER.match(run.text, run.end) and not any(
-        "-" in between or ")" in between for between in separators
-    ):
+    if _UNIT_AFTER.match(run.text, run.end):
         return False
-    if any("-" in between or ")" in between for between in separators):
-        return True
-    if separators and set(separators) == {" "} and _AMOUNT_BEFORE.search(run.before(24)):
+    if separators and set(separators) == {" "} and _is_amount(run.before(24)):
         return False
     return _has_country_code(digits, 1 if "(0)" in run.text[run.start : run.end] else 0)
+
+
+def _is_amount(before: str) -> bool:
+    """Return whether a word like "grew by" stands before a number with a sign."""
+    tail = before.rstrip(_BETWEEN)[-2:]
+    return (tail in _AMOUNT_ENDS or not tail.isascii()) and _AMOUNT_BEFORE.search(before) is not None
 
 
 def _is_hex_row(run: Run) -> bool:

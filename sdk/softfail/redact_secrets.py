@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 
 from softfail.redact_codes import redact_codes
-from softfail.redact_vendors import redact_formats
-from softfail.secret_names import NAME_STEMS, PASSWORD_NAMES, name_before
+from softfail.redact_vendors import has_webhook_part, redact_formats
+from softfail.secret_names import PASSWORD_NAMES, has_name_stem, may_end_name, name_before
 from softfail.secret_values import is_random, is_secret
 
 _LEAST_WORD = 16  # no known format is shorter
@@ -84,21 +84,27 @@ def redact_secrets(text: str) -> str:
         text = _redact_pem(text)
     if "://" in text and "@" in text:
         text = _LOGIN.sub(_replace_login, text)
-    text = _redact_long_words(text)
     lower = text.lower()
+    has_name = has_name_stem(lower)
+    redacted = _redact_long_words(text, lower if has_name else None)
+    if redacted is not text:
+        text, lower = redacted, redacted.lower()
+        has_name = has_name_stem(lower)
     if len(lower) != len(text):  # a few letters grow
         lower = text
     if "uthorization" in text or "AUTHORIZATION" in text:
         text = _HEADER.sub(_replace_header, text)
     if "earer " in lower or "basic " in lower:
         text = _SCHEME.sub(_replace_after_scheme, text)
-    text = _redact_named(text)
+    if has_name:
+        text = _redact_named(text)
     if "</" in text or "/>" in text:
         text = _CONFIG_KEY.sub(_replace_command, _ELEMENT.sub(_replace_command, text))
     text = redact_codes(text, lower)
-    for word, command in _COMMANDS.items():
-        if word in text:
-            text = command.sub(_replace_command, text)
+    if "-" in text:
+        for word, command in _COMMANDS.items():
+            if word in text:
+                text = command.sub(_replace_command, text)
     return text
 
 
@@ -113,48 +119,59 @@ def _redact_pem(text: str) -> str:
     return "".join([*pieces, text[position:]])
 
 
-def _redact_long_words(text: str) -> str:
-    """Replace known formats in words of 16 or more characters, and random words after "token" and the like."""
+def _redact_long_words(text: str, lower: str | None) -> str:
+    """Replace known formats in words of 16 or more characters, and random words after "token" and the like.
+
+    ``lower``: the text in lower case; None if it has no name of a secret.
+    """
+    words = [word for word in text.split() if len(word) >= _LEAST_WORD]
+    if not words:
+        return text
     pieces: list[str] = []
-    position = 0
-    search_from = 0
-    has_names: bool | None = None
-    for word in text.split():
-        if len(word) < _LEAST_WORD:
-            continue
-        start = text.find(word, search_from)
-        search_from = start + len(word)
-        redacted = redact_formats(word)
-        if redacted is word or redacted == word:
-            if len(word) < _LEAST_RANDOM or not (is_random(word) or _UUID.fullmatch(word)):
+    position = search_from = located = 0
+    may_be_webhook = has_webhook_part(text)
+    has_names = False if lower is None else None
+    for number, word in enumerate(words):
+        redacted = redact_formats(word, may_be_webhook)
+        is_known = redacted is not word and redacted != word
+        if not is_known:
+            if has_names is False or len(word) < _LEAST_RANDOM:
+                continue
+            if not (is_random(word) or _UUID.fullmatch(word)):
                 continue
             if has_names is None:
-                has_names = _may_name(text)
-            if not has_names or not name_before(text, start, spaced=True):
+                has_names = _may_name(lower or "")
+            if not has_names:
                 continue
             redacted = "<SECRET>"
+        for skipped in words[located:number]:
+            search_from = text.find(skipped, search_from) + len(skipped)
+        start = text.find(word, search_from)
+        search_from, located = start + len(word), number + 1
+        if not is_known and not name_before(text, start, spaced=True):
+            continue
         pieces += [text[position:start], redacted]
         position = search_from
     return "".join([*pieces, text[position:]]) if pieces else text
 
 
-def _may_name(text: str) -> bool:
+def _may_name(lower: str) -> bool:
     """Return whether a text has the name of a token, key or password; faster than a look before each word."""
-    lower = text.lower()
     return any(name in lower for name in (*PASSWORD_NAMES, "token", "secret", "credential", "key"))
 
 
 def _redact_named(text: str) -> str:
     """Replace the values after the names of secrets: after = and :, after a quoted key, after "is"."""
     lower = text.lower()
-    if not any(stem in lower for stem in NAME_STEMS):
-        return text
+    if len(lower) != len(text):  # a few letters grow
+        lower = ""
     pieces: list[str] = []
     position = 0
     for match in _assignments(text):
-        if match.start() < position:
+        separator = match.start()
+        if separator < position or (lower and not may_end_name(lower, separator)):
             continue
-        name = name_before(text, match.start())
+        name = name_before(text, separator)
         if not name:
             continue
         value = _VALUE.match(text, match.end())

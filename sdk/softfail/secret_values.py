@@ -39,8 +39,13 @@ _NO_SECRET = frozenset(
 )
 
 
-def is_random(value: str, least: int = 20) -> bool:
+_LEAST_RANDOM, _LEAST_HEX = 20, 32
+
+
+def is_random(value: str, least: int = _LEAST_RANDOM) -> bool:
     """Return whether a value is no word of a sentence or path: letters mixed with digits, or inner capitals."""
+    if least >= _LEAST_RANDOM and not _is_mixed(value):
+        return len(value) >= _LEAST_HEX and _HEX.fullmatch(value) is not None
     if (
         len(value) < least
         or not _RANDOM_CHARS.fullmatch(value)
@@ -49,19 +54,16 @@ def is_random(value: str, least: int = 20) -> bool:
         return False
     digits = _DIGIT.search(value) is not None
     letters = _LETTER.search(value) is not None
-    if least < 20:
+    if least < _LEAST_RANDOM:
         return (digits and letters) or bool(_CAPITALS_INSIDE.search(value)) or (len(value) >= 20 and letters)
     if _HEX.fullmatch(value):
         return True
-    mixed = value.lower() != value != value.upper()
-    return (
-        digits
-        and letters
-        and mixed
-        and "://" not in value
-        and value.count(".") <= 2
-        and value.count("-") <= 4
-    )
+    return digits and letters and "://" not in value and value.count(".") <= 2 and value.count("-") <= 4
+
+
+def _is_mixed(value: str) -> bool:
+    """Return whether a value has small and capital letters."""
+    return not value.islower() and value.lower() != value != value.upper()
 
 
 def is_secret(name: str, value: str, between: str, quoted: bool, following: str) -> int:
