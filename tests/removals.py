@@ -746,6 +746,16 @@ REMOVALS = (
         ),
     ),
     Removal(
+        "others-before-suspects",
+        "state, poison",
+        "agents/runtime/bundle_intake.py",
+        "if partition.is_suspect and self._others_go_first():",
+        "if False:",
+        (
+            "tests/agents/runtime/test_bundle_intake.py::test_a_partition_that_may_end_the_process_comes_after_the_others_and_is_fetched_again",
+        ),
+    ),
+    Removal(
         "an-attempt-after-compaction",
         "state, poison",
         "agents/runtime/partition.py",

@@ -79,6 +79,10 @@ class CarefulReplay:
             self._size, self._suspect_until = max(1, length // SHRINK), noted.stop
             self._deaths = noted.deaths + 1 if length == 1 else 0
 
+    def is_suspect(self, position: int) -> bool:
+        """Return whether the record that ended the process may be the next one."""
+        return position < self._suspect_until
+
     @property
     def is_poison_next(self) -> bool:
         """Whether the next offset is poison."""

@@ -85,6 +85,11 @@ class Partition(CheckpointedCore):
             and time.monotonic() - self.end_seen < FRESH_S
         )
 
+    @property
+    def is_suspect(self) -> bool:
+        """Whether a record that has ended the process may come next."""
+        return self._replay is not None and self._replay.is_suspect(self.position)
+
     async def restore(self) -> None:
         """Fence earlier owners and read the state."""
         recovered = await self.changelog.open()

@@ -9,8 +9,11 @@ from faust.types import TP
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.runtime import bundle_intake
 from agents.runtime.bundle_intake import BundleIntake
+from agents.runtime.careful_replay import Attempt, CarefulReplay
 from agents.runtime.counters import Counters
+from tests.polling import until
 from tests.tiers import examples
 
 TPS = TP("t.events", 1)
@@ -60,6 +63,53 @@ def test_a_gap_is_fetched_once_and_later_bundles_wait(make_partition, bundle):
         await stage.intake.take(TPS, bundle(4, 9))
         await stage.intake.take(TPS, bundle(12, 14))  # another gap, so another fetch
         assert (stage.partition.position, stage.rewound) == (9, 2)
+
+    asyncio.run(scene())
+
+
+def test_a_partition_that_may_end_the_process_comes_after_the_others_and_is_fetched_again(
+    make_partition, bundle, monkeypatch
+):
+    monkeypatch.setattr(bundle_intake, "OTHERS_FIRST_S", 0.05)
+
+    async def scene() -> None:
+        stage, other = Stage(await make_partition()), await make_partition()
+        suspect = stage.partition
+        suspect._replay = CarefulReplay(0, Attempt(0, 3), asyncio.Lock())
+        await stage.intake.take(TPS, bundle(0, 3))
+        assert suspect.position == 3  # there is no other partition
+        suspect._replay = CarefulReplay(3, Attempt(3, 6), asyncio.Lock())
+        stage.store.owned[TP("t.events", 2)] = other
+        await stage.intake.take(TPS, bundle(3, 6))
+        await stage.intake.take(TP("t.events", 2), bundle(0, 4))
+        assert (suspect.position, other.position, stage.rewound) == (3, 4, 0)
+        await until(lambda: stage.rewound)
+        await stage.intake.take(TPS, bundle(3, 6))
+        await stage.intake.take(TPS, bundle(6, 9))
+        assert (suspect.position, stage.rewound, stage.store.counters.gaps) == (9, 1, 0)
+
+    asyncio.run(scene())
+
+
+def test_suspects_are_fetched_again_although_the_broker_is_away_for_a_moment(
+    make_partition, bundle, monkeypatch
+):
+    monkeypatch.setattr(bundle_intake, "OTHERS_FIRST_S", 0.0)
+    monkeypatch.setattr(bundle_intake, "RETRY_S", 0.0)
+    answers: list[Any] = [OSError("no broker"), None]
+
+    async def scene() -> None:
+        stage = Stage(await make_partition())
+        stage.partition._replay = CarefulReplay(0, Attempt(0, 3), asyncio.Lock())
+        stage.store.owned[TP("t.events", 2)] = await make_partition()
+
+        async def rewind(_: str) -> None:
+            if (answer := answers.pop(0)) is not None:
+                raise answer
+
+        stage.intake._rewind = rewind
+        await stage.intake.take(TPS, bundle(0, 3))
+        await until(lambda: not answers)
 
     asyncio.run(scene())
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agents.kafka.state_topic import POSITION, keep_latest
 from agents.process import exits
-from agents.runtime import careful_replay
+from agents.runtime import bundle_intake, careful_replay
 from agents.runtime.careful_replay import Attempt, CarefulReplay
 from tests.agents.counting_worker import Counts
 from tests.agents.runtime.memory_backend import MemoryKafka
@@ -75,6 +75,7 @@ def scene(
     with (
         mock.patch.object(exits, "restart", end),
         mock.patch.object(exits, "leave", end),
+        mock.patch.object(bundle_intake, "OTHERS_FIRST_S", 0.0),
         mock.patch.object(Counts, "apply", deadly_apply(Counts.apply)),
     ):
         return asyncio.run(run())
