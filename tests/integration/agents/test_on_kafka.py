@@ -37,7 +37,8 @@ def alter(topics: Any, suffix: str, settings: dict[str, str]) -> None:
         name, is_taken_over = f"{topics.prefix}.{suffix}", False
         await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, settings)])
         while not is_taken_over:  # a moment later
-            is_taken_over = settings.items() <= (await describe(admin, topics.prefix))[name].settings.items()
+            topic = (await describe(admin, topics.prefix)).get(name)  # a new topic is named late
+            is_taken_over = topic is not None and settings.items() <= topic.settings.items()
         await admin.close()
 
     asyncio.run(scene())
