@@ -70,7 +70,8 @@ class EvaluatorProcess:
     """A running process of a specification.
 
     Attributes:
-        reader, writer, ended: descriptors to wait for: results, space for responses, its end.
+        reader, writer, ended: descriptors to wait for: results, space for responses, its end; the last is None
+            where the system has none (macOS).
         description: what the evaluator states; None before it is ready.
         fault: why there is no evaluator; empty if there is one, or it is not ready yet.
         pending: payloads that were given to it and have no result yet, oldest first.
@@ -108,7 +109,7 @@ class EvaluatorProcess:
         finally:
             os.close(child_reads)
             os.close(child_writes)
-        self.ended = os.pidfd_open(self._child.pid)  # readable when the process has ended
+        self.ended = _descriptor_of(self._child.pid)
         os.set_blocking(self.writer, False)
         os.set_blocking(self.reader, False)
         self._unsent = bytearray(_start_line(spec))
@@ -168,7 +169,8 @@ class EvaluatorProcess:
         self._child.kill()
         self._child.wait()
         for descriptor in (self.writer, self.reader, self.ended):
-            os.close(descriptor)
+            if descriptor is not None:
+                os.close(descriptor)
 
     def _take(self, line: bytes, results: list[tuple[bytes, Verdict]]) -> str:
         """Take one line; return why the process is over, or an empty text."""
@@ -225,6 +227,14 @@ def _start_line(spec: EvaluatorSpec) -> bytes:
         "paths": spec.paths,
     }
     return json.dumps(start).encode() + b"\n"
+
+
+def _descriptor_of(pid: int) -> int | None:
+    """Return a descriptor that is readable when a process has ended; None where the system has none."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
 
 
 def _environment(names: Sequence[str]) -> dict[str, str]:

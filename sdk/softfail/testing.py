@@ -8,7 +8,7 @@
 >>> report.wrong
 []
 
-In pytest, ``assert not report.wrong, report`` prints each case that went wrong.
+In pytest, ``assert not report.wrong, str(report)`` prints each case that went wrong.
 """
 
 from __future__ import annotations
@@ -51,15 +51,15 @@ class Case:
             )
         self.expected, self.reason = expected, reason
         self.response = ModelResponse(**{"event_id": "case", **response})
+        self._given = tuple(response)
 
     def __repr__(self) -> str:
-        response = {
-            name: value for name, value in asdict(self.response).items() if value not in (None, "", {})
-        }
-        return f"{self.expected}: {response!r:.300}"
+        given = ((name, getattr(self.response, name)) for name in self._given)
+        response = ", ".join(f"{name}={value!r:.100}" for name, value in given)
+        return f"{self.expected}{f' ({self.reason})' if self.reason else ''} of {response}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Result:
     """The verdict on a case, and how long it took, in seconds, with the way to the process and back."""
 
@@ -72,11 +72,12 @@ class Result:
         """Whether the verdict or its reason differs from the expected one."""
         return self.verdict.state != self.case.expected or self.case.reason not in self.verdict.reason
 
-    def __str__(self) -> str:
-        return f"expected {self.case!r}\n  got {self.verdict.state} ({self.verdict.reason})"
+    def __repr__(self) -> str:
+        reason = f" ({self.verdict.reason})" if self.verdict.reason else ""
+        return f"expected {self.case!r}, got {self.verdict.state}{reason}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Report:
     """The results of an evaluator on cases."""
 
@@ -93,12 +94,12 @@ class Report:
         """The longest time of a case, seconds."""
         return max((result.seconds for result in self.results), default=0.0)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         lines = [
             f"version {self.description.version}: {len(self.results)} cases, {len(self.wrong)} wrong, the"
             f" slowest took {self.slowest_s * 1000:.1f} ms"
         ]
-        return "\n".join([*lines, *map(str, self.wrong)])
+        return "\n".join([*lines, *map(repr, self.wrong)])
 
 
 def check_evaluator(

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from faust.types import TP
 
+from agents import watch
 from agents.runtime.clock import wall_clock_us
 from agents.runtime.counters import Counters
 from agents.runtime.faust_transport import Bundle
@@ -38,6 +39,12 @@ from tests.polling import until, wait_until
 GOOD = {"use": "tests.softfail.own_evaluators:CitesSource", "timeout": 10}
 BAD = {"use": "tests.softfail.own_evaluators:by_text", "name": "bad", "timeout": 10, "memory": 256}
 SOURCE = TP("t.events", 0)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """A busy machine takes longer to start a process than a bundle waits."""
+    monkeypatch.setattr(watch, "WAIT_S", 300.0)
 
 
 def config_of(*evaluators: Any) -> Config:
@@ -140,7 +147,7 @@ def test_a_process_that_is_killed_during_a_bundle_costs_the_response_that_it_is_
     def kill(deployment: Deployment) -> None:
         (spec,) = (spec for spec in deployment.pool.counts() if spec.use == BAD["use"])
         wait_until(lambda: deployment.pool.counts()[spec].verdicts == 200)  # it is at the one that hangs
-        os.kill(deployment.pool._lines[spec]._process._child.pid, signal.SIGKILL)
+        os.kill(deployment.pool._runners[spec]._process._child.pid, signal.SIGKILL)
 
     patient = {**BAD, "timeout": 10}
     deployment, beside, watermark_us = run({200: "sleep"}, "defaults", GOOD, patient, during=kill)
@@ -159,8 +166,8 @@ def test_an_evaluator_that_always_hangs_is_cut_off_named_and_counted(monkeypatch
             hangs = {**BAD, "timeout": "100ms"}
             texts = dict.fromkeys(range(400), "sleep")
             deployment = Deployment(kafka_with(texts), config_of("defaults", hangs), pool)
-            for line in pool._lines.values():
-                line.budget = evaluator_budget.ErrorBudget()
+            for runner in pool._runners.values():
+                runner.budget = evaluator_budget.ErrorBudget()
             await deployment.read()
             core = deployment.store.owned[SOURCE].core
             assert isinstance(core, Watch)
@@ -276,4 +283,4 @@ def test_a_wait_is_bounded_by_the_records_of_the_bundle():
     core = agent.core(0, 1)
     records = [FileRecord(event(second), second) for second in range(random.Random(1).randrange(100, 200))]
     asyncio.run(agent.prepare(core, records))
-    assert asked == [(len(records), 2.0 + 0.001 * len(records))]
+    assert asked == [(len(records), watch.WAIT_S + watch.EACH_S * len(records))]

@@ -6,15 +6,18 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from softfail import evaluator_pool, evaluator_process
+from softfail import evaluator_process, evaluator_runner
 from softfail.evaluator import Verdict
-from softfail.evaluator_pool import CUT_OFF, NO_TIME, EvaluatorPool, Request
+from softfail.evaluator_pool import EvaluatorPool, Request
 from softfail.evaluator_process import Description, EvaluatorSpec
+from softfail.evaluator_runner import CUT_OFF, NO_TIME
 from tests.polling import wait_until
 
 GOOD = EvaluatorSpec("tests.softfail.own_evaluators:CitesSource")
@@ -92,8 +95,8 @@ def test_a_process_that_writes_into_its_results_is_replaced(pool):
 def test_every_process_that_an_evaluator_started_ends_with_it():
     with EvaluatorPool() as pool:
         states(pool, BAD, ["fork and stay"])
-        (line,) = pool._lines.values()
-        group = line._process._child.pid
+        (runner,) = pool._runners.values()
+        group = runner._process._child.pid
     wait_until(lambda: not _alive(group), missing="a process of the group runs")
 
 
@@ -125,10 +128,45 @@ def test_equal_requests_are_evaluated_once(pool):
 def test_a_process_that_is_killed_from_outside_costs_nothing():
     with EvaluatorPool() as pool:
         pool.describe(GOOD)
-        (line,) = pool._lines.values()
-        os.kill(line._process._child.pid, signal.SIGKILL)
+        (runner,) = pool._runners.values()
+        os.kill(runner._process._child.pid, signal.SIGKILL)
         assert [verdict.state for verdict in states(pool, GOOD, ["[1]", "no"])].count("error") <= 1
         assert [verdict.state for verdict in states(pool, GOOD, ["[1]", "no"])] == ["passed", "failed"]
+
+
+def test_where_the_system_has_no_descriptor_of_a_process_its_end_is_noticed_all_the_same(monkeypatch):
+    monkeypatch.delattr(os, "pidfd_open")
+    with EvaluatorPool() as pool:
+        states(pool, BAD, ["fork and stay"])  # what it forked keeps its pipe open
+        assert [verdict.state for verdict in states(pool, BAD, ["a", "die", "b"])] == [
+            "passed",
+            "error",
+            "passed",
+        ]
+
+
+KILLED = """
+import os, sys, threading, time
+from softfail.evaluator_pool import EvaluatorPool
+from softfail.evaluator_process import EvaluatorSpec
+
+pool = EvaluatorPool()
+spec = EvaluatorSpec("tests.softfail.own_evaluators:by_text", timeout_s=1)
+pool.describe(spec)
+print(pool._runners[spec]._process._child.pid, flush=True)
+pool._runners[spec].begin([b'{"event_id": "1", "output": "sleep"}'], 0.0, 0.0)
+time.sleep(3600)
+"""
+
+
+def test_a_process_that_hangs_ends_by_itself_when_the_worker_was_killed():
+    worker = subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True)
+    assert worker.stdout is not None
+    group = int(worker.stdout.readline())
+    worker.kill()
+    worker.wait()
+    worker.stdout.close()
+    wait_until(lambda: not _alive(group), 60, missing="a process of the group runs")
 
 
 class TestBudget:
@@ -171,7 +209,7 @@ class TestBudget:
 class TestStart:
     def test_an_import_that_hangs_is_given_up(self, monkeypatch):
         monkeypatch.setattr(evaluator_process, "START_S", 0.5)
-        monkeypatch.setattr(evaluator_pool, "START_S", 0.5)
+        monkeypatch.setattr(evaluator_runner, "START_S", 0.5)
         hangs = EvaluatorSpec("tests.softfail.own_evaluator_hangs:anything")
         with EvaluatorPool() as pool:
             with pytest.raises(ValueError, match=r"took more than 0.5 s to import"):
@@ -212,6 +250,18 @@ class TestStart:
         with EvaluatorPool() as pool, pytest.raises(ValueError, match=r"\w") as fault:
             pool.describe(EvaluatorSpec(use, json.dumps(parameters)))
         assert says in str(fault.value)
+
+    def test_an_entry_point_of_an_installed_package_is_found_by_name(self, tmp_path):
+        (tmp_path / "my_package.py").write_text("def good(response):\n    return True\n")
+        installed = tmp_path / "my_package-1.0.dist-info"
+        installed.mkdir()
+        (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
+        (installed / "entry_points.txt").write_text("[softfail.evaluators]\ncites = my_package:good\n")
+        with EvaluatorPool() as pool:
+            paths = (str(tmp_path),)
+            assert states(pool, EvaluatorSpec("cites", paths=paths), ["a"]) == [Verdict("passed")]
+            with pytest.raises(ValueError, match=r"did you mean 'cites'\?; installed are: cites"):
+                pool.describe(EvaluatorSpec("cite", paths=paths))
 
     def test_a_module_beside_the_configuration_is_found(self, tmp_path):
         (tmp_path / "my_own.py").write_text("def good(response):\n    return True\n")
