@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +96,12 @@ def user_evaluator_names(config: Config) -> dict[EvaluatorSpec, str]:
     return names
 
 
-def with_user_evaluators(config: Config, folder: Path, describe: Describe) -> tuple[Config, list[str]]:
+def with_user_evaluators(
+    config: Config,
+    folder: Path,
+    describe: Describe,
+    start: Callable[[Sequence[EvaluatorSpec]], None] = lambda specs: None,
+) -> tuple[Config, list[str]]:
     """Return a configuration with what its evaluators of users state about themselves, and their faults.
 
     An evaluator with a fault has no description: each of its evaluations is an error.
@@ -103,8 +110,10 @@ def with_user_evaluators(config: Config, folder: Path, describe: Describe) -> tu
         config: evaluators with other faults are left as they are.
         folder: searched for their modules, before all others.
         describe: imports an evaluator elsewhere, and states what it is.
+        start: begins to import them, all at a time.
     """
     faults: list[str] = []
+    start([replace(spec, paths=(str(folder.resolve()),)) for spec in user_evaluator_names(config)])
     features = []
     for index, feature in enumerate(config.features):
         evaluators: list[Any] = []

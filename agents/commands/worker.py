@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from agents.commands.command_line import add_config, invalid_configuration
+from agents.process import exits
 from monitor.config_check import folder_of, load_checked_config, with_user_evaluators
 from schemas.config.load import InvalidConfig
 from softfail.evaluator_pool import EvaluatorPool
@@ -28,8 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = load_checked_config(options.config, with_secrets=True)
     except InvalidConfig as error:
         return invalid_configuration(error)
+    exits.reap()
     pool = EvaluatorPool()
-    config, faults = with_user_evaluators(config, folder_of(options.config), pool.describe)
+    config, faults = with_user_evaluators(config, folder_of(options.config), pool.describe, pool.start)
     for fault in faults:  # the worker goes on: what it says of the others does not depend on this one
         print(
             sanitize(f"{fault}; until it can be started, each of its evaluations is an error"),

@@ -105,6 +105,17 @@ def pause_after_restart() -> None:
         time.sleep(wait_s)
 
 
+def reap() -> None:
+    """Take the exit codes of the children that this process had before it restarted itself.
+
+    They are the processes of users' evaluators, which end when their pipes close. To be called before there are
+    new ones.
+    """
+    with contextlib.suppress(ChildProcessError):
+        while total_restarts() and os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
 def _count(name: str) -> int:
     text = os.environ.get(name, "0")
     return int(text) if text.isdigit() else 0

@@ -216,6 +216,20 @@ class TestStart:
                 pool.describe(hangs)
             assert pool.counts()[hangs].ends["start"] == 1
 
+    def test_imports_that_hang_are_given_up_together(self, monkeypatch):
+        monkeypatch.setattr(evaluator_process, "START_S", 0.5)
+        monkeypatch.setattr(evaluator_runner, "START_S", 0.5)
+        module = "tests.softfail.own_evaluator_hangs"
+        hanging = [EvaluatorSpec(f"{module}:{name}") for name in "abcd"]
+        with EvaluatorPool() as pool:
+            pool.start(hanging)
+            assert {runner._process is not None for runner in pool._runners.values()} == {True}
+            deadlines = {runner.deadline_s for runner in pool._runners.values()}
+            assert max(deadlines) - min(deadlines) < 0.5
+            for spec in hanging:
+                with pytest.raises(ValueError, match="to import"):
+                    pool.describe(spec)
+
     def test_a_bundle_does_not_wait_for_an_import_that_hangs(self):
         hangs = EvaluatorSpec("tests.softfail.own_evaluator_hangs:anything")
         with EvaluatorPool() as pool:

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 
+from agents.process import exits
+
 SCRIPT = """
 import os, sys
 from agents.process import exits
@@ -74,3 +76,14 @@ def test_a_stopping_process_is_not_restarted_on_any_failure():
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stdout) == (70, "started\n")
+
+
+def test_children_of_the_process_before_its_restart_are_reaped(monkeypatch):
+    reaped = [(11, 0), (12, 9), (0, 0)]
+    monkeypatch.setattr(exits.os, "waitpid", lambda pid, options: reaped.pop(0))
+    monkeypatch.setattr(exits, "total_restarts", lambda: 0)
+    exits.reap()
+    assert len(reaped) == 3  # it has had no other children
+    monkeypatch.setattr(exits, "total_restarts", lambda: 1)
+    exits.reap()
+    assert reaped == []
