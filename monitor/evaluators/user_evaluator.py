@@ -31,6 +31,7 @@ from schemas.fields import Duration
 from softfail.evaluator import ModelResponse
 from softfail.evaluator import Verdict as UserVerdict
 from softfail.evaluator_process import Description, EvaluatorSpec
+from softfail.evaluator_runner import CUT_OFF, NO_TIME
 from softfail.sampling import hash_to_unit
 
 Verdicts = Mapping[tuple[EvaluatorSpec, bytes], UserVerdict]
@@ -41,6 +42,8 @@ Describe = Callable[[EvaluatorSpec], Description]
 """Returns what an evaluator states about itself; raises ``ValueError`` with fault and remedy."""
 
 SKIPPED_UNSAMPLED = Verdict(State.SKIPPED, "not sampled")
+UNASKED = frozenset((SKIPPED_UNSAMPLED.reason, CUT_OFF.reason, NO_TIME.reason))
+"""Reasons why an evaluator was not asked; they say nothing of the response."""
 _NOT_EVALUATED = Verdict(State.ERROR, "nothing here runs the evaluators of users")
 _STATES = {state.name.lower(): state for state in State}
 UNKNOWN = ""

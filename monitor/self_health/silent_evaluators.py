@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from monitor.evaluators.user_evaluator import UNASKED
 from monitor.evaluators.verdict import SKIPPED_ERROR
 from monitor.self_health.share_checks import HealthFinding
 from monitor.state.partition_state import PartitionState
@@ -170,9 +171,12 @@ def _is_judgeable(reason: str) -> bool:
     """Return whether a response that was skipped for this reason could be judged if its service sent what it
     sent before.
 
-    A failed call has nothing to judge, text is sampled, and what is not configured is not wanted.
+    A failed call has nothing to judge, text is sampled, what is not configured is not wanted, and that an
+    evaluator of a user is cut off is a finding of its own.
     """
-    return not (reason in (SKIPPED_ERROR.reason, OTHER) or "output text" in reason or "configur" in reason)
+    return not (
+        reason in (SKIPPED_ERROR.reason, OTHER, *UNASKED) or "output text" in reason or "configur" in reason
+    )
 
 
 def _text(feature: FeatureState, evaluator: str, gap: _Gap) -> str:

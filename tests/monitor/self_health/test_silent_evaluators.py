@@ -13,6 +13,8 @@ from monitor.protocol.read_progress import ReadProgress
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
+from softfail.evaluator import Verdict
+from softfail.evaluator_runner import CUT_OFF, NO_TIME
 
 SECOND, MINUTE, HOUR = 1_000_000, 60_000_000, 3_600_000_000
 BEGAN_US = 1_772_442_000 * SECOND  # 2 March 2026, 09:00 UTC
@@ -186,3 +188,27 @@ def test_all_silent_evaluators_are_reported_although_each_check_reads_the_histor
     world.pass_minutes(10, *((name, 12, WELL) for name in names))
     world.pass_minutes(10, *((name, 12, NO_REASON) for name in names))
     assert world.findings[0]["text"].endswith("; and 7 more like it")
+
+
+class Always(dict):
+    """The same verdict on every response."""
+
+    def __init__(self, verdict):
+        super().__init__()
+        self.verdict = verdict
+
+    def get(self, key, default=None):
+        return self.verdict
+
+
+@pytest.mark.parametrize(
+    ("verdict", "is_silent"),
+    [(Verdict("skipped", "not about prices"), True), (CUT_OFF, False), (NO_TIME, False)],
+)
+def test_an_evaluator_of_a_user_that_is_not_asked_is_not_silent(verdict, is_silent):
+    world = World(features=[{"match": "*", "evaluators": [{"use": "checks:Cites"}]}])
+    world.watch.give(Always(Verdict("passed")))
+    world.pass_minutes(20, ("answer", 30, WELL))
+    world.watch.give(Always(verdict))
+    world.pass_minutes(12, ("answer", 30, WELL))
+    assert bool(world.findings) is is_silent
