@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from monitor.protocol.messages import FileRecord
-from monitor.rules.known_calls_baseline import calls_name
+from monitor.rules.known_calls_baseline import ALL_CALLS, calls_name, weighs_calls
+from monitor.rules.learned_baseline import Baseline
+from monitor.stats.rate import Rate
+from monitor.stats.sampling_weights import Units
 from monitor.watch import Watch
 from monitor.windows.pane_calls import rates_of_calls, were_calls_unknown
 from schemas.config.monitor_config import Config
@@ -153,3 +156,51 @@ def test_a_rise_is_handed_to_the_events_when_the_meters_stop():
     baselines = watch.partition_state.baselines[ANSWER][None]
     risen = [name for name in ("pass_rate", calls_name("pass_rate")) if baselines[name].risen is not None]
     assert risen == ["pass_rate"]
+
+
+def pair_of(per_minute: int, p: float, failing: float = 0.01) -> dict[str, Baseline]:
+    """Baselines of a day without a change, by expected counts."""
+    events, calls = Baseline(0), Baseline(0)
+    for minute in range(1, 1441):
+        sampled, whole = Rate(), Rate()
+        failures = minute % 2 * round(2 * per_minute * failing)
+        sampled.add(1_000_000, failures, failures)
+        sampled.add(round(1e6 * p), round(per_minute * p) or (minute % round(1 / per_minute / p) == 0), 0)
+        whole.add(1_000_000, per_minute, failures)
+        edge_us = minute * MINUTE_US
+        calls.feed(whole, edge_us, MINUTE_US, frozen=False, known=ALL_CALLS, is_weighed=False)
+        events.feed(sampled, edge_us, MINUTE_US, frozen=False, known=Units(1 / p, 1.0))
+    return {"error_rate": events, calls_name("error_rate"): calls}
+
+
+@pytest.mark.parametrize(
+    ("per_minute", "p", "by_calls"), [(50, 0.001, True), (50, 0.1, False), (1000, 0.01, False)]
+)
+def test_a_pane_is_weighed_by_the_baseline_that_has_more_information(per_minute, p, by_calls):
+    baselines, edge_us = pair_of(per_minute, p), 1441 * MINUTE_US
+    assert weighs_calls(baselines, "error_rate", per_minute, Units(1 / p, 1.0), edge_us) == by_calls
+
+
+def test_a_baseline_that_weighs_nothing_learns_and_gathers_no_evidence():
+    baselines = pair_of(50, 0.001)
+    calls = baselines[calls_name("error_rate")]
+    assert calls.usual_rate == pytest.approx(0.01, rel=0.1)
+    assert calls.detector.logs == [0.0] * len(calls.detector.logs)
+    learned, worse = calls.detector.reference.n, Rate()
+    worse.add(1_000_000, 50, 50)
+    for minute in range(1441, 1460):
+        edge_us = minute * MINUTE_US
+        calls.feed(worse, edge_us, MINUTE_US, frozen=True, known=ALL_CALLS, is_weighed=False)
+    assert calls.detector.reference.n == learned
+    assert calls.detector.reference.recent == (0.0, 0.0)
+
+
+def test_nothing_is_weighed_among_calls_before_as_much_was_learned_of_them():
+    baselines = pair_of(50, 0.001)
+    edge_us, units = 1441 * MINUTE_US, Units(1000.0, 1.0)
+    assert weighs_calls(baselines, "error_rate", 50, units, edge_us)
+    young = Baseline(edge_us - 2 * MINUTE_US, baselines[calls_name("error_rate")].detector)
+    assert not weighs_calls({**baselines, calls_name("error_rate"): young}, "error_rate", 50, units, edge_us)
+    small = Baseline(0)
+    small.detector.learn(150, 1)
+    assert not weighs_calls({**baselines, calls_name("error_rate"): small}, "error_rate", 50, units, edge_us)
