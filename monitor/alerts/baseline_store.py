@@ -22,7 +22,7 @@ from monitor.rules.known_calls_baseline import (
     weighs_calls,
 )
 from monitor.rules.learned_baseline import Baseline
-from monitor.rules.low_traffic import most_events_a_day
+from monitor.rules.low_traffic import LOOKS_A_DAY, most_events_a_day
 from monitor.rules.reading import Reading
 from monitor.rules.weighted_sample import weighted_sample_of
 from monitor.state.partition_state import PartitionState
@@ -194,7 +194,8 @@ class BaselineStore:
                     tolerance=max(cycle.tolerance(metric), weekly),
                     known=known,
                     is_weighed=is_weighed,
-                    events_a_day=events_a_day,
+                    # known calls are weighed each minute, however few events come
+                    events_a_day=LOOKS_A_DAY if calls_name(metric) in baselines else events_a_day,
                 )
 
         for name in sorted(rates.keys() | by_calls.keys()):

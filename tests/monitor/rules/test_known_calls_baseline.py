@@ -6,7 +6,7 @@ import pytest
 
 from monitor.protocol.messages import FileRecord
 from monitor.rules.known_calls_baseline import ALL_CALLS, calls_name, weighs_calls
-from monitor.rules.learned_baseline import Baseline
+from monitor.rules.learned_baseline import RUN_LENGTH, Baseline
 from monitor.stats.rate import Rate
 from monitor.stats.sampling_weights import Units
 from monitor.watch import Watch
@@ -154,6 +154,8 @@ def test_a_rise_is_handed_to_the_events_when_the_meters_stop():
         watch.apply([FileRecord(value, offset, now_us // 1000)], now_us)
     watch.advance(START_US + (CHANGE_MIN + 60) * MINUTE_US)
     baselines = watch.partition_state.baselines[ANSWER][None]
+    # few events come, but the calls are weighed each minute
+    assert {baseline.detector.bound for baseline in baselines.values()} == {RUN_LENGTH}
     risen = [name for name in ("pass_rate", calls_name("pass_rate")) if baselines[name].risen is not None]
     assert risen == ["pass_rate"]
 
