@@ -117,7 +117,11 @@ class EvaluatorRunner:
             )
         elif clock_s >= self.deadline_s:
             if self._process.description is None:
-                self._over("start", f"took more than {START_S:g} s to import", clock_s)
+                self._over(
+                    "start",
+                    f"the import of {self.spec.use} took more than {START_S:g} s; see what its module does at import",
+                    clock_s,
+                )
             else:
                 self._over("timeout", f"took more than {self.spec.timeout_s:g} s", clock_s)
         else:

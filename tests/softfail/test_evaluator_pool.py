@@ -212,7 +212,7 @@ class TestStart:
         monkeypatch.setattr(evaluator_runner, "START_S", 0.5)
         hangs = EvaluatorSpec("tests.softfail.own_evaluator_hangs:anything")
         with EvaluatorPool() as pool:
-            with pytest.raises(ValueError, match=r"took more than 0.5 s to import"):
+            with pytest.raises(ValueError, match=r"the import of tests\.\S+:anything took more than 0\.5 s"):
                 pool.describe(hangs)
             assert pool.counts()[hangs].ends["start"] == 1
 
@@ -227,7 +227,7 @@ class TestStart:
             deadlines = {runner.deadline_s for runner in pool._runners.values()}
             assert max(deadlines) - min(deadlines) < 0.5
             for spec in hanging:
-                with pytest.raises(ValueError, match="to import"):
+                with pytest.raises(ValueError, match="took more than"):
                     pool.describe(spec)
 
     def test_a_bundle_does_not_wait_for_an_import_that_hangs(self):
