@@ -42,6 +42,7 @@ no threads. On a busy machine threads wait for one another twenty times as long 
 _ROWS = 256
 _TURN = 4096  # steps of a full turn
 _PAIRS = np.triu_indices(FEATURES)
+_PLACES = np.ravel_multi_index(_PAIRS, (FEATURES, FEATURES))
 _SUMS = FEATURES + len(_PAIRS[0])
 FEW_TEXTS = 35
 """Texts whose features take less memory than their sums."""
@@ -141,8 +142,11 @@ class TextSketch:
         The same texts in any order give the same bytes; up to 52 texts take 1,130 bytes.
         """
         sums = self._totals()
-        largest = max(int(sums.max()), -int(sums.min()))
-        width = 2 if largest < 2**15 else 4 if largest < 2**31 else 8
+        if self.n * FEATURE_UNIT**2 < 2**15:
+            width = 2
+        else:
+            largest = max(int(sums.max()), -int(sums.min()))
+            width = 2 if largest < 2**15 else 4 if largest < 2**31 else 8
         return bytes((VERSION, width)) + self.n.to_bytes(8, "little") + sums.astype(_WIDTHS[width]).tobytes()
 
     def packed(self) -> bytes:
@@ -210,6 +214,6 @@ def _sums_of(rows: bytes) -> Ints:
     """Return the sums of features and of their products of at most ``_ROWS`` texts, 32 bytes a text."""
     exact = np.frombuffer(rows, np.int8).reshape(-1, FEATURES).astype(np.float64)
     sums = np.empty(_SUMS, np.int64)
-    sums[:FEATURES] = exact.sum(axis=0)
-    sums[FEATURES:] = (exact.T @ exact)[_PAIRS]
+    sums[:FEATURES] = np.add.reduce(exact)
+    sums[FEATURES:] = (exact.T @ exact).ravel().take(_PLACES)
     return sums
