@@ -78,9 +78,8 @@ class Watch:
         return out
 
     def steps(self, records: Sequence[Record], now_us: int | None, out: Outputs) -> Iterator[None]:
-        """Do the same in steps from one pane edge to the next, into ``out``, for a caller whose event loop
-        must
-        not wait: hours of a quiet log, or a jump over them, take seconds. Until the iterator is exhausted the
+        """Do the same in steps, a feature of a pane edge each, into ``out``, for a caller whose event loop must
+        not wait: an edge of a thousand segments, hours of a quiet log or a jump over them take seconds. Until the iterator is exhausted the
         core may only be read; do not call ``changed``, ``advance`` or ``apply``.
         """
         mark, ingestor = self._watermark, self._ingestor
@@ -233,7 +232,7 @@ class Watch:
     def _close_until(self, watermark_us: int, now_us: int | None, out: Outputs) -> Iterator[None]:
         for edge_us in self._edges_until(watermark_us):
             self._watermark.time_us = edge_us
-            self._pane_closer.close(edge_us, now_us, out)
+            yield from self._pane_closer.close(edge_us, now_us, out)
             self._view.show(edge_us, out)
             yield
         self._watermark.time_us = watermark_us

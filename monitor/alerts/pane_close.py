@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from monitor.alerts.engine import AlertEngine
@@ -56,8 +56,8 @@ class PaneCloser:
         self._edges = 0  # closed by this process
         self._behind = True  # whether old panes wait to be rolled up; after a restart they may
 
-    def close(self, edge_us: int, now_us: int | None, out: Outputs) -> None:
-        """Close every pane that ends at or before this edge.
+    def close(self, edge_us: int, now_us: int | None, out: Outputs) -> Iterator[None]:
+        """Close every pane that ends at or before this edge; yield after each feature.
 
         ``now_us``: the wall clock; None: edge and lateness.
         """
@@ -70,6 +70,7 @@ class PaneCloser:
             feature.cache.add_late_counts(feature.segments)
             self.engine.look(feature, fresh.get(key, ()), edge_us, decided_us, late=late, out=out)
             feature.cache.pack()
+            yield
         self._roll_up(edge_us)
         self._pack(written, edge_us)
 

@@ -100,6 +100,25 @@ def test_a_jump_of_hours_is_applied_in_many_steps_with_the_outputs_of_a_single_s
     assert sorted(whole.changed()) == sorted(stepped.changed())
 
 
+def test_an_edge_is_a_step_for_each_feature_and_can_be_read_between_them():
+    """Thousands of segments at an edge would block the loop for seconds; transactions would time out."""
+    event = (
+        '{"event_id": "%d", "time": "2026-03-02T09:0%d:00Z", "service": "s", "feature": "f%d", "model": "m"}'
+    )
+    records = [
+        FileRecord((event % (number, 2 * (number // 20), number % 20)).encode(), number)
+        for number in range(40)
+    ]
+    whole, stepped = Watch(Config()), Watch(Config())
+    out, features = Outputs(), []
+    for _ in stepped.steps(records, None, out):
+        assert list(stepped.measures())
+        features.append(len(stepped.status()["features"]))
+    assert len(features) >= 20
+    assert whole.apply(records, None).order == out.order
+    assert sorted(whole.changed()) == sorted(stepped.changed())
+
+
 def test_a_reader_between_two_edges_sees_exactly_the_applied_records():
     """Dead letters without accepted records would page that nothing is readable."""
     core = Watch(Config())
