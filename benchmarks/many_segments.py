@@ -27,7 +27,6 @@ from tests import kafka_launcher
 
 PARTITIONS = 16
 PATIENCE_S = 3600
-SCRAPE_S = 15.0  # a scrape of 20,000 segments costs as much as some thousand events
 QUIET_S = 10.0
 CHECKPOINTS = "softfail_checkpoints_total", "softfail_checkpoint_seconds_total"
 
@@ -45,8 +44,7 @@ def messages(options: argparse.Namespace, number: int, start_s: int) -> Iterator
 def measure(address: str, folder: Path, port: int, count: int, minutes: int) -> dict[str, float]:
     """Run a worker until it has measured ``count`` events and written all windows, then kill it."""
     with worker(address, folder, port, PARTITIONS) as process:
-        start, cpu_before_s, slowest_s = 0.0, 0.0, 0.0
-        scraped, checkpoints, seconds = time.monotonic(), 0.0, 0.0
+        start, cpu_before_s = 0.0, 0.0
         deadline = time.monotonic() + PATIENCE_S
         done_at = None
         while done_at is None or time.monotonic() - done_at < QUIET_S:
@@ -57,14 +55,9 @@ def measure(address: str, folder: Path, port: int, count: int, minutes: int) -> 
                 start, cpu_before_s = time.monotonic(), cpu
             if so_far >= count and done_at is None:
                 done_at = time.monotonic()
-            if time.monotonic() - scraped > SCRAPE_S:
-                values = figures(port, *CHECKPOINTS)
-                if (n := values[CHECKPOINTS[0]] - checkpoints) > 0:
-                    slowest_s = max(slowest_s, (values[CHECKPOINTS[1]] - seconds) / n)
-                    checkpoints, seconds = values[CHECKPOINTS[0]], values[CHECKPOINTS[1]]
-                scraped = time.monotonic()
             time.sleep(0.5)
         spent_s, wall_s = cpu_s(process.pid) - cpu_before_s, time.monotonic() - start - QUIET_S
+        checkpoints, seconds = figures(port, *CHECKPOINTS).values()
         result = {
             "cpu_s_a_minute": spent_s / minutes,
             "event_us_with_edges": 1e6 * spent_s / count,
@@ -73,7 +66,6 @@ def measure(address: str, folder: Path, port: int, count: int, minutes: int) -> 
             "peak_mb": memory_mb(process.pid),
             "checkpoints": checkpoints,
             "checkpoint_s": seconds / checkpoints if checkpoints else 0.0,
-            "slowest_average_checkpoint_s": slowest_s,
         }
         process.kill()
         process.wait()
