@@ -144,10 +144,12 @@ def _rate(evidence: Evidence, share_of: str) -> str:
     '20 % of answers failed the evaluator tone'
     >>> _rate(Evidence(metric="feedback.acceptance_rate", value=0.2, low=None, high=None, n=90, window_s=60, reference=0.6), "20 %")
     'only 20 % of answers that people judged were accepted'
+    >>> _rate(Evidence(metric="pass_rate", value=0.0, low=None, high=None, n=90, window_s=60, reference=0.6), "0 %")
+    '0 % of answers pass'
     """
     metric, before = evidence.metric, evidence.reference
     limits = [limit for limit in (evidence.below, before) if limit is not None]
-    only = "only " if evidence.value is not None and limits and evidence.value < min(limits) else ""
+    only = "only " if evidence.value and limits and evidence.value < min(limits) else ""
     if metric == "pass_rate":
         return f"{only}{share_of} of answers pass"
     if metric == "error_rate":
@@ -229,7 +231,7 @@ def _category(evidence: Evidence, *, interval: bool) -> str:
     if name in _OF_EXCEPTIONS:
         label = redact(label)
     value, before = evidence.value, evidence.reference
-    only = "only " if value is not None and before is not None and value < before else ""
+    only = "only " if value and before is not None and value < before else ""
     subject = (
         _ABSENT.get(evidence.metric)
         or f"{_CATEGORIES.get(name, f'calls have the {name}')} {sanitize(label, 100) or 'empty'}"
@@ -277,7 +279,7 @@ def _text_category(evidence: Evidence, name: str, label: str, *, interval: bool)
     if value is not None and before is not None and before < 0.5 <= value:
         text = f"{texts} are now mostly {named}: {now}"
     else:
-        only = "only " if value is not None and before is not None and value < before else ""
+        only = "only " if value and before is not None and value < before else ""
         text = f"{only}{now} of {texts} are {named}"
     if usual:
         was = f"{was}, {usual_name} was {usual}" if was else f"{usual_name} was {usual}"
