@@ -82,14 +82,25 @@ def ready(port: int) -> bool:
 
 
 def cpu_s(pid: int) -> float:
-    """CPU seconds of all threads of a process, user and system."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """CPU seconds of all threads of a worker, user and system: of its supervisor and of the process that works."""
+    seconds = 0.0
+    for process in _family(pid):
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        seconds += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return seconds
 
 
 def memory_mb(pid: int, which: str = "VmHWM") -> float:
-    """Peak (``VmHWM``) or present (``VmRSS``) resident memory, MB of 1,000,000 bytes."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(which):
-            return int(line.split()[1]) * 1024 / 1e6
-    return 0.0
+    """Peak (``VmHWM``) or present (``VmRSS``) resident memory of a worker and its supervisor, MB of 1,000,000 bytes."""
+    total_mb = 0.0
+    for process in _family(pid):
+        for line in Path(f"/proc/{process}/status").read_text().splitlines():
+            if line.startswith(which):
+                total_mb += int(line.split()[1]) * 1024 / 1e6
+    return total_mb
+
+
+def _family(pid: int) -> list[int]:
+    """Return a process and its children, and theirs."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(process for child in children for process in _family(int(child)))]

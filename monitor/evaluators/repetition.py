@@ -27,40 +27,21 @@ _LEAST_DIGITS = 6
 """Different digits of a counter: 8 of its numbers or more, nine tenths of them one more than the number before, so
 at least 6 follow one another."""
 _EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf\u2b50\u2b55\u2764]")
-_COUNTER_WORDS = (
-    *(
-        b"step",
-        b"item",
-        b"attempt",
-        b"try",
-        b"point",
-        b"question",
-        b"answer",
-        b"no",
-        b"nr",
-        b"part",
-        b"tip",
-        b"day",
-    ),
-    *(
-        b"week",
-        b"round",
-        b"iteration",
-        b"example",
-        b"rule",
-        b"schritt",
-        b"punkt",
-        b"tag",
-        b"woche",
-        b"versuch",
-    ),
-    *(b"frage", b"jour", b"semaine", b"paso", "día".encode(), b"giorno", "étape".encode()),
+_COUNTER_WORDS = "|".join(
+    (
+        "step|item|attempt|try|point|question|answer|no|nr|part|tip|day|week|round|iteration|example|rule",
+        "schritt|punkt|tag|woche|versuch|frage|jour|semaine|paso|día|giorno|étape",
+    )
 )
-_FILLERS = b" \t\r\f\v(#*["
-_ENDS_BEFORE_COUNTER = (b"\n", b".", b"!", b"?", b":", b";", b",", b"-", *_COUNTER_WORDS)
-_COUNTER = re.compile(
-    rb"(?:\A|[\n.!?:;,])[\s(#*\[-]*(?:(?:%b)\s)?[\s(#*\[]*\Z" % b"|".join(_COUNTER_WORDS), re.IGNORECASE
-)
+_READ_BEFORE_COUNTER = 24
+_SENTENCE_BEGIN = rf"[\s(#*\[-]*(?:(?:{_COUNTER_WORDS})\s)?[\s(#*\[]*".encode()
+_COUNTERS = re.compile(rb"[\n.!?:;,]%b(\d+)" % _SENTENCE_BEGIN, re.IGNORECASE)
+_COUNTER_END = re.compile(rb"(?:\A|[\n.!?:;,])%b\Z" % _SENTENCE_BEGIN, re.IGNORECASE)
+_FILLERS = b" \t\n\r\f\v(#*[-"
+_LONG_FILLER = 7
+"""Of each match of ``_SENTENCE_BEGIN`` with 24 characters so many in a row are ``_FILLERS``."""
+_KEEP_DIGITS = bytes(byte if byte in b"0123456789" else 32 for byte in range(256))
+_KEEP_FILLERS = bytes(32 if byte in _FILLERS else 120 for byte in range(256))
 
 
 def has_loop(text: str) -> bool:
@@ -168,35 +149,46 @@ def _has_counted_loop(text: str) -> bool:
         return False
     begin, end, period = span
     unit = plain[end - period : end].decode("utf-8", "ignore")
-    letters = sum(map(len, _WORD.findall(unit))) + len(_CJK.findall(unit))
-    repetitions = (end - begin) // period
-    if _words(unit) < _LEAST_WORDS or letters < _LEAST_LETTERS or repetitions < _LEAST_COUNTED:
+    if (end - begin) // period < _LEAST_COUNTED or unit.lstrip().startswith("|"):
         return False
-    if unit.lstrip().startswith("|"):
+    words, ideograms = _WORD.findall(unit), [] if unit.isascii() else _CJK.findall(unit)
+    if len(words) + len(ideograms) // 2 < _LEAST_WORDS:
         return False
-    return _counts(data)
+    return sum(map(len, words)) + len(ideograms) >= _LEAST_LETTERS and _counts(data)
 
 
 def _counts(data: bytes) -> bool:
     """Return whether the numbers in the middle of a text are a counter before its sentences, each one more."""
     middle = len(data) // 4
-    distinct = {
-        int(number) for number in set(_NUMBER.findall(data, middle)[:_MAX_NUMBERS]) if len(number) <= 6
-    }
+    numbers = data[middle:].translate(_KEEP_DIGITS).split()[:_MAX_NUMBERS]
+    distinct = {int(number) for number in set(numbers) if len(number) <= 6}
     if sum(number + 1 in distinct for number in distinct) < _LEAST_DIGITS - 1:
         return False
-    numbers = list(islice(_NUMBER.finditer(data, middle), _MAX_NUMBERS))
-    leading = [match for match in numbers if _is_counter(data[max(0, match.start() - 24) : match.start()])]
-    if len(leading) < _LEAST_COUNTED or any(len(match[0]) > 6 for match in leading):
+    leading = _counters(data, middle) if len(numbers) < _MAX_NUMBERS else _counters_of(data, middle)
+    if len(leading) < _LEAST_COUNTED or any(len(number) > 6 for number in leading):
         return False
-    values = [int(match[0]) for match in leading]
+    values = list(map(int, leading))
     if sum(later == earlier + 1 for earlier, later in pairwise(values)) < 0.9 * (len(values) - 1):
         return False
-    others = {match[0] for match in numbers} - {match[0] for match in leading}
+    others = set(numbers) - set(leading)
     return len(others) <= len(numbers) // max(1, len(leading))  # further numbers do not vary
 
 
-def _is_counter(before: bytes) -> bool:
-    """Return whether a number counts, by the bytes before it: a sentence begins with it, or with a word like "step"."""
-    end = before.rstrip(_FILLERS).lower()
-    return (not end or end.endswith(_ENDS_BEFORE_COUNTER)) and _COUNTER.search(before) is not None
+def _counters(data: bytes, begin: int) -> list[bytes]:
+    """Return the numbers from a position on that may count: a sentence begins with them, or with a word like "step".
+
+    All are found in one search, unless a run of spaces or brackets reaches over the characters before a number
+    that are read.
+    """
+    if b" " * _LONG_FILLER in data.translate(_KEEP_FILLERS):
+        return _counters_of(data, begin)
+    return [match[1] for match in _COUNTERS.finditer(data) if match.start(1) >= begin]
+
+
+def _counters_of(data: bytes, begin: int) -> list[bytes]:
+    """Return the same of a text with any characters, of the first numbers."""
+    return [
+        match[0]
+        for match in islice(_NUMBER.finditer(data, begin), _MAX_NUMBERS)
+        if _COUNTER_END.search(data[max(0, match.start() - _READ_BEFORE_COUNTER) : match.start()])
+    ]
