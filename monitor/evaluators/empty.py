@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from monitor.evaluators.interface import Evaluator
@@ -22,6 +22,8 @@ _NO_CONTENT = re.compile(  # an empty code block, a line break or an empty eleme
     re.IGNORECASE,
 )
 _LONGEST_BLANK = 80
+_VISIBLE = frozenset(map(chr, range(0x21, 0x7F))) - {"`", "~", "<", "&"}
+"""Characters that begin no blank text; nearly every answer begins with one of them."""
 _UNKNOWN = skipped("neither output text nor its size")
 _EMPTY = failed("the output is empty")
 _BLANK = failed("the output has nothing visible")
@@ -52,15 +54,21 @@ class EmptyEvaluator(Evaluator):
         """Return whether the call failed; otherwise text and sizes decide, which are no labels."""
         return bool(event.error_type)
 
+    def suspects(self, events: Sequence[Any]) -> Sequence[int]:
+        """Return those whose output does not begin with a visible character."""
+        return [
+            index
+            for index, event in enumerate(events)
+            if not (output := event.output) or output[0] not in _VISIBLE
+        ]
+
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
         """Fail if a user would see nothing."""
         if event.error_type:
             return SKIPPED_ERROR
         output = event.output
         if output:
-            # the first character of nearly every answer is visible
-            # (some fillers are letters, but no ASCII letter is invisible)
-            if (output[0].isascii() and output[0].isalnum()) or not _is_blank(output):
+            if output[0] in _VISIBLE or not _is_blank(output):
                 return PASSED
             return _without_answer(event, _BLANK)
         if output is None:

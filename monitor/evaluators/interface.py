@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -100,6 +100,18 @@ class Evaluator:
         evaluator's own patterns occurs. The result must be the same for all these events, too.
         """
         return False
+
+    def suspects(self, events: Sequence[Any]) -> Sequence[int]:
+        """Return the indices of events that may not pass; all others pass. By default all may.
+
+        A filter that reads many events at once, before a call for each. The events are in normal form and have
+        the same labels, all of them have an output or all lack it, and none of the evaluator's own patterns
+        occurs in it.
+
+        Args:
+            events: at least one.
+        """
+        return range(len(events))
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
         """Judge a decoded ``response``; ``hits`` are the names of own patterns found in its output."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -139,6 +139,10 @@ class KnownFailureEvaluator(Evaluator):
     def depends_only_on_labels(self, event: Any) -> bool:
         """Return whether the call failed or has no text that could contain a loop."""
         return bool(event.error_type) or not event.output
+
+    def suspects(self, events: Sequence[Any]) -> Sequence[int]:
+        """Return those whose output is a loop."""
+        return [index for index, event in enumerate(events) if has_loop(event.output)]
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
         """Fail with the kind of failure as reason."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import Field
@@ -74,6 +74,18 @@ class LatencyEvaluator(Evaluator):
     def depends_only_on_labels(self, event: Any) -> bool:
         """Return whether there is no interaction, and so no budget."""
         return event.interaction is None and self._interaction is None
+
+    def suspects(self, events: Sequence[Any]) -> Sequence[int]:
+        """Return those without a duration or over budget."""
+        interaction = events[0].interaction or self._interaction
+        if interaction is None or interaction == "progressive":
+            return range(len(events))
+        budget = self._duration_budgets[interaction]
+        return [
+            index
+            for index, event in enumerate(events)
+            if (duration := event.duration_s) is None or duration > budget
+        ]
 
     def __call__(self, event: Any, hits: Collection[str]) -> Verdict:
         """Fail if over budget; the reason has duration and budget."""

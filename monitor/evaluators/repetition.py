@@ -23,9 +23,9 @@ _ELEMENT = re.compile(r"</?[A-Za-z][^<>]{0,200}>")
 _LETTER_COUNTER = r"(?m)^([\s(*]{0,4})([A-Za-z])([.)] )"
 _LETTERED = re.compile(_LETTER_COUNTER.encode())
 _LETTERED_LINE = re.compile(_LETTER_COUNTER, re.ASCII)
-_LEAST_DIGITS = 6
-"""Different digits of a counter: 8 of its numbers or more, nine tenths of them one more than the number before, so
-at least 6 follow one another."""
+_LEAST_RUN = 6
+"""Numbers of a counter that follow one another, so that they end in different digits: it has at least 8 numbers, nine
+tenths of them one more than the number before, so 11 numbers are in two runs at most."""
 _EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf\u2b50\u2b55\u2764]")
 _COUNTER_WORDS = "|".join(
     (
@@ -133,7 +133,7 @@ def _words(text: str) -> int:
 def _has_counted_loop(text: str) -> bool:
     """Return whether a text repeats a sentence or line that differs only in a counter before it."""
     last_line = text.rfind("\n", 0, -1) + 1
-    if sum(map(text.__contains__, _DIGITS)) < _LEAST_DIGITS and not (
+    if sum(map(text.__contains__, _DIGITS)) < _LEAST_RUN and not (
         last_line and _LETTERED_LINE.match(text, last_line)
     ):
         return False  # nearly every text without numbers ends here
@@ -161,8 +161,10 @@ def _counts(data: bytes) -> bool:
     """Return whether the numbers in the middle of a text are a counter before its sentences, each one more."""
     middle = len(data) // 4
     numbers = data[middle:].translate(_KEEP_DIGITS).split()[:_MAX_NUMBERS]
-    distinct = {int(number) for number in set(numbers) if len(number) <= 6}
-    if sum(number + 1 in distinct for number in distinct) < _LEAST_DIGITS - 1:
+    runs = {int(number) for number in set(numbers) if len(number) <= 6}
+    for _ in range(_LEAST_RUN - 1):
+        runs = {number for number in runs if number + 1 in runs}
+    if not runs:
         return False
     leading = _counters(data, middle) if len(numbers) < _MAX_NUMBERS else _counters_of(data, middle)
     if len(leading) < _LEAST_COUNTED or any(len(number) > 6 for number in leading):

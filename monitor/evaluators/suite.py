@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -16,16 +16,17 @@ from monitor.evaluators import EVALUATORS
 from monitor.evaluators.configured import EvaluatorSetting, closest, parse_setting
 from monitor.evaluators.interface import Evaluator
 from monitor.evaluators.label_cache import (
-    MAX_COMBINATIONS,
+    LabelCache,
+    LabelFacts,
     LabelVerdicts,
     error_verdict,
     judge_labels,
-    label_getter,
 )
 from monitor.evaluators.re2_patterns import search_set
 from monitor.evaluators.text_scan import WHOLE_CHARS, text_to_scan
 from monitor.evaluators.user_evaluator import UNKNOWN, UserEvaluator, UserSetting
-from monitor.evaluators.verdict import PASSED, State, Verdict
+from monitor.evaluators.verdict import State, Verdict
+from monitor.normal_form.reasoning import may_think
 from monitor.normal_form.response import normal_form
 
 DEFAULT_EVALUATORS = tuple(name for name, kind in EVALUATORS.items() if not kind.opt_in)
@@ -35,7 +36,7 @@ DEFAULTS = "defaults"
 """Stands for all of them in a list of evaluators."""
 
 _NO_HITS: Collection[str] = ()
-_index = itemgetter(0)
+_ORDER = itemgetter(0, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +46,36 @@ class Judged:
     Attributes:
         codes: states, int8, shape (events, evaluators).
         failures, errors: event index -> (evaluator index, verdict), only for events that have any.
-        label_verdicts: for each event the verdicts that its labels decide; many events share one object.
+        label_verdicts: verdicts that labels decide; many events share them.
+        label_rows: index into ``label_verdicts`` of each event, shape (events,).
         skips: (event index, evaluator index, reason) of the other skipped verdicts.
+        failed_calls: whether the call of each event failed, shape (events,).
     """
 
     codes: npt.NDArray[np.int8]
     failures: dict[int, list[tuple[int, Verdict]]]
     errors: dict[int, list[tuple[int, Verdict]]]
     label_verdicts: list[LabelVerdicts]
+    label_rows: npt.NDArray[np.int64]
     skips: list[tuple[int, int, str]]
+    failed_calls: npt.NDArray[np.bool_]
+
+
+class _Batch:
+    """Events of one batch that share the verdicts which labels decide, and what is known of their calls.
+
+    ``numbers``: of the events in the batch; ``events``: in normal form; ``hits``: their patterns, only if they
+    have any.
+    """
+
+    __slots__ = ("decided", "events", "failed", "hits", "numbers")
+
+    def __init__(self, decided: LabelVerdicts, *, failed: bool) -> None:
+        self.decided = decided
+        self.failed = failed
+        self.numbers: list[int] = []
+        self.events: list[Any] = []
+        self.hits: list[dict[int, list[str]]] = []
 
 
 class Suite:
@@ -77,11 +99,7 @@ class Suite:
         self.versions = tuple(identity_of(evaluator) for evaluator in evaluators)
         self.users = tuple(evaluator for evaluator in evaluators if isinstance(evaluator, UserEvaluator))
         self._evaluators = tuple(evaluators)
-        self._labels = label_getter(evaluators)
-        # caches by labels: of events without output text, with a text in which no pattern occurs, and others
-        self._without_text: dict[Any, LabelVerdicts] = {}
-        self._without_match: dict[Any, LabelVerdicts] = {}
-        self._with_match: dict[Any, LabelVerdicts] = {}
+        self._cache = LabelCache(evaluators)
         self._match = _PatternMatcher(evaluators)
 
     @classmethod
@@ -132,72 +150,113 @@ class Suite:
         """Return the verdict of each evaluator on a decoded ``response``; ``ERROR`` of an evaluator that
         raises.
         """
-        decided, others = self._judge(event)
+        labels = self._cache.labels_of(event)
+        normal, decided, hits = self._decide(event, self._cache.get(labels) or self._cache.add(labels, event))
         verdicts = list(decided.verdicts)
-        for index, verdict in others:
-            verdicts[index] = verdict
+        for index, evaluator in decided.undecided:
+            verdicts[index] = _ask(evaluator, normal, hits.get(index, _NO_HITS) if hits else _NO_HITS)
         return tuple(verdicts)
 
     def judge_all(self, events: Sequence[Any]) -> Judged:
         """Evaluate many events: return all states as an array, and verdicts only of failures and errors."""
-        rows: list[bytes | bytearray] = []
+        batches = self._batches(events)
+        codes = np.zeros((len(events), len(self.names)), np.int8)
+        rows = np.zeros(len(events), np.int64)
+        failed_calls = np.zeros(len(events), bool)
+        found: list[tuple[int, int, Verdict]] = []
+        for row, batch in enumerate(batches):
+            numbers = np.array(batch.numbers, np.int64)
+            codes[numbers] = np.frombuffer(batch.decided.codes, np.int8)
+            rows[numbers] = row
+            failed_calls[numbers] = batch.failed
+            for index, verdict in batch.decided.notable:
+                found += [(number, index, verdict) for number in batch.numbers]
+            for number, index, verdict in _others(batch):
+                codes[number, index] = verdict[0]
+                found.append((number, index, verdict))
         failures: dict[int, list[tuple[int, Verdict]]] = {}
         errors: dict[int, list[tuple[int, Verdict]]] = {}
-        label_verdicts: list[LabelVerdicts] = []
         skips: list[tuple[int, int, str]] = []
-        for number, event in enumerate(events):
-            decided, others = self._judge(event)
-            label_verdicts.append(decided)
-            if others:
-                # PASSED is 0, the initial code
-                others = [item for item in others if item[1][0]]
-            if not others and not decided.notable:  # nearly always
-                rows.append(decided.codes)
-                continue
-            codes = bytearray(decided.codes)
-            for index, verdict in others:
-                codes[index] = verdict[0]
-            rows.append(codes)
-            for item in sorted((*decided.notable, *others), key=_index) if decided.notable else others:
-                if item[1][0] != State.SKIPPED:
-                    (failures if item[1][0] == State.FAILED else errors).setdefault(number, []).append(item)
-                else:
-                    skips.append((number, item[0], item[1][1]))
-        states = np.frombuffer(b"".join(rows), np.int8).reshape(len(rows), len(self.names))
-        return Judged(states, failures, errors, label_verdicts, skips)
+        for number, index, verdict in sorted(found, key=_ORDER):
+            if verdict[0] == State.SKIPPED:
+                skips.append((number, index, verdict[1]))
+            else:
+                (failures if verdict[0] == State.FAILED else errors).setdefault(number, []).append(
+                    (index, verdict)
+                )
+        label_verdicts = [batch.decided for batch in batches]
+        return Judged(codes, failures, errors, label_verdicts, rows, skips, failed_calls)
 
-    def _judge(self, event: Any) -> tuple[LabelVerdicts, list[tuple[int, Verdict]]]:
-        """Return the verdicts that the labels decide, and the other verdicts that are not ``PASSED``."""
-        event = normal_form(event)
-        labels, hits = self._labels(event), None
-        if not event.output:
-            cache = self._without_text
-        elif event.error_type or (hits := self._hits(event.output)) is None:
-            cache = self._without_match
+    def _batches(self, events: Sequence[Any]) -> Collection[_Batch]:
+        """Return the events by the verdicts that their labels decide, in the order of their first events."""
+        batches: dict[int, _Batch] = {}
+        get_facts, decide = self._cache.get, self._decide
+        for number, (event, labels) in enumerate(
+            zip(events, map(self._cache.labels_of, events), strict=True)
+        ):
+            facts = get_facts(labels) or self._cache.add(labels, event)
+            normal, decided, hits = decide(event, facts)
+            batch = batches.get(id(decided))
+            if batch is None:
+                batch = batches[id(decided)] = _Batch(decided, failed=facts.failed)
+            batch.numbers.append(number)
+            batch.events.append(normal)
+            if hits is not None:
+                batch.hits.append(hits)
+        return batches.values()
+
+    def _decide(
+        self, event: Any, facts: LabelFacts
+    ) -> tuple[Any, LabelVerdicts, dict[int, list[str]] | None]:
+        """Return an event in normal form, the verdicts that its labels decide, and its patterns if it has any."""
+        output = event.output
+        if facts.is_renamed or (output and may_think(output)):
+            event = normal_form(event)
+            output = event.output
+        if not output:
+            if (decided := facts.without_text) is None:
+                decided = facts.without_text = judge_labels(self._evaluators, event, has_match=False)
+        elif facts.failed or (hits := self._hits(output)) is None:
+            if (decided := facts.without_match) is None:
+                decided = facts.without_match = judge_labels(self._evaluators, event, has_match=False)
         else:
-            cache = self._with_match
-        decided = cache.get(labels)
-        if decided is None:
-            if len(cache) >= MAX_COMBINATIONS:
-                cache.clear()
-            decided = cache[labels] = judge_labels(
-                self._evaluators, event, has_match=cache is self._with_match
-            )
-        others = []
-        for index, call in decided.undecided:
-            try:
-                verdict = call(event, hits.get(index, _NO_HITS) if hits else _NO_HITS)
-            except Exception as error:  # noqa: BLE001  # one faulty evaluator must not affect the others
-                verdict = error_verdict(error)
-            if verdict is not PASSED:
-                others.append((index, verdict))
-        return decided, others
+            if (decided := facts.with_match) is None:
+                decided = facts.with_match = judge_labels(self._evaluators, event, has_match=True)
+            return event, decided, hits
+        return event, decided, None
 
     def _hits(self, output: str) -> dict[int, list[str]] | None:
         try:
             return self._match(output if len(output) <= WHOLE_CHARS else text_to_scan(output))
         except UnicodeEncodeError:  # a lone surrogate, which JSON can carry
             return self._match(text_to_scan(output))
+
+
+def _others(batch: _Batch) -> Iterator[tuple[int, int, Verdict]]:
+    """Yield event number, evaluator index and verdict of the verdicts that labels do not decide, if not passed."""
+    for index, evaluator in batch.decided.undecided:
+        if batch.hits:
+            calls = ((place, hits.get(index, _NO_HITS)) for place, hits in enumerate(batch.hits))
+        else:
+            calls = ((place, _NO_HITS) for place in _suspects(evaluator, batch.events))
+        for place, hits in calls:
+            verdict = _ask(evaluator, batch.events[place], hits)
+            if verdict[0]:  # PASSED is 0
+                yield batch.numbers[place], index, verdict
+
+
+def _ask(evaluator: Evaluator, event: Any, hits: Collection[str]) -> Verdict:
+    try:
+        return evaluator(event, hits)
+    except Exception as error:  # noqa: BLE001  # one faulty evaluator must not affect the others
+        return error_verdict(error)
+
+
+def _suspects(evaluator: Evaluator, events: Sequence[Any]) -> Sequence[int]:
+    try:
+        return evaluator.suspects(events)
+    except Exception:  # noqa: BLE001  # the call of each event says which of them raises
+        return range(len(events))
 
 
 class _PatternMatcher:

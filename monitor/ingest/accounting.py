@@ -101,15 +101,11 @@ def count_skips(judged: Judged, names: Sequence[str], group: Ints, groups: Seque
     place = np.array(
         [features.setdefault(id(target.feature), index) for index, target in enumerate(groups)], np.int64
     )[group]
-    ids = list(map(id, judged.label_verdicts))
-    by_id = dict(zip(ids, judged.label_verdicts, strict=True))  # usually the same for very many events
-    numbers = {verdicts_id: number for number, verdicts_id in enumerate(by_id)}
-    rows = np.array(list(map(numbers.__getitem__, ids)), np.int64)
-    counts = np.bincount(place * len(numbers) + rows)
-    label_verdicts = list(by_id.values())
+    size = len(judged.label_verdicts)
+    counts = np.bincount(place * size + judged.label_rows)
     for pair in np.flatnonzero(counts).tolist():
-        for evaluator, reason in label_verdicts[pair % len(numbers)].skips:
-            _skip(groups[pair // len(numbers)].feature, names[evaluator], reason, int(counts[pair]))
+        for evaluator, reason in judged.label_verdicts[pair % size].skips:
+            _skip(groups[pair // size].feature, names[evaluator], reason, int(counts[pair]))
     skips = Counter((place[index], evaluator, reason) for index, evaluator, reason in judged.skips)
     for (index, evaluator, reason), n in skips.items():
         _skip(groups[index].feature, names[evaluator], reason, n)

@@ -20,7 +20,6 @@ from monitor.ingest.accounting import count_sequence_numbers, count_skips
 from monitor.ingest.batch import CountGroup
 from monitor.ingest.number_aggregation import count_quantities, count_stages, metric_part
 from monitor.ingest.text_aggregation import count_texts
-from monitor.normal_form.response import call_failed
 from monitor.stats.exponential_buckets import bucket_codes
 from monitor.windows.metric_definitions import (
     CATEGORIES,
@@ -64,7 +63,7 @@ def aggregate_responses(
     codes = judged.codes
     group, size = np.asarray(group_of, np.int64), len(groups)
     calls = np.bincount(group, minlength=size).tolist()
-    errors = np.fromiter(map(call_failed, events), bool, len(events))
+    errors = judged.failed_calls
     failed_calls = np.bincount(group[errors], minlength=size).tolist()
     for target, n, f in zip(groups, calls, failed_calls, strict=True):
         if n:

@@ -38,7 +38,7 @@ _PAIRS = (
 _OPENING = "|".join(opening for opening, _ in _PAIRS)
 _CLOSING = "|".join(closing for _, closing in _PAIRS)
 _TAG = re.compile(f"(?P<opening>{_OPENING})|(?P<closing>{_CLOSING})", re.IGNORECASE)
-_BRACKETS = re.compile(r"\[/?(?:THINK|REASONING|THOUGHT)", re.IGNORECASE)
+_BRACKETS = re.compile(r"\[/?(?i:THINK|REASONING|THOUGHT)")  # "[" alone is found much faster
 # Where a tag may begin, found in linear time: no match of it contains the beginning of another tag.
 _CANDIDATE = re2.compile(
     r"(?i)<[ ]?/?[ ]?(?:[\pL\pN_]{1,12}:)?(?:think|thought|reason|reflection|scratchpad|ant|inner|chain|cot|internal"
