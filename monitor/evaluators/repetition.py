@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import islice, pairwise
 
 _PROBE_CHARS = 24  # searched for again later in the text
@@ -14,17 +15,16 @@ _CHECKED_CHARS = 20_000
 _LEAST_WORDS, _LEAST_LETTERS = 3, 10  # of a line or a counted sentence: "1. yes" and "neutral" may be answers
 _LEAST_COUNTED = 8  # repetitions with a counter
 _MAX_NUMBERS = 400  # that are read
+_LONGEST_NUMBER = 6  # digits of a counter
 
 _NUMBER = re.compile(rb"\d+")
-_DIGITS = "0123456789"
+_DIGITS = b"0123456789"
 _WORD = re.compile(r"[^\W\d_]+")
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff]")  # scripts without spaces: two characters count as a word
 _ELEMENT = re.compile(r"</?[A-Za-z][^<>]{0,200}>")
-_LETTER_COUNTER = r"(?m)^([\s(*]{0,4})([A-Za-z])([.)] )"
-_LETTERED = re.compile(_LETTER_COUNTER.encode())
-_LETTERED_LINE = re.compile(_LETTER_COUNTER, re.ASCII)
+_LETTERED = re.compile(rb"(?m)^([\s(*]{0,4})([A-Za-z])([.)] )")
 _LEAST_RUN = 6
-"""Numbers of a counter that follow one another, so that they end in different digits: it has at least 8 numbers, nine
+"""Numbers of a counter that follow one another: it has at least 8 numbers, nine
 tenths of them one more than the number before, so 11 numbers are in two runs at most."""
 _EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf\u2b50\u2b55\u2764]")
 _COUNTER_WORDS = "|".join(
@@ -40,7 +40,7 @@ _COUNTER_END = re.compile(rb"(?:\A|[\n.!?:;,])%b\Z" % _SENTENCE_BEGIN, re.IGNORE
 _FILLERS = b" \t\n\r\f\v(#*[-"
 _LONG_FILLER = 7
 """Of each match of ``_SENTENCE_BEGIN`` with 24 characters so many in a row are ``_FILLERS``."""
-_KEEP_DIGITS = bytes(byte if byte in b"0123456789" else 32 for byte in range(256))
+_KEEP_DIGITS = bytes(byte if byte in _DIGITS else 32 for byte in range(256))
 _KEEP_FILLERS = bytes(32 if byte in _FILLERS else 120 for byte in range(256))
 
 
@@ -131,21 +131,20 @@ def _words(text: str) -> int:
 
 
 def _has_counted_loop(text: str) -> bool:
-    """Return whether a text repeats a sentence or line that differs only in a counter before it."""
-    last_line = text.rfind("\n", 0, -1) + 1
-    if sum(map(text.__contains__, _DIGITS)) < _LEAST_RUN and not (
-        last_line and _LETTERED_LINE.match(text, last_line)
-    ):
-        return False  # nearly every text without numbers ends here
+    """Return whether a text repeats a sentence or line that differs only in a counter before it.
+
+    The cheapest conditions come first: nearly all texts lack so many numbers, or numbers that follow one another.
+    """
     data = text.encode("utf-8", "replace")
     last_line = data.rfind(b"\n", 0, -1) + 1
     if last_line and _LETTERED.match(data, last_line):
         data = _LETTERED.sub(lambda match: b"%b%d%b" % (match[1], match[2][0], match[3]), data)
-    plain = data.translate(None, _DIGITS.encode())
-    if len(plain) == len(data) or len(plain) < _LEAST_CHARS // 2:
+    middle = len(data) // 4
+    numbers = data[middle:].translate(_KEEP_DIGITS).split()[:_MAX_NUMBERS]
+    if len(numbers) < _LEAST_COUNTED or not _has_run(numbers):
         return False
-    span = _loop(plain)
-    if span is None:
+    plain = data.translate(None, _DIGITS)
+    if len(plain) < _LEAST_CHARS // 2 or (span := _loop(plain)) is None:
         return False
     begin, end, period = span
     unit = plain[end - period : end].decode("utf-8", "ignore")
@@ -154,26 +153,35 @@ def _has_counted_loop(text: str) -> bool:
     words, ideograms = _WORD.findall(unit), [] if unit.isascii() else _CJK.findall(unit)
     if len(words) + len(ideograms) // 2 < _LEAST_WORDS:
         return False
-    return sum(map(len, words)) + len(ideograms) >= _LEAST_LETTERS and _counts(data)
-
-
-def _counts(data: bytes) -> bool:
-    """Return whether the numbers in the middle of a text are a counter before its sentences, each one more."""
-    middle = len(data) // 4
-    numbers = data[middle:].translate(_KEEP_DIGITS).split()[:_MAX_NUMBERS]
-    runs = {int(number) for number in set(numbers) if len(number) <= 6}
-    for _ in range(_LEAST_RUN - 1):
-        runs = {number for number in runs if number + 1 in runs}
-    if not runs:
+    if sum(map(len, words)) + len(ideograms) < _LEAST_LETTERS:
         return False
-    leading = _counters(data, middle) if len(numbers) < _MAX_NUMBERS else _counters_of(data, middle)
-    if len(leading) < _LEAST_COUNTED or any(len(number) > 6 for number in leading):
+    return _counts(
+        numbers, _counters(data, middle) if len(numbers) < _MAX_NUMBERS else _counters_of(data, middle)
+    )
+
+
+def _has_run(numbers: Sequence[bytes]) -> bool:
+    """Return whether ``_LEAST_RUN`` of the numbers follow one another, in any order."""
+    run = {int(number) for number in set(numbers) if len(number) <= _LONGEST_NUMBER}
+    for _ in range(_LEAST_RUN - 1):
+        run = {number for number in run if number + 1 in run}
+    return bool(run)
+
+
+def _counts(numbers: Sequence[bytes], leading: Sequence[bytes]) -> bool:
+    """Return whether the numbers before sentences are a counter, each one more; further numbers may not vary.
+
+    Args:
+        numbers: all numbers.
+        leading: those of them that may count.
+    """
+    if len(leading) < _LEAST_COUNTED or any(len(number) > _LONGEST_NUMBER for number in leading):
         return False
     values = list(map(int, leading))
     if sum(later == earlier + 1 for earlier, later in pairwise(values)) < 0.9 * (len(values) - 1):
         return False
     others = set(numbers) - set(leading)
-    return len(others) <= len(numbers) // max(1, len(leading))  # further numbers do not vary
+    return len(others) <= len(numbers) // max(1, len(leading))
 
 
 def _counters(data: bytes, begin: int) -> list[bytes]:
