@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -13,17 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from monitor.evaluators import EVALUATORS
+from monitor.evaluators.batch import NO_HITS, Batch, ask, other_verdicts
 from monitor.evaluators.configured import EvaluatorSetting, closest, parse_setting
 from monitor.evaluators.interface import Evaluator
 from monitor.evaluators.label_cache import (
     LabelCache,
     LabelFacts,
     LabelVerdicts,
-    error_verdict,
     judge_labels,
 )
-from monitor.evaluators.re2_patterns import search_set
-from monitor.evaluators.text_scan import WHOLE_CHARS, text_to_scan
+from monitor.evaluators.pattern_matcher import PatternMatcher
 from monitor.evaluators.user_evaluator import UNKNOWN, UserEvaluator, UserSetting
 from monitor.evaluators.verdict import State, Verdict
 from monitor.normal_form.reasoning import may_think
@@ -35,7 +34,6 @@ DEFAULT_EVALUATORS = tuple(name for name, kind in EVALUATORS.items() if not kind
 DEFAULTS = "defaults"
 """Stands for all of them in a list of evaluators."""
 
-_NO_HITS: Collection[str] = ()
 _ORDER = itemgetter(0, 1)
 
 
@@ -61,23 +59,6 @@ class Judged:
     failed_calls: npt.NDArray[np.bool_]
 
 
-class _Batch:
-    """Events of one batch that share the verdicts which labels decide, and what is known of their calls.
-
-    ``numbers``: of the events in the batch; ``events``: in normal form; ``hits``: their patterns, only if they
-    have any.
-    """
-
-    __slots__ = ("decided", "events", "failed", "hits", "numbers")
-
-    def __init__(self, decided: LabelVerdicts, *, failed: bool) -> None:
-        self.decided = decided
-        self.failed = failed
-        self.numbers: list[int] = []
-        self.events: list[Any] = []
-        self.hits: list[dict[int, list[str]]] = []
-
-
 class Suite:
     """The evaluators of one feature configuration, with one RE2 set for all their patterns.
 
@@ -100,7 +81,7 @@ class Suite:
         self.users = tuple(evaluator for evaluator in evaluators if isinstance(evaluator, UserEvaluator))
         self._evaluators = tuple(evaluators)
         self._cache = LabelCache(evaluators)
-        self._match = _PatternMatcher(evaluators)
+        self._match = PatternMatcher(evaluators)
 
     @classmethod
     def from_settings(
@@ -154,7 +135,7 @@ class Suite:
         normal, decided, hits = self._decide(event, self._cache.get(labels) or self._cache.add(labels, event))
         verdicts = list(decided.verdicts)
         for index, evaluator in decided.undecided:
-            verdicts[index] = _ask(evaluator, normal, hits.get(index, _NO_HITS) if hits else _NO_HITS)
+            verdicts[index] = ask(evaluator, normal, hits.get(index, NO_HITS) if hits else NO_HITS)
         return tuple(verdicts)
 
     def judge_all(self, events: Sequence[Any]) -> Judged:
@@ -171,7 +152,7 @@ class Suite:
             failed_calls[numbers] = batch.failed
             for index, verdict in batch.decided.notable:
                 found += [(number, index, verdict) for number in batch.numbers]
-            for number, index, verdict in _others(batch):
+            for number, index, verdict in other_verdicts(batch):
                 codes[number, index] = verdict[0]
                 found.append((number, index, verdict))
         failures: dict[int, list[tuple[int, Verdict]]] = {}
@@ -187,9 +168,9 @@ class Suite:
         label_verdicts = [batch.decided for batch in batches]
         return Judged(codes, failures, errors, label_verdicts, rows, skips, failed_calls)
 
-    def _batches(self, events: Sequence[Any]) -> Collection[_Batch]:
+    def _batches(self, events: Sequence[Any]) -> Collection[Batch]:
         """Return the events by the verdicts that their labels decide, in the order of their first events."""
-        batches: dict[int, _Batch] = {}
+        batches: dict[int, Batch] = {}
         get_facts, decide = self._cache.get, self._decide
         for number, (event, labels) in enumerate(
             zip(events, map(self._cache.labels_of, events), strict=True)
@@ -198,7 +179,7 @@ class Suite:
             normal, decided, hits = decide(event, facts)
             batch = batches.get(id(decided))
             if batch is None:
-                batch = batches[id(decided)] = _Batch(decided, failed=facts.failed)
+                batch = batches[id(decided)] = Batch(decided, failed=facts.failed)
             batch.numbers.append(number)
             batch.events.append(normal)
             if hits is not None:
@@ -216,7 +197,7 @@ class Suite:
         if not output:
             if (decided := facts.without_text) is None:
                 decided = facts.without_text = judge_labels(self._evaluators, event, has_match=False)
-        elif facts.failed or (hits := self._hits(output)) is None:
+        elif facts.failed or (hits := self._match(output)) is None:
             if (decided := facts.without_match) is None:
                 decided = facts.without_match = judge_labels(self._evaluators, event, has_match=False)
         else:
@@ -224,78 +205,6 @@ class Suite:
                 decided = facts.with_match = judge_labels(self._evaluators, event, has_match=True)
             return event, decided, hits
         return event, decided, None
-
-    def _hits(self, output: str) -> dict[int, list[str]] | None:
-        try:
-            return self._match(output if len(output) <= WHOLE_CHARS else text_to_scan(output))
-        except UnicodeEncodeError:  # a lone surrogate, which JSON can carry
-            return self._match(text_to_scan(output))
-
-
-def _others(batch: _Batch) -> Iterator[tuple[int, int, Verdict]]:
-    """Yield event number, evaluator index and verdict of the verdicts that labels do not decide, if not passed."""
-    for index, evaluator in batch.decided.undecided:
-        if batch.hits:
-            calls = ((place, hits.get(index, _NO_HITS)) for place, hits in enumerate(batch.hits))
-        else:
-            calls = ((place, _NO_HITS) for place in _suspects(evaluator, batch.events))
-        for place, hits in calls:
-            verdict = _ask(evaluator, batch.events[place], hits)
-            if verdict[0]:  # PASSED is 0
-                yield batch.numbers[place], index, verdict
-
-
-def _ask(evaluator: Evaluator, event: Any, hits: Collection[str]) -> Verdict:
-    try:
-        return evaluator(event, hits)
-    except Exception as error:  # noqa: BLE001  # one faulty evaluator must not affect the others
-        return error_verdict(error)
-
-
-def _suspects(evaluator: Evaluator, events: Sequence[Any]) -> Sequence[int]:
-    try:
-        return evaluator.suspects(events)
-    except Exception:  # noqa: BLE001  # the call of each event says which of them raises
-        return range(len(events))
-
-
-class _PatternMatcher:
-    """One RE2 set for the patterns of all evaluators, and a smaller one for ASCII texts.
-
-    Evaluators may share a pattern; it is matched once.
-    """
-
-    def __init__(self, evaluators: Sequence[Evaluator]) -> None:
-        owners: dict[str, list[tuple[int, str]]] = {}
-        beyond_ascii = set()
-        for index, evaluator in enumerate(evaluators):
-            for name, pattern in evaluator.patterns.items():
-                owners.setdefault(pattern, []).append((index, name))
-                if name in evaluator.non_ascii_patterns:
-                    beyond_ascii.add(pattern)
-        ascii_patterns = tuple(pattern for pattern in owners if pattern not in beyond_ascii)
-        self._owners = tuple(owners.values())
-        self._ascii_owners = tuple(owners[pattern] for pattern in ascii_patterns)
-        self._match = search_set(tuple(owners)) if owners else _no_match
-        self._ascii_match = search_set(ascii_patterns) if ascii_patterns else _no_match
-
-    def __call__(self, text: str) -> dict[int, list[str]] | None:
-        """Return evaluator index -> names of its patterns that occur in the text; None without any."""
-        if text.isascii():
-            numbers, owners = self._ascii_match(text.encode()), self._ascii_owners
-        else:
-            numbers, owners = self._match(text.encode()), self._owners
-        if not numbers:
-            return None
-        hits: dict[int, list[str]] = {}
-        for number in numbers:
-            for index, name in owners[number]:
-                hits.setdefault(index, []).append(name)
-        return hits
-
-
-def _no_match(data: bytes) -> None:
-    return None
 
 
 def with_defaults(evaluators: Sequence[Any] | None) -> Sequence[Any]:

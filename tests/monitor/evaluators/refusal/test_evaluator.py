@@ -260,6 +260,6 @@ def test_the_reason_quotes_no_text(response):
 
 def test_the_raw_text_search_finds_everything_that_the_full_analysis_finds(response):
     suite = Suite.from_settings(["refusal"])
-    missed = [text for text in REFUSALS if refusal(text) and suite._hits(text) is None]
+    missed = [text for text in REFUSALS if refusal(text) and suite._match(text) is None]
     assert not missed
     assert RefusalEvaluator.patterns
