@@ -7,15 +7,23 @@ of the wrapper hides them, the wrapper is used.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
 import re2
 
+from monitor.evaluators.required_literals import required_literals
+
 # with RE2's default of 8 MiB the automaton is discarded and rebuilt all the time: 140 µs a text, not 4
 _AUTOMATON_BYTES = 64 << 20
 _NO_MATCH = (-1, -1)
+_BEYOND_ASCII = re.compile(r"\\x\{(?:[89A-Fa-f][0-9A-Fa-f]|[0-9A-Fa-f]{3,})\}|[^\x00-\x7f]")
+_MANY = 12
+"""Patterns from which on a search for literals comes first."""
+_GROUP_SIZE = 6
+_LEAST_SHARED = 0.3
 
 
 class Expression:
@@ -92,13 +100,93 @@ def search_set(patterns: tuple[str, ...]) -> Callable[[bytes], Sequence[int] | N
     Raises:
         ValueError: a pattern is not valid in RE2.
     """
-    return _search_set(patterns)
+    if len(patterns) < _MANY:
+        return _search_set(patterns)
+    searches: list[_FilteredSearch | None] = [None, None]  # made when the first such text comes
+
+    def search(data: bytes) -> Sequence[int]:
+        is_ascii = data.isascii()
+        found = searches[is_ascii]
+        if found is None:
+            found = searches[is_ascii] = _FilteredSearch(patterns, ascii_only=is_ascii)
+        return found(data)
+
+    return search
 
 
-def _search_set(patterns: tuple[str, ...]) -> Callable[[bytes], Sequence[int] | None]:
+class _FilteredSearch:
+    """Searches many patterns: first the literals that they require, then the patterns whose literals occur.
+
+    One automaton of many patterns has a state for each combination of what may have begun, so a text that was
+    not seen before builds hundreds of new ones. Literals have few; patterns are searched in small groups of
+    those that require the same literals.
+
+    Args:
+        patterns: valid in RE2.
+        ascii_only: whether it is used for ASCII texts only, in which classes of letters and spaces are small.
+    """
+
+    def __init__(self, patterns: Sequence[str], *, ascii_only: bool = False) -> None:
+        groups: list[tuple[list[int], frozenset[str]]] = []
+        always: list[int] = []
+        for number, pattern in enumerate(patterns):
+            literals = required_literals(pattern, ascii_only=ascii_only)
+            if literals is None:
+                always.append(number)
+            elif literals:
+                _join(groups, number, literals)
+        filters = tuple(f"(?i){'|'.join(sorted(literals))}" for _, literals in groups)
+        self._filter = _search_set(filters, ascii_only) if filters else _no_match
+        self._groups = tuple(
+            (_search_set(tuple(patterns[number] for number in numbers), ascii_only), tuple(numbers))
+            for numbers, _ in groups
+        )
+        self._always = (
+            _search_set(tuple(patterns[number] for number in always), ascii_only) if always else _no_match
+        )
+        self._always_numbers = tuple(always)
+
+    def __call__(self, data: bytes) -> Sequence[int]:
+        """Return the indices of the patterns that occur."""
+        occurring = [self._always_numbers[index] for index in self._always(data) or ()]
+        for group in self._filter(data) or ():
+            search, numbers = self._groups[group]
+            if matches := search(data):
+                occurring += [numbers[index] for index in matches]
+        return occurring
+
+
+def _join(groups: list[tuple[list[int], frozenset[str]]], number: int, literals: frozenset[str]) -> None:
+    """Add a pattern to the group with which it shares most literals, else to a new one."""
+    shared, best = max(
+        (
+            (len(literals & others) / min(len(literals), len(others)), index)
+            for index, (numbers, others) in enumerate(groups)
+            if len(numbers) < _GROUP_SIZE
+        ),
+        default=(0.0, 0),
+    )
+    if shared > _LEAST_SHARED:
+        numbers, others = groups[best]
+        groups[best] = ([*numbers, number], others | literals)
+    else:
+        groups.append(([number], literals))
+
+
+def _no_match(data: bytes) -> None:
+    return None
+
+
+def _search_set(
+    patterns: tuple[str, ...], ascii_only: bool = False
+) -> Callable[[bytes], Sequence[int] | None]:
     options = re2.Options()
     options.max_mem = _AUTOMATON_BYTES
     options.log_errors = False
+    if ascii_only:
+        # classes like \pL and \pZ then have few ranges; no character beyond ASCII occurs
+        options.encoding = re2.Options.Encoding.LATIN1
+        patterns = tuple(_BEYOND_ASCII.sub(r"\\xFF", pattern) for pattern in patterns)
     pattern_set = re2.Set.SearchSet(options)
     for pattern in patterns:
         try:

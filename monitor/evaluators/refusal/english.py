@@ -262,8 +262,8 @@ TRIGGER_PATTERNS = {
     "and_cannot": r"\band (?:so |therefore |thus |hence )?(?:can ?not|can't|will not|won't|am (?:unable|not able) to) ",
     "inappropriate": (
         r"(?:\b(?:inappropriate|unethical|irresponsible|impossible|wrong|illegal|immoral|unacceptable)"
-        r"|(?:\bnot|n't|\bnever) (?:\w+,? ){0,2}?(?:appropriate|ethical|right|acceptable|okay|ok|responsible"
-        r"|moral|possible|within my|my place))\b[^.!?\n]* to "
+        r"|(?:\bnot|n't|\bnever) (?:\w+,? ){0,2}?\b(?:appropriate|ethical|right|acceptable|okay|ok|responsible"
+        r"|moral|possible|within my|my place)\b)\b[^.!?\n]* to "
     ),
 }
 """Kind -> cheaper pattern for raw text, for kinds whose own pattern begins with frequent words.

@@ -173,7 +173,7 @@ WITHHELD_ANSWERS = {
 
 TRIGGER_PATTERNS = {
     "as_an_ai": (
-        rf"\b(?:as|being|am|I'm|by) (?:just |only |merely |simply )?(?:an? |the )?(?:\w+[ -])*{_AI_NOUN}"
+        rf"\b(?:as|being|am|I'm|by) (?:just |only |merely |simply )?(?:an? |the )?(?:\w+[ -])*\b{_AI_NOUN}"
     ),
     "subjective": (
         rf"\bsubjective\b|\bthere(?: is|'s) no (?:single )?(?:right or wrong|correct|definitive) answer\b"
