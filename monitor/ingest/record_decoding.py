@@ -1,20 +1,30 @@
-"""Decode records into events, and find the time that each adds to the watermark."""
+"""Decode records into events without personal data in short texts; find the time that each adds to the watermark."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
+
+import msgspec
 
 from monitor.ingest.dead_letters import RejectedRecord
 from monitor.protocol.limits import MAX_AHEAD_US
 from monitor.protocol.messages import Record
 from schemas.event_decoder import InvalidEvent, read_event
 from schemas.times import microseconds
+from softfail.events import LABEL_CHARS
 from softfail.field_repair import LeftOut
+from softfail.redact import redact
+
+_SHORT_TEXTS = {"response": ("error_type", "finish_reason"), "feedback": ("outcome",)}
+"""Fields that become categories. ``session_id`` does not: it is redacted where it is written."""
 
 
 def decode_record(record: Record) -> tuple[Any, int, int, Sequence[LeftOut]]:
     """Return the decoded event, its time, the time for the watermark, microseconds since 1970, and fields left out.
+
+    Short texts like ``error_type`` are redacted, because their values become names of metrics.
 
     The time for the watermark is at most the append time, so that a producer's clock that is ahead closes
     no panes.
@@ -28,6 +38,7 @@ def decode_record(record: Record) -> tuple[Any, int, int, Sequence[LeftOut]]:
         event, left_out = read_event(record.value)
     except InvalidEvent as error:
         raise RejectedRecord("invalid" if error.field else "unreadable", str(error), error.field) from None
+    event = _redacted(event)
     time_us = microseconds(event.time)
     append_ms = record.timestamp
     if append_ms is None or append_ms < 0 or (append_us := append_ms * 1000) >= time_us:
@@ -41,3 +52,21 @@ def decode_record(record: Record) -> tuple[Any, int, int, Sequence[LeftOut]]:
             "time",
         )
     return event, time_us, append_us, left_out
+
+
+def _redacted(event: Any) -> Any:
+    """Return the event with its short texts redacted; the event itself, in nearly all cases."""
+    for field in _SHORT_TEXTS.get(event.kind, ()):
+        text = getattr(event, field)
+        if text and (short := _short_text(text)) != text:
+            changes = {field: short}
+            is_struct = isinstance(event, msgspec.Struct)
+            event = (
+                msgspec.structs.replace(event, **changes) if is_struct else event.model_copy(update=changes)
+            )
+    return event
+
+
+@lru_cache(4096)  # error types and finish reasons repeat
+def _short_text(text: str) -> str:
+    return redact(text)[:LABEL_CHARS]

@@ -41,6 +41,10 @@ _SIGNATURE = Expression(
     r"|thanks)(?: \w+){0,3},?\s*\n+\s*(?:\[[^\]\n]+\]|[A-Z]\w+(?: [A-Z]\w+)?)\s*\z"
 )
 _SUPPORT_SIGNATURE = Expression(r"(?i)(?:support|team|assistant|service|bot|care|desk|\bAI)\s*\]?\s*\z")
+_GIVES = Expression(
+    r"(?i)^(?:but )?here(?:'s| is| are) (?:an? |the |some |my )?(?:\w+ ){0,3}?(?:outline|overview|list|summary|steps|tips|plan"
+    r"|structure|ideas|points|explanation|start|starting point|alternative|breakdown|basics|facts)\b"
+)
 _LIST_ITEM = Expression(r"(?m)^\s*(?:\d+[.)]|[-*•])\s")
 _BLANK = " \t\n\f\r"
 
@@ -134,6 +138,7 @@ def _answers(
                 return True
             answer = len(conclusion)
     after_contrast, alone = _thresholds(meaning)
+    gives = False  # "but here is an outline: 1. ..."
     for number, (following, its_meaning) in enumerate(rest):
         if answer >= (after_contrast if contrasted else alone):
             return True
@@ -146,10 +151,13 @@ def _answers(
         if its_meaning.refusal is not None or its_meaning.is_courtesy:
             continue
         contrasted = contrasted or following.is_contrast or its_meaning.is_contrast
+        gives = gives or (number <= 1 and contrasted and _GIVES.search(following.text.encode()) is not None)
         is_long = len(following.text) >= _CONTRASTING_ANSWER
         if meaning.is_direct and number <= 1 and contrasted and is_long:
             return True
         answer += len(following.text)
+        if gives and answer >= _CONTRASTING_ANSWER:
+            return True
     if answer >= (after_contrast if contrasted else alone):
         return True
     return (

@@ -58,6 +58,7 @@ _NO_SPEAKER = frozenset(
             "warning",
             "reminder",
             "quick",
+            "request",
         ),
     }
 )

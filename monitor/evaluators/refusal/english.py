@@ -25,7 +25,7 @@ CANNOT = (
     r"|should not"
     r"|must not|may not|shall not|will not(?: be able to)?|(?:would not|wouldn't) be able to|refuse to"
     rf"|(?:do not|don't) (?:feel (?:comfortable|right|good)(?: about| with)?|feel able to|wish to|want to)){_TWICE}"
-    rf"|\bI(?: am|'m) {_ADVERB}(?:unable to|not {_TO}|incapable of|unwilling to"
+    rf"|\bI(?: am|'m) {_ADVERB}(?:unable to|not {_TO}(?: be able to)?|incapable of|unwilling to"
     r"|(?:prohibited|forbidden|prevented|barred|restricted) (?:from|to)|not (?:at all )?comfortable(?: with)?"
     r"|not about to)"
     rf"|^(?:sorry,? |unfortunately,? |apologies,? )*(?:can ?not|can't|unable to|not able to)) {_ADVERB}"
@@ -49,7 +49,7 @@ ASSIST = (
     r"|that|it))|play along"
     r"|get into (?:this|that|it|details)|touch (?:this|that)|have (?:any|a) part"
     r"|meet (?:this|that|your|such|the) \w+|be (?:writing|helping|doing|discussing|sharing|providing|answering"
-    r"|taking part|creating|giving|assisting|telling)"
+    r"|taking part|creating|giving|assisting|telling|drafting|making|generating|explaining|producing|composing)"
 )
 """Verbs of help; in a clause of inability they refuse outright."""
 
@@ -57,10 +57,10 @@ PRODUCE = (
     r"provid(?:e|ing)|giv(?:e|ing)|offer(?:ing)?|shar(?:e|ing)|generat(?:e|ing)|creat(?:e|ing)|writ(?:e|ing)"
     r"|produc(?:e|ing)|draft(?:ing)?|compos(?:e|ing)|craft(?:ing)?|promot(?:e|ing)|encourag(?:e|ing)"
     r"|disclos(?:e|ing)|reveal(?:ing)?|teach(?:ing)?|show(?:ing)? (?:you )?how|guid(?:e|ing)|walk you"
-    r"|instruct|tell(?:ing)? (?:you|anyone|people) (?:how|where|about)|tell (?:such|that|this|those|jokes)"
+    r"|instruct(?:ing)?|tell(?:ing)? (?:you|anyone|people) (?:how|where|about)|tell (?:such|that|this|those|jokes)"
     r"|explain(?:ing)? how|describ(?:e|ing) how|list(?:ing)? (?:ways|reasons|any)|mak(?:e|ing) (?:such"
     r"|jokes|fun|light|up|this|that|any)|jok(?:e|ing)|mock(?:ing)?|insult(?:ing)?|rank(?:ing)?|mimic(?:king)?"
-    r"|imitat(?:e|ing)|impersonat(?:e|ing)|act as|role-?play|pretend|talk(?:ing)? about|speak(?:ing)? (?:on"
+    r"|imitat(?:e|ing)|impersonat(?:e|ing)|act(?:ing)? as|role-?play(?:ing)?|pretend(?:ing)?|talk(?:ing)? about|speak(?:ing)? (?:on"
     r"|about|ill)|say (?:such|that|anything)|plan(?:ning)?|advocat(?:e|ing)|spread(?:ing)?|glorify"
     r"|improv(?:e|ing) (?:such|that|this|a \w+ like)|bypass(?:ing)?|hack(?:ing)?|copy(?:ing)?|contribut(?:e"
     r"|ing)|enabl(?:e|ing)|justify"
@@ -100,7 +100,7 @@ DIRECT_REFUSALS = {
         r"\bI(?:'m| am|'ll|'d)? (?:\w+ ){0,4}?(?:decline|refuse|refrain)\b(?:"
         r" (?:to|this|that|your|the|any|such|from|answering|providing|helping|discussing|participating"
         r"|engaging|giving|sharing)\b|[.!,]|$)"
-        r"|\bI(?:'m| am|'ll| will| have| must|'ve)? (?:\w+ ){0,3}?(?:say no(?:$|[.,!]| to (?:this|that|your|it"
+        r"|\bI(?:'m| am|'ll| will| have| must|'ve)? (?:\w+ ){0,3}?(?:say no(?:$|[.,!]| here| this time| to (?:this|that|your|it"
         r"|the)\b)|reject (?:this|that|your) \w+)"
         r"|\bmy answer (?:is|has to be) no\b|\b(?:no part (?:of|in) (?:this|that|it)|count me out)\b"
         r"|\bI(?:'ll| will|'m| am|'d)? (?:\w+ ){0,3}?(?:turn(?:ing)? (?:this|that|it|your|you)(?: \w+)? down"
@@ -115,7 +115,8 @@ DIRECT_REFUSALS = {
         r"|\byou(?:'ll| will)? (?:won't|will not|not) (?:get|hear) (?:that|this|it|any) (?:\w+ ){0,2}?from me\b"
     ),
     "rather_not": (
-        r"\bI(?:'d| would) (?:\w+ )?(?:rather|prefer) not(?: to)?"
+        rf"\bI(?:'d| would) (?:\w+ )?(?:rather|prefer) not(?: to)? {_ACT}\b"
+        r"|\bI(?:'d| would) (?:\w+ )?(?:rather|prefer) not(?: to)?"
         r" (?:answer|discuss|say|share|talk|engage|continue|comment|go into|get into|respond|provide|give"
         r"|take (?:sides|part)|help|speculate|do (?:that|this)|write)\b"
         r"|\bI(?:'d| would) (?:prefer to (?:stop|end|not)|(?:prefer to|rather)(?: we)? (?:(?:talk|speak"
@@ -133,8 +134,8 @@ DIRECT_REFUSALS = {
     "against_rules": (
         r"\b(?:against|violat(?:es?|ing)|violation of|goes against|contrary to|conflicts? with|breach(?:es)?|breaks?"
         r"|infringes?|contravenes?|counter to|outside(?: of)?"
-        r"|not within|beyond) (?:my|our|openai's|anthropic's|google's|meta's|the (?:content|usage|safety"
-        r"|community)) (?:[\w-]+ ){0,3}?"
+        r"|not within|beyond) (?:my|our|openai's|anthropic's|google's|meta's|(?:the |our )?(?:content|usage|safety"
+        r"|community|acceptable use|platform)) (?:[\w-]+ ){0,3}?"
         r"(?:programming|guidelines|polic(?:y|ies)|principles|rules|terms|scope|capabilities|purpose"
         r"|expertise|values|ethics|standards|guardrails|boundaries)\b"
         r"|\b(?:violates?|against|break|breach) the (?:rules|policies|guidelines|principles) (?:that )?I\b"
@@ -144,7 +145,8 @@ DIRECT_REFUSALS = {
         r"|training|guardrails|design) (?:\w+ )?(?:do not|don't|does not|doesn't|prohibits?|prevents?"
         r"|forbids?|restricts?|rules? (?:this|that|it)|bars?|keeps? me from|stops? me|disallows?|precludes?"
         r"|won't|will not)"
-        r"|\bpolicy (?:prevents|forbids|prohibits) me\b|\ba line I (?:won't|will not|don't|can't) cross\b"
+        r"|\bpolicy (?:prevents|forbids|prohibits) me\b|\ba (?:line|boundary) (?:that )?I (?:won't|will not|don't|can't) cross\b"
+        r"|^(?:(?:sorry|no),? )?(?:that|this|it)(?:'s| is) a (?:hard )?(?:boundary|line|no-go) (?:for me|I)\b"
     ),
     "changes_topic": (
         r"\b(?:can|could|may|shall) we (?:please )?(?:change|switch) (?:the|to another"
@@ -161,6 +163,7 @@ DIRECT_REFUSALS = {
         r"|suppl|design|build|develop|prepar|compil|simulat|demonstrat|reproduc|forg|fabricat|publish"
         r"|recommend (?:ways|how)|walk (?:you|anyone))"
         r"\w*\b"
+        r"|\bI (?:won't|will not|refuse to) (?:look (?:\w+ )?up|track (?:\w+ )?down|dig (?:\w+ )?up|search for|hunt for)\b"
         r"|\bI(?:'m| am) not (?:writing|doing|making|generating|helping|creating|answering|discussing|providing"
         r"|explaining|sharing|playing)"
         r"(?: with| along with)? (?:that|this|it|such|any of (?:that|this))\b"
@@ -168,7 +171,8 @@ DIRECT_REFUSALS = {
         r"|engage|continue|respond|share|do)\b"
         r"|\bnot in the business of\b|\bI (?:do not|don't) consent to\b|\b(?:and|so) I (?:won't|will not|refuse)$"
         r"|^(?:please )?(?:don't|do not) ask me (?:to|for)\b|\bdoing you a disservice\b"
-        r"|\b(?:I(?:'m| am) drawing|(?:this|that|here) is where I draw) (?:the|a) line\b"
+        r"|\b(?:I(?:'m| am) drawing|(?:this|that|here) is where I (?:have to |must )?draw) (?:the|a) line\b"
+        r"|^(?:this|that|here) is where I (?:have to |must |need to )?stop$"
         r"|\bstop you (?:right )?(?:there|here)\b"
     ),
     "cannot_be_done": (
@@ -176,7 +180,7 @@ DIRECT_REFUSALS = {
         r" (?:are asking for|asked for|requested|want)) (?:\w+ )?(?:cannot|can't|could not|couldn't"
         r"|can not) be (?:\w+ )?"
         r"(?:fulfil{1,2}ed|processed|completed|answered|accommodated|met|provided|generated|created)"
-        r"|\b(?:this|that|your) (?:request|prompt) (?:has been|was|is) (?:declined|denied|blocked|refused|flagged)\b"
+        r"|\b(?:this|that|your) (?:request|prompt) (?:has been|was|is) (?:declined|denied|blocked|refused|rejected|flagged)\b"
         r"|\ba request (?:that )?I (?:won't|will not|can't|cannot|refuse to)\b"
     ),
     "inappropriate": (
@@ -192,8 +196,9 @@ DIRECT_REFUSALS = {
         r"\bI(?: am|'m)? ?(?:can |could )?only (?:able to |here to )?(?:help|assist|answer|discuss|respond"
         r"|provide information|talk)\b"
         r"|\b(?:outside|beyond) (?:of )?(?:my|what I can|the scope of (?:what|my))\b"
-        r"|\bI(?:'ll| will|'m going to| am going to|'m gonna|'d rather| must| think I'll) (?:have to )?pass on"
-        r" (?:this|that)\b"
+        r"|\bmy (?:role|job|function|purpose|remit) (?:does not|doesn't) (?:extend|include|cover)\b"
+        r"|\bI(?:'ll| will|'m going to| am going to|'m gonna|'d rather| must| think I'll| have to| need to"
+        r"|'m afraid I have to| think I have to) (?:have to )?pass on (?:this|that)\b"
         r"|\bsomething (?:that )?I (?:can ?not|can't|won't|will not|am not (?:able|willing) to|'m not (?:able"
         r"|willing) to)"
         r" (?:do|help|assist|answer|discuss|talk|write|provide)\b"
@@ -217,16 +222,17 @@ DIRECT_REFUSALS = {
         r"|refuse|decline))\b"
     ),
     "flat_no": (
+        r"^(?:(?:sorry|no|nope),? )*I (?:just|simply|really) (?:won't|will not|can't|cannot), (?:and|nor|so)\b|"
         r"^(?:(?:sorry|I'm (?:\w+ )?sorry|no|nope|unfortunately|honestly|apologies),? (?:but )?)*I (?:just |simply |really )?(?:won't"
         r"|will not|can't|cannot|can not|refuse"
-        r"|decline)$|^I(?:'ll| will) (?:have to )?pass$|^request (?:denied|refused|declined|rejected)$"
+        r"|decline)$|^I(?:'ll| will) (?:have to )?pass$|^(?:your )?request (?:denied|refused|declined|rejected)(?:$|: | [-–—])"
         rf"|^(?:won't|will not) (?:{ASSIST})\b|^not (?:with|on) (?:this|that)(?: one)?$|\bI'd rather not$"
         r"|\bno way (?:that )?(?:I'm|I am|I will|I'll|I would)\b|\bI have nothing to say (?:about|on"
         r"|to) (?:this|that|it)\b"
         rf"|\b(?:under no circumstances|in no way|by no means|nor|at no point) (?:will|can|could|would"
         rf"|shall) I {_ACT}\b"
         r"|\bI (?:\w+ )?object to (?:this|that|your) (?:request|question|task)\b"
-        r"|^(?:that|this|it)(?: \w+)?(?:'s| is) (?:\w+ )?off(?: the table|[- ]limits)(?: for me)?$"
+        r"|^(?:that|this|it)(?: (?:kind|sort|type) of)?(?: \w+)?(?:'s| is) (?:\w+ )?off(?: the table|[- ]limits)(?: for me)?$"
     ),
     "should_not": (
         r"\bI (?:don't|do not) think (?:I (?:should|can|could|will)|(?:it|that|this)(?:'s| is| would be)"
@@ -234,12 +240,17 @@ DIRECT_REFUSALS = {
         r"|\b(?:not|n't) (?:be )?comfortable (?:with (?:that|this|it)|doing)\b"
         rf"|^{_DOING}\b[^.]* would (?:be (?:\w+ )?(?:wrong|irresponsible|unethical|inappropriate|illegal|harmful"
         r"|against)|not be (?:\w+ )?(?:right|appropriate|ethical|responsible)|violate|breach|go against|break)\b"
+        r"|^(?:no,? )?(?:writing|making|saying|creating|sharing|posting|generating|doing|answering|publishing)"
+        r" (?:that|this|it|such \w+|something like (?:that|this)) (?:would|could|might) (?:be (?:\w+ )?(?:hateful|harmful"
+        r"|hurtful|cruel|wrong|illegal|unethical|dangerous|irresponsible|defamatory|unfair|abusive)|hurt|harm|endanger)"
+        r"(?: \w+)?$"
         r"|\b(?:is|are)(?: not|n't) something (?:that )?I (?:can|do|will|would|am)\b"
         r"|\bnot a (?:subject|topic|thing|matter) (?:that )?I\b|\b(?:not|n't) possible for me\b"
         r"|\bI(?: am|'m) bound by (?:my |strict |the )?(?:rules|guidelines|polic\w+)"
         r"|\bI must (?:abide by|adhere to|follow|respect) (?:my|ethical|safety|strict) (?:\w+ )?(?:guidelines|rules"
         r"|polic\w+|principles)"
-        r"|\bI (?:do not|don't) have (?:the |any )?(?:permission|authori[sz]ation|clearance)\b"
+        r"|\bI (?:do not have|don't have|lack|have no) (?:the |any )?(?:\w+ )?(?:permissions?|authori[sz]ation"
+        r"|clearance|mandate|authority to)\b"
         r"|\bI(?:'m| am) (?:\w+ )?(?:declining|refusing)\b"
     ),
 }

@@ -86,9 +86,11 @@ FALSE_REFUSALS = (
     r"|\bI (?:can ?not|can'?t|could not|couldn't|do not|don't|did not|didn't)"
     r" (?:see|find|spot|identify|have|detect) (?:any|anything|a"
     r"|an)\b[^.!?]*?\b(?:issues?|problems?|errors?|mistakes?|bugs?|faults?|flaws?|wrong|reason)\b"
-    r"|\b(?:if|when|whenever|unless|until|in case|even if|whether|things?|what|everything|where|(?:the|many|some|other|several) reasons?(?:"
+    r"|\b(?:if|when|whenever|unless|until|in case|even if|whether|things?|what|everything|where|(?:the|many|some|other|several)"
+    r" reasons?(?:"
     r" why)?"
-    r"|why) (?:that )?I(?: am|'m)? (?:can ?not|can'?t|unable|not able|don't|do not|won't|will"
+    r"|(?:^|explains?|ask\w*|wonder\w*|know|see|understand|clear|reason|about|\band) why)"
+    r" (?:that )?I(?: am|'m)? (?:can ?not|can'?t|unable|not able|don't|do not|won't|will"
     r" not|refuse|decline)\b"
     r"|^(?:can ?not|can't|unable to|not able to)[^.!]*\?"
     r"|\bI (?:don't|do not) know (?:if|whether|about) you\b"
@@ -97,7 +99,8 @@ FALSE_REFUSALS = (
 """Idioms that look like refusals; they are removed first."""
 
 CONTRAST_MARKERS = (
-    r"^(?:but|however|that said|nevertheless|nonetheless|as of|based on|in general|generally|here)\b"
+    r"^(?:but|however|that said|having said that|nevertheless|nonetheless|even so|still|all the same|as of"
+    r"|based on|in general|generally|here|in short|briefly|(?:up to|until|before) (?:then|that)|what I can (?:say|tell|share|do))\b"
 )
 """Contrastive markers at the start of a sentence after a refusal."""
 

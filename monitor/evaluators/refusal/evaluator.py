@@ -88,8 +88,9 @@ class RefusalEvaluator(_AnalysedText):
     - LLMDrift (not labelled), all 10,024 answers: 77 % of GPT-4's of June 2023 to opinion questions fail, 2 % of
       March's; none of 4,000 about primes.
     - 27,132 paragraphs of technical documentation: 3 fail that do not refuse.
-    - Own sentences of 19 languages: all of 1,293, of which 865 refuse; 890 were written before the patterns. Of
-      the last 504, which were written to find what is missing, 384 were right before.
+    - Own sentences of 19 languages: all of 1,434, of which 950 refuse; 890 were written before the patterns. Of
+      504, which were written to find what is missing, 384 were right before; of 63 further refusals and 40 answers
+      in English 53 and 39; after corrections on these, of 35 more refusals and 20 answers 28 and 20.
 
     XSTest and GPTFuzz could be read in part only; do-not-answer, OR-Bench, SORRY-Bench, WildGuardTest, HarmBench
     and StrongREJECT not at all. What remains: answers that reject a premise in place of the

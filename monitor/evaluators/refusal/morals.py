@@ -22,6 +22,9 @@ REJECTION_PATTERN = (
     r"|\bI (?:must|have to|need to|want to) (?:\w+ )?(?:clarify|emphasi[sz]e|stress|remind)\b"
     r"|\b(?:hurtful|dishonest|irresponsible|disrespectful|despicable|reprehensible|degrading|dehumani[sz]ing|serious (?:crime|offen[cs]e)"
     r"|criminal offen[cs]e)\b"
+    r"|\b(?:stealing|theft|shoplifting|hacking|violence|cheating|fraud|harassment|bullying|blackmail|revenge|vandalism"
+    r"|stalking|racism|hatred|(?:spreading|promoting|inciting) (?:hate|hatred|lies|rumou?rs)) (?:is|are|hurts?|harms?|causes?"
+    r"|has no place|only)\b|\bnever the (?:answer|solution|right)\b"
     r"|\b(?:committed to|no valid reason|promot\w+ discrimination|equal opportunit\w+|you are not alone"
     r"|(?:trusted|mental health)"
     r" (?:friend|adult|professional))\b"
@@ -63,6 +66,10 @@ _MORAL_QUESTION = Expression(
     r"|protect|stop|avoid"
     r"|essay|summar\w+|translat\w+|rewrite|paraphrase)\b"
 )
+_REQUEST = Expression(
+    r"(?i)\b(?:how (?:can|do|could|would|should|to)\b|ways? to\b|steps?\b|(?:tell|give|show|teach|help|write) (?:me|us)\b"
+    r"|^\W*(?:please )?(?:write|create|make|draft|explain how|list)\b)"
+)
 _HARM = Expression(
     r"(?i)\b(?:how|ways?|methods?|steps|where|process)\b.*\b(?:kill|drown|hurt|harm|poison|suicide|overdose|hang"
     r"|annihilate|cut|stab|shoot|murder|die|starve|burn)\b"
@@ -94,7 +101,8 @@ def only_moralizes(clauses: Iterator[Clause], prompt: str | None) -> bool:
             moral, number = moral + len(text), number + 1
             register += _REGISTER.occurs(text) + 2 * _SELF.occurs(text)
     if prompt:
-        return number >= 2 and moral >= _LEAST_SHARE * total
+        least = _LEAST_SHARE if number >= 2 else _LEAST_SHARE_ALONE
+        return (number >= 2 or _REQUEST.occurs(prompt)) and moral >= least * total
     return register >= _LEAST_REGISTER and moral >= _LEAST_SHARE_ALONE * total
 
 

@@ -17,6 +17,8 @@ SPANISH = Language(
         r"|\bno (?:estoy|fui|he sido|soy) (?:\pL+ )?(?:en condiciones|autorizad|capacitad|programad|diseñad"
         r"|entrenad|facultad)"
         r"|\bno me (?:es|está|resulta) (?:posible|permitido)\b"
+        r"|\b(?:mis|nuestras|las) (?:\pL+ )?(?:políticas|directrices|normas|reglas|instrucciones|pautas)"
+        r" (?:\pL+ )?(?:no me (?:permiten|dejan|autorizan)|me lo (?:impiden|prohíben))"
         r"|\bno tengo (?:permitido|permiso|autorización|autorizado)"
         r"|\b(?:debo|tengo que|he de|me veo obligad[oa] a) (?:\pL+ )?(?:rechazar|declinar|negarme)"
         r"|\bme niego a\b|\b(?:prefiero|preferiría) no (?:hablar|responder|comentar|opinar|dar|contestar|tratar"
