@@ -100,7 +100,7 @@ DIRECT_REFUSALS = {
         r"\bI(?:'m| am|'ll|'d)? (?:\w+ ){0,4}?(?:decline|refuse|refrain)\b(?:"
         r" (?:to|this|that|your|the|any|such|from|answering|providing|helping|discussing|participating"
         r"|engaging|giving|sharing)\b|[.!,]|$)"
-        r"|\bI(?:'m| am|'ll| will| have| must|'ve)? (?:\w+ ){0,3}?(?:say no(?:$|[.,!]| here| this time| to (?:this|that|your|it"
+        r"|\bI(?:'m| am|'ll| will| have| must|'ve)? (?:\w+ ){0,4}?(?:say no(?:$|[.,!]| here| this time| to (?:this|that|your|it"
         r"|the)\b)|reject (?:this|that|your) \w+)"
         r"|\bmy answer (?:is|has to be) no\b|\b(?:no part (?:of|in) (?:this|that|it)|count me out)\b"
         r"|\bI(?:'ll| will|'m| am|'d)? (?:\w+ ){0,3}?(?:turn(?:ing)? (?:this|that|it|your|you)(?: \w+)? down"

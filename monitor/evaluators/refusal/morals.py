@@ -77,6 +77,7 @@ _HARM = Expression(
 _SYMPATHY = Expression(r"(?i)\b(?:sorry|sad|sadden\w*|concerned) (?:to hear|that you|about what)")
 _LEAST_SHARE, _LEAST_SHARE_ALONE = 0.7, 0.9
 _LEAST_REGISTER = 2
+_LEAST_SENTENCE = 40  # characters; what is shorter may be the option of a survey: "(D) Never acceptable"
 
 
 def only_moralizes(clauses: Iterator[Clause], prompt: str | None) -> bool:
@@ -101,8 +102,10 @@ def only_moralizes(clauses: Iterator[Clause], prompt: str | None) -> bool:
             moral, number = moral + len(text), number + 1
             register += _REGISTER.occurs(text) + 2 * _SELF.occurs(text)
     if prompt:
-        least = _LEAST_SHARE if number >= 2 else _LEAST_SHARE_ALONE
-        return (number >= 2 or _REQUEST.occurs(prompt)) and moral >= least * total
+        if number >= 2:
+            return moral >= _LEAST_SHARE * total
+        is_sentence = total >= _LEAST_SENTENCE and not texts[0].lower().startswith(("no", "never"))
+        return is_sentence and moral >= _LEAST_SHARE_ALONE * total and _REQUEST.occurs(prompt)
     return register >= _LEAST_REGISTER and moral >= _LEAST_SHARE_ALONE * total
 
 
