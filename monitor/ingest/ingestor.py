@@ -18,7 +18,7 @@ from monitor.ingest.aggregation import (
 from monitor.ingest.batch import Chunk, CountGroup
 from monitor.ingest.dead_letters import RejectedRecord, dead_letter
 from monitor.ingest.failure_samples import SampleRecord, sample_failures
-from monitor.ingest.feature_cap import other_feature
+from monitor.ingest.feature_cap import FeatureCap
 from monitor.ingest.feature_settings import MAX_FEATURES, FeatureSettings
 from monitor.normal_form.response import normal_form
 from monitor.protocol.limits import FORWARDED_HEADER
@@ -27,7 +27,7 @@ from monitor.state.outcome_reports import OutcomeReports
 from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import UNLABELLED, FeatureKey, SegmentKey
-from monitor.windows.segment_series import DAY_US, FINE, FINE_RETENTION_US, LATE, LATE_US, SegmentSeries
+from monitor.windows.segment_series import FINE, FINE_RETENTION_US, LATE, LATE_US, SegmentSeries
 from schemas.config.monitor_config import Config
 from schemas.times import microseconds
 from softfail.evaluator_process import EvaluatorSpec
@@ -59,7 +59,7 @@ class Ingestor:
         self._names: tuple[int, set[tuple[str, str]]] = (0, set())  # of the features that are measured
         self._partitions = partitions
         self._has_dimensions = any(feature.dimensions for feature in config.features)
-        self._page_environments = config.page_environments
+        self._cap = FeatureCap(partition_state.features, config.page_environments)
         self._pane_us = partition_state.pane_us
         self._lateness_us = config.time.lateness_us
         self._settings = FeatureSettings(config, partition, partitions)
@@ -249,7 +249,7 @@ class Ingestor:
         is_new = (
             key not in self.partition_state.features and len(self.partition_state.features) >= MAX_FEATURES
         )
-        return self.partition_state.feature(self._other(key.environment) if is_new else key)
+        return self.partition_state.feature(self._cap.other(key.environment) if is_new else key)
 
     def _expire(self, event: Any, start_us: int) -> None:
         feature = self._totals_feature(event)
@@ -261,20 +261,10 @@ class Ingestor:
             )
 
     def _feature(self, key: FeatureKey, pane_us: int) -> FeatureState:
-        features = self.partition_state.features
-        # `active_us` of a new feature is set when its events are counted, which depends on bundles
-        active = (
-            state for state in features.values() if max(state.active_us, state.first_us) >= pane_us - DAY_US
-        )
-        if key not in features and len(features) >= MAX_FEATURES and sum(1 for _ in active) >= MAX_FEATURES:
-            key = self._other(key.environment)
-        feature = self.partition_state.feature(key)
+        feature = self.partition_state.feature(self._cap.key_of(key, pane_us))
         if not feature.first_us:
             feature.first_us = pane_us
         return feature
-
-    def _other(self, environment: str) -> FeatureKey:
-        return other_feature(self.partition_state.features.keys(), environment, self._page_environments)
 
     def _account(self, kind: str, group: CountGroup, n: int, closed_us: int) -> None:
         feature, start_us = group.feature, group.pane.start_us
