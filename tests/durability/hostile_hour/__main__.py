@@ -5,6 +5,9 @@ bombs, records that end the process, junk on every topic, labels and features th
 `kill -9` of workers and notifier, and restarts of the broker. Prints what came and what was counted, and exits
 with 1 if a law is broken: counts and dead letters are exact; each failure pages within three minutes, and
 nothing else does; the memory of a worker is bounded; a web page of another name reads nothing.
+
+The next failure begins when the page of the last one is resolved. One that returns within an hour is resolved
+after an hour (decision 24), so an hour has two failures.
 """
 
 from __future__ import annotations
