@@ -11,7 +11,7 @@ import msgspec
 from monitor.alerts.evaluator_versions import EvaluatorVersions, evaluator_of
 from monitor.alerts.page_policy import series_name
 from monitor.references.finder import ReferenceFinder
-from monitor.references.gaps import gaps_of
+from monitor.references.gaps import Gaps, gaps_of
 from monitor.rules.evidence import RateFinding, evidence_of, no_evidence
 from monitor.rules.known_calls_baseline import (
     ALL_CALLS,
@@ -171,12 +171,15 @@ class BaselineStore:
             return
         baselines = self._partition_state.baselines.setdefault(feature.key, {}).setdefault(segment_key, {})
         changed, pane_us = self._versions.changed(feature.key), self._partition_state.pane_us
-        rules = self._rules_of(feature.key)
-        gaps = gaps_of(feature, *(series_name(segment_key, rule.name) for rule in rules))
+        gaps: Gaps = ()
+        if feature.reference_gaps:
+            rules = self._rules_of(feature.key)
+            gaps = gaps_of(feature, *(series_name(segment_key, rule.name) for rule in rules))
         cycle = self._references.cycle(feature, segment_key, edge_us, gaps)
         week = self._references.last_week(feature, segment_key, edge_us, gaps)
         frozen = self._frozen(feature.key, segment_key)
         events_a_day = most_events_a_day(feature.hourly_responses, edge_us)
+        fed: dict[object, Baseline] = {}
 
         def feed(name: str, rate: Rate, known: Units, *, is_weighed: bool) -> None:
             metric = metric_of(name)
@@ -186,12 +189,19 @@ class BaselineStore:
                 baseline = baselines[name] = Baseline(max(edge_us, since_us))
             if edge_us > since_us:
                 weekly = 1.0 if week is None else week.tolerance(metric, baseline.usual_rate)
+                tolerance, is_frozen = max(cycle.tolerance(metric), weekly), metric in frozen
+                # rates of the same calls, of which none failed, have equal baselines
+                twin = (*_twin_of(baseline, rate), is_frozen, tolerance, known, is_weighed)
+                if (leader := fed.get(twin)) is not None:
+                    baseline.take_state(leader)
+                    return
+                fed[twin] = baseline
                 baseline.feed(
                     rate,
                     edge_us,
                     pane_us,
-                    frozen=metric in frozen,
-                    tolerance=max(cycle.tolerance(metric), weekly),
+                    frozen=is_frozen,
+                    tolerance=tolerance,
                     known=known,
                     is_weighed=is_weighed,
                     # known calls are weighed each minute, however few events come
@@ -266,3 +276,10 @@ class BaselineStore:
         if rule.on != GATING:
             return (rule.on,)
         return tuple(f"evaluator.{name}.fail_rate" for name in self._versions.gating(key))
+
+
+def _twin_of(baseline: Baseline, rate: Rate) -> tuple[object, ...]:
+    """Return what baselines have in common that have the same state and count the same."""
+    # one that is new, or from a restart, is compared by its state
+    twin = repr(baseline.state()) if baseline.twin is None else baseline.twin
+    return twin, rate.level, *((ppm, n, failures) for ppm, (n, failures) in rate.classes.items())

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from monitor.alerts.episode_writer import Edge, EpisodeWriter
 from monitor.alerts.lost_records import Incidents, drop_lost, reopened_incidents
 from monitor.alerts.page_policy import RELAPSE_US, PagePolicy, series_name
+from monitor.alerts.quiet_series import QuietSeries
 from monitor.alerts.rule_evaluation import RuleReader, is_relative
 from monitor.diagnosis.change_detection import ChangeDetector
 from monitor.incidents.incident import Incident, IncidentChange, opened
@@ -43,6 +44,7 @@ class AlertEngine:
         self.partition_state = partition_state
         self._changes, self._no_data = ChangeDetector(partition_state), config.no_data
         self._reader = RuleReader(config, partition_state)
+        self._quiet = QuietSeries(partition_state, self._reader)
         self._silence = self._reader.silence
         rules = (*self._reader.rules, *([self._silence] if self._silence else []))
         self._policy = PagePolicy(partition_state, rules)
@@ -95,15 +97,20 @@ class AlertEngine:
         key, changes = feature.key, list[IncidentChange]()
         # by the hour, as rolled-up panes know it: the same before and after a restart
         day_us = (edge_us - DAY_US) // HOUR_US * HOUR_US
+        quiet_of = self._quiet.find(feature, incidents, edge_us)
+        segment_keys = sorted(feature.segments)
         for rule in self._reader.rules:
             if not fnmatchcase(f"{key.service}/{key.feature}", rule.match) or key.environment not in (
                 rule.environments or (key.environment,)
             ):
                 continue
-            if rule.level != "segment":
+            quiet = quiet_of(rule)
+            if rule.level != "segment" and None not in quiet:
                 changes += self._apply(rule, feature, None, edge_us)
             if rule.level != "feature":
-                for segment_key in sorted(feature.segments):
+                for segment_key in segment_keys:
+                    if segment_key in quiet:
+                        continue
                     is_active = feature.segments[segment_key].active_us >= day_us
                     if segment_key != UNLABELLED and (is_active or (segment_key, rule.name) in incidents):
                         changes += self._apply(rule, feature, segment_key, edge_us)

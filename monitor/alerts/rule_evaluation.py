@@ -19,12 +19,12 @@ from monitor.rules.threshold import RateHistory
 from monitor.rules.threshold_resolution import ThresholdResolver
 from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import FeatureState
-from monitor.windows.segment_keys import SegmentKey
+from monitor.windows.segment_keys import FeatureKey, SegmentKey
 from monitor.windows.segment_series import DAY_US, FINE_RETENTION_US
 from monitor.windows.sliding_rate import sliding_rate
 from schemas.config.monitor_config import Config
 from schemas.config.objectives import Burning
-from schemas.config.rules import Drift, Rule, Watched
+from schemas.config.rules import Drift, FixedThreshold, Rule, Watched
 from schemas.pin_file import pinned_name
 
 NORMAL_US = DAY_US  # a difference from a baseline or reference that lasts this long is the new normal
@@ -51,7 +51,7 @@ class RuleReader:
         self._thresholds = ThresholdResolver(config)
         self._services = ServiceActivity(partition_state.features)
         self._pins = PinnedReferences(config.pinned)
-        self._drift = DriftReader(partition_state.pane_us, self._pins)
+        self.drift = DriftReader(partition_state.pane_us, self._pins)
         self.rules: tuple[Watched, ...] = (*config.all_rules(), *config.all_burning(), *config.all_drift())
         self.silence = no_data.as_rule(config.no_data) if config.no_data.severity else None
 
@@ -111,7 +111,7 @@ class RuleReader:
             return quiet.reading
         reading = threshold.read(
             rule,
-            self._thresholds.resolve(rule, feature.key.service, feature.key.feature),
+            self.threshold_of(rule, feature.key),
             series,
             edge_us,
             since_us,
@@ -143,7 +143,7 @@ class RuleReader:
         if pinned_name(rule.reference) is not None:
             evaluators = self._partition_state.evaluators.get(feature.key, {})
             changed = self._pins.changed(rule.reference, feature.key, evaluators, edge_us - FINE_RETENTION_US)
-        return self._drift.read(
+        return self.drift.read(
             rule,
             feature,
             segment_key,
@@ -155,6 +155,10 @@ class RuleReader:
             feature.resolved_edges.get(name, 0),
             gaps_of(feature, name),
         )
+
+    def threshold_of(self, rule: Rule, key: FeatureKey) -> FixedThreshold | None:
+        """Return the number that a rule compares with on a feature; None where there is none."""
+        return self._thresholds.resolve(rule, key.service, key.feature)
 
     def has_become_normal(self, rule: Watched, incident: Incident, edge_us: int) -> bool:
         """Whether a difference from a learnt baseline or a reference has lasted for a day. A pinned reference

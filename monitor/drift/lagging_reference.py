@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monitor.drift.block_correlation import CORRELATION, event_weight, updated_correlation
-from monitor.drift.likelihood_ratios import log_ratios
+from monitor.drift.likelihood_ratios import log_ratios, rounded
 from monitor.stats.share_intervals import shift_odds
 
 BUCKET_EVENTS = 50.0, 500.0
@@ -62,6 +62,15 @@ class LaggingReference:
         # derived from the reference; None after it or the tolerance changed
         self._usual_rate: float | None = None
         self._log_ratios: list[tuple[float, float]] | None = None
+
+    def copy(self) -> LaggingReference:
+        """Return another reference with the same counts."""
+        out = LaggingReference()
+        out.n, out.failures, out.pending, out.recent = self.n, self.failures, self.pending, self.recent
+        out.recent_edge, out.rho, out.least_events = self.recent_edge, self.rho, self.least_events
+        out.tolerance, out.odds_factor = self.tolerance, self.odds_factor
+        out._usual_rate, out._log_ratios = self._usual_rate, self._log_ratios
+        return out
 
     @property
     def is_known(self) -> bool:
@@ -141,7 +150,7 @@ class LaggingReference:
         """
         if not self.recent[0]:
             self.recent_edge = float(edge)
-        self.recent = round(self.recent[0] + events, 4), round(self.recent[1] + failed, 4)
+        self.recent = rounded(self.recent[0] + events), rounded(self.recent[1] + failed)
         least, largest = BUCKET_EVENTS
         is_full = self.recent[0] >= min(max(self.n / 2, min(least, self.least_events / 2)), largest)
         if not is_full or edge - self.recent_edge < lag:

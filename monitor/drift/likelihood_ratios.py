@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
+from math import exp, floor, log1p
 
 ODDS = (1.5, 2.0, 3.0, 5.0, 15.0, 200.0)
 """Factors by which the odds of failure may have risen.
@@ -86,3 +87,34 @@ def log_likelihood_ratio(weight_classes: Sequence[WeightClass], bad: float, good
 def evidence_caps(bound: float) -> tuple[float, list[float]]:
     """Return the most that a block adds to ln LR, half of an alarm, and the most that each factor gathers."""
     return math.log(bound / WEIGHTS[-1]) / 2, [math.log(bound / weight) + OVER for weight in WEIGHTS]
+
+
+def weighed(logs: Sequence[float], gains: Sequence[float], bound: float) -> tuple[float, list[float]]:
+    """Return the statistic after a block, and ln(1 + R) of each factor, rounded to four digits.
+
+    Args:
+        logs: ln(1 + R) of each of ``ODDS`` before the block, at least 0.
+        gains: what the block adds to ln LR of each.
+        bound: value of the statistic that alarms.
+    """
+    block_cap, caps = evidence_caps(bound)
+    total, updated = 0.0, []
+    for weight, cap, before, gain in zip(WEIGHTS, caps, logs, gains, strict=True):
+        after = before + (gain if gain < block_cap else block_cap)
+        likelihood = exp(after)
+        total += weight * likelihood
+        after = after + log1p(exp(-after)) if after > 0 else log1p(likelihood)
+        updated.append(rounded(after if after < cap else cap))
+    return total, updated
+
+
+def rounded(value: float) -> float:
+    """Return ``round(value, 4)`` of a value from 0 to 1e9, faster.
+
+    >>> rounded(1.23456), rounded(2.0), rounded(0.00005) == round(0.00005, 4)
+    (1.2346, 2.0, True)
+    """
+    tens = value * 10_000
+    nearest = floor(tens + 0.5)
+    # near the middle of two, rounding depends on the last bit
+    return nearest / 10_000 if -0.499 < tens - nearest < 0.499 else round(value, 4)

@@ -13,11 +13,12 @@ from monitor.stats.text_sketch import FEATURE_UNIT, FEATURES, FREQUENCIES, TextS
 
 _SCALE = FEATURE_UNIT * FEATURE_UNIT * FREQUENCIES  # about the product of a text with itself
 _HALVINGS = 55
+SURE_ALPHA = 1e-3
 
 Floats = npt.NDArray[np.float64]
 
 
-def mmd(reference: TextSketch, current: TextSketch) -> Comparison:
+def mmd(reference: TextSketch, current: TextSketch, alpha: float = 0.0) -> Comparison:
     """Compare the mean features of two sets of texts: maximum mean discrepancy.
 
     Null: both come from one distribution of texts, drawn independently; the same text may occur often. The
@@ -37,6 +38,9 @@ def mmd(reference: TextSketch, current: TextSketch) -> Comparison:
 
     Measured false alarms on answers of LLMDrift and on answers distributed by Zipf's law, n = 60 to 2,000,
     m = 50 to 300: 1 to 6 % at p < 0.05, 0.05 % at p < 0.001. With m = 20 up to 10 % and 0.1 %.
+
+    Args:
+        alpha: a p-value that surely exceeds it is given as 1, which takes a third of the time.
 
     Raises:
         ValueError: one of them has no texts.
@@ -63,9 +67,12 @@ def mmd(reference: TextSketch, current: TextSketch) -> Comparison:
     if gamma <= 1e-9:  # all texts on both sides are the same
         return Comparison(unbiased, 1.0, effect, n, m)
     distance = n * m / (n + m) * float((vectors.T @ apart) ** 2 @ (1 / (values + gamma)))
-    return Comparison(
-        unbiased, weighted_chi_square_p_value(distance, values / (values + gamma)), effect, n, m
-    )
+    weights = values / (values + gamma)
+    # at two standard deviations the upper tail of a sum of chi-squares is 1 to 5 %
+    near = float(weights.sum()) + 2 * math.sqrt(2 * float(weights @ weights))
+    is_sure = 0 < alpha <= SURE_ALPHA and distance <= near
+    p_value = 1.0 if is_sure else weighted_chi_square_p_value(distance, weights)
+    return Comparison(unbiased, p_value, effect, n, m)
 
 
 def weighted_chi_square_p_value(x: float, weights: Floats) -> float:

@@ -15,9 +15,10 @@ from monitor.drift.likelihood_ratios import (
     ODDS,
     WEIGHTS,
     WeightClass,
-    evidence_caps,
     log_likelihood_ratio,
     pooled_log_ratios,
+    rounded,
+    weighed,
 )
 
 DOUBT = 100.0
@@ -162,19 +163,26 @@ class ShiryaevRoberts:
             self.learn(n, failures)
             return self._reading(0.0)
         weight = event_weight(n, max(reference.rho, least_correlation))
-        statistic = self._weigh(
-            round(n * weight, 4), round(failures * weight, 4), edge, weight, weight_classes
-        )
+        events, failed = rounded(n * weight), rounded(failures * weight)
+        statistic = self._weigh(events, failed, edge, weight, weight_classes)
         reading = self._reading(statistic)
         if frozen:
             reference.drop_queue()
             return reading
-        weight = event_weight(n, reference.rho)
-        events, failed = round(n * weight, 4), round(failures * weight, 4)
+        if least_correlation > reference.rho:
+            weight = event_weight(n, reference.rho)
+            events, failed = rounded(n * weight), rounded(failures * weight)
         if statistic < DOUBT:
             reference.learn_correlation(n, failures)
         reference.enqueue(events, failed, edge, lag, calm=statistic < math.sqrt(self.bound))
         return reading
+
+    def copy(self) -> ShiryaevRoberts:
+        """Return another detector with the same state."""
+        detector = ShiryaevRoberts(self.bound)
+        detector.reference = self.reference.copy()
+        detector.logs, detector.edge, detector.since = self.logs, self.edge, self.since  # never changed
+        return detector
 
     def reset_evidence(self) -> None:
         """Drop all evidence and pending events: an incident ended, and nothing of it is normal."""
@@ -222,8 +230,7 @@ class ShiryaevRoberts:
         reference.n, reference.failures = state[0], state[1]
         reference.pending, reference.recent = (state[2], state[3]), (state[4], state[5])
         reference.rho, reference.recent_edge = state[6], state[16]
-        detector.logs, detector.edge = list(state[7:13]), state[13]
-        detector.since = (state[14], state[15])
+        detector.logs, detector.edge, detector.since = list(state[7:13]), state[13], (state[14], state[15])
         return detector
 
     def _evidence(self) -> float:
@@ -237,21 +244,14 @@ class ShiryaevRoberts:
         event_weight: float,
         weight_classes: Sequence[WeightClass] | None,
     ) -> float:
-        block_cap, caps = evidence_caps(self.bound)
-        others, total, logs = events - failed, 0.0, []
-        ratios = self._log_ratios(events, failed)
-        for weight, cap, before, (bad, good) in zip(WEIGHTS, caps, self.logs, ratios, strict=True):
-            gain = (
-                failed * bad + others * good
-                if weight_classes is None
-                else event_weight * log_likelihood_ratio(weight_classes, bad, good)
-            )
-            after = before + min(gain, block_cap)
-            likelihood = math.exp(after)
-            total += weight * likelihood
-            after = after + math.log1p(math.exp(-after)) if after > 0 else math.log1p(likelihood)
-            logs.append(round(min(after, cap), 4))  # rounded, since each series keeps a state for each pane
-        self.logs = logs
+        others, ratios = events - failed, self._log_ratios(events, failed)
+        gains = [
+            failed * bad + others * good
+            if weight_classes is None
+            else event_weight * log_likelihood_ratio(weight_classes, bad, good)
+            for bad, good in ratios
+        ]
+        total, self.logs = weighed(self.logs, gains, self.bound)
         self._date(events, failed, edge)
         return total
 
@@ -270,7 +270,7 @@ class ShiryaevRoberts:
         n, f = self.since
         if not n:
             self.edge = float(edge)
-        n, f = round(n + events, 4), round(f + failed, 4)
+        n, f = rounded(n + events), rounded(f + failed)
         self.since = (n, f) if f * math.log(2) > n * math.log1p(self.reference.usual_rate) else (0.0, 0.0)
 
     def _reading(self, statistic: float) -> DetectorReading:

@@ -179,7 +179,7 @@ def _last_hour_us(edge_us: int, gaps: Gaps) -> int:
 def _trailing_hours(name: str, edge_us: int, since_us: int, gaps: Gaps) -> tuple[int, int]:
     """Return [start, end) of a trailing reference, in whole hours."""
     end_us = _last_hour_us(edge_us, gaps)
-    return max(since_us, end_us - _length_us(name)), end_us
+    return max(since_us, end_us - trailing_length_us(name)), end_us
 
 
 def _young_end_us(edge_us: int, window_us: int, gaps: Gaps) -> int:
@@ -284,6 +284,7 @@ def _begun_us(segment: SegmentSeries) -> int:
 
 
 @cache
-def _length_us(name: str) -> int:
+def trailing_length_us(name: str) -> int:
+    """Return the length of a reference like ``trailing 24h``, microseconds."""
     number, unit = name.removeprefix("trailing ").replace(" ", "")[:-1], name[-1]
     return round(float(number) * {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}[unit] * 1e6)

@@ -99,11 +99,11 @@ class DriftReader:
                 is over would be found again.
             gaps: when incidents of the rule on this series were open.
         """
-        alpha = _alpha(rule.confidence)
+        alpha = alpha_of(rule.confidence)
         scope = Scope(rule, feature, segment_key, edge_us, since_us, cleared_us, gating, changed, alpha, gaps)
         views = [
             view
-            for window_us in self._windows(rule, edge_us, firing_window_s)
+            for window_us in self.windows(rule, edge_us, firing_window_s)
             if (view := self._view(scope, window_us))
         ]
         candidates = [
@@ -119,7 +119,21 @@ class DriftReader:
             findings = tuple(msgspec.structs.replace(item, became_normal=normal) for item in findings)
         return Reading("breach", evidence_of(findings[0], rule.reference, findings))
 
-    def _windows(self, rule: Drift, edge_us: int, firing_window_s: float | None) -> list[int]:
+    def texts_are_quiet(
+        self, rule: Drift, feature: FeatureState, segment_key: SegmentKey | None, edge_us: int
+    ) -> bool:
+        """Return whether no test of texts is significant, on a series without incidents, gaps and accepted
+        changes.
+        """
+        if edge_us % BLOCK_US:
+            return True
+        alpha = alpha_of(rule.confidence)
+        scope = Scope(rule, feature, segment_key, edge_us, 0, 0, (), {}, alpha, ())
+        return all(
+            candidate.result.p_value > alpha for candidate in self._text_candidates(scope, sure_alpha=alpha)
+        )
+
+    def windows(self, rule: Drift, edge_us: int, firing_window_s: float | None) -> list[int]:
         """Return the lengths to read, microseconds: short ones at each edge, long ones every few minutes.
         While a finding fires, none is longer than its own: it would still contain what is over.
         """
@@ -176,7 +190,7 @@ class DriftReader:
                 partial(_finding, result, view),
             )
 
-    def _text_candidates(self, scope: Scope) -> Iterator[_Candidate]:
+    def _text_candidates(self, scope: Scope, sure_alpha: float = 0.0) -> Iterator[_Candidate]:
         for name in TEXT_NAMES:
             if not scope.is_on(name):
                 continue
@@ -189,6 +203,7 @@ class DriftReader:
                 name,
                 scope.cleared_us,
                 scope.gaps,
+                sure_alpha,
             )
             if read is not None:
                 result, reference = read
@@ -202,7 +217,7 @@ class DriftReader:
         """Return the candidates that are beyond chance, of all that were tested together, and matter: one of
         each statistic. What says in a word what changed comes first, then the greatest effect.
         """
-        alpha = _alpha(rule.confidence)
+        alpha = alpha_of(rule.confidence)
         ordered = sorted(
             candidates, key=lambda candidate: (candidate.result.p_value, candidate.result.statistic)
         )
@@ -248,6 +263,6 @@ def _finding(result: DriftResult, view: View) -> StatisticFinding:
 
 
 @cache
-def _alpha(confidence: float | None) -> float:
+def alpha_of(confidence: float | None) -> float:
     """Return the share of false findings of a family, two-sided; None: the one of the false-page budget."""
     return 2 * NormalDist().cdf(-BUDGET_Z) if confidence is None else 2 * (1 - confidence)

@@ -31,11 +31,11 @@ MIN_REFERENCE_TEXTS = 100
 MIN_EVENTS_UNSEEN = 3
 """Events of a model that the reference never saw, from which the model is a finding."""
 
-_BESIDE_RESPONSES = ("feedback.", "evaluator.")
+BESIDE_RESPONSES = ("feedback.", "evaluator.")
 """Beginnings of names of numbers that other events than responses carry."""
 
 # which model serves is a matter of segments: a feature asks for several models
-_MODELS = ("response_model", "provider")
+MODELS = ("response_model", "provider")
 _TEXT_CATEGORIES = frozenset(category.name for category in TEXT_CATEGORIES)
 
 
@@ -79,9 +79,9 @@ def drift_tests(scope: Scope, view: View) -> Iterator[DriftResult]:
     # a category is worth at most as many effective events as there were responses
     has_enough = view.window.events >= scope.rule.min_events
     for category in CATEGORIES:
-        if not has_enough and category.name not in _MODELS:
+        if not has_enough and category.name not in MODELS:
             continue
-        if scope.segment_key is not None or category.name not in _MODELS:
+        if scope.segment_key is not None or category.name not in MODELS:
             yield from _category(scope, category.name, category.absent, view)
     # each segment samples equally many texts, so their weights in the whole feature are not known
     has_texts = view.window.events >= min(MIN_TEXTS, scope.rule.min_events)
@@ -96,7 +96,7 @@ def drift_tests(scope: Scope, view: View) -> Iterator[DriftResult]:
 def _numbers(scope: Scope, view: View) -> Iterator[DriftResult]:
     has_enough = view.window.events >= scope.rule.min_events
     for name, (m, scale) in facts_of(view.reference).numbers.items():
-        if not has_enough and not name.startswith(_BESIDE_RESPONSES):
+        if not has_enough and not name.startswith(BESIDE_RESPONSES):
             continue  # a response has a number once at most
         if not scope.is_on(name) or not (numbers := view.window.numbers(name)):
             continue
@@ -125,7 +125,7 @@ def _category(scope: Scope, name: str, absent: str | None, view: View) -> Iterat
     if not now or not then or is_one_label or m < (MIN_REFERENCE_TEXTS if of_texts else MIN_REFERENCE_EVENTS):
         return
     window_s, independent_n = view.window_us / 1e6, view.window.independent_n(n)
-    if name in _MODELS:
+    if name in MODELS:
         unseen = {label for label in now if label not in then}
         if _events_of(pane, name, unseen) >= MIN_EVENTS_UNSEEN:
             share = sum(now[label] for label in unseen) / sum(now.values())
@@ -158,11 +158,20 @@ def _reads_rate(scope: Scope, name: str, reference_start_us: int) -> bool:
     """Return whether drift reads a rate: the rule names it, or it is feedback or an evaluator that no baseline
     watches. One version of its evaluator must have counted it since the reference began.
     """
-    evaluator = name.removeprefix("evaluator.").removesuffix(".fail_rate")
-    is_watched = (
-        scope.rule.on or name.startswith("feedback.") or (evaluator != name and evaluator not in scope.gating)
-    )
-    return bool(is_watched) and scope.is_on(name) and scope.changed.get(evaluator, 0) <= reference_start_us
+    is_read = scope.is_on(name) and (scope.rule.on is not None or is_watched(name, scope.gating))
+    return is_read and scope.changed.get(_evaluator_of(name), 0) <= reference_start_us
+
+
+def is_watched(name: str, gating: Collection[str]) -> bool:
+    """Return whether a rule that names no statistic reads a rate: feedback, or an evaluator that no baseline
+    watches. ``gating``: the evaluators that baselines watch.
+    """
+    evaluator = _evaluator_of(name)
+    return name.startswith("feedback.") or (evaluator != name and evaluator not in gating)
+
+
+def _evaluator_of(name: str) -> str:
+    return name.removeprefix("evaluator.").removesuffix(".fail_rate")
 
 
 def _rate(rule: Drift, name: str, current: Rate, reference: Rate, view: View) -> DriftResult | None:

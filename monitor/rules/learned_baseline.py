@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from monitor.drift.likelihood_ratios import WeightClass
 from monitor.drift.shiryaev_roberts import ShiryaevRoberts
-from monitor.references.daily_cycle import no_interval
 from monitor.rules.drift_evidence import Z
 from monitor.rules.evidence import RateFinding, rounded
 from monitor.rules.low_traffic import LOOKS_A_DAY, adapt_detector
+from monitor.rules.unit_counts import count_units
 from monitor.stats.rate import Rate
-from monitor.stats.sampling_weights import MILLION, NO_UNITS, Units
+from monitor.stats.sampling_weights import NO_UNITS, Units
 from monitor.stats.share_intervals import shift_odds, wilson_interval
 from monitor.windows.metric_definitions import SUCCESS_RATES
 from monitor.windows.segment_series import FINE_RETENTION_US
@@ -69,7 +68,7 @@ class Baseline:
     are the true odds divided by c_f/c_s (``monitor.stats.rate``).
     """
 
-    __slots__ = ("begun_us", "detector", "risen", "units")
+    __slots__ = ("begun_us", "detector", "risen", "twin", "units")
 
     def __init__(
         self,
@@ -82,6 +81,13 @@ class Baseline:
         self.detector = detector or ShiryaevRoberts(RUN_LENGTH)
         self.risen = risen
         self.units = units
+        self.twin: object = None
+        """Baselines with the same object here have the same state; None: it is not known of which others."""
+
+    def take_state(self, twin: Baseline) -> None:
+        """Take over the state of a baseline that had the same state and counts at this edge."""
+        self.begun_us, self.detector = twin.begun_us, twin.detector.copy()
+        self.risen, self.units, self.twin = twin.risen, twin.units, twin.twin
 
     def feed(
         self,
@@ -106,6 +112,7 @@ class Baseline:
         False if another baseline weighs these calls; then they become part of the reference only.
         ``events_a_day``: the most that came in a day (``monitor.rules.low_traffic``).
         """
+        self.twin = object()
         if not rate.events:
             return
         units = rate.units(known)
@@ -115,10 +122,10 @@ class Baseline:
             if units != self.units:
                 self.risen = self.risen._replace(raised=(0.0, 0.0), returning=(0.0, 0.0))
             self._change_units(units)
-            self._recover(*_count_units(rate, units)[:2])
+            self._recover(*count_units(rate, units)[:2])
             return
         self._change_units(Units(units.any, self.units.failed or units.failed))
-        n, failures, weight_classes = _count_units(rate, self.units)
+        n, failures, weight_classes = count_units(rate, self.units)
         if edge_us - self.begun_us < LEARNT_US:
             self.detector.learn(n, failures)
             self._change_units(units)
@@ -141,7 +148,7 @@ class Baseline:
             least_correlation=YOUNG_CORRELATION if edge_us - self.begun_us < YOUNG_US else 0.0,
         )
         if alarm.statistic < alarm.bound or alarm.rate is None or alarm.since is None:
-            if self.detector.is_calm and not frozen:
+            if units != self.units and self.detector.is_calm and not frozen:
                 self._change_units(units)
             return
         odds = max(
@@ -156,6 +163,7 @@ class Baseline:
     def take_rise(self, other: Baseline) -> None:
         """Take over the rise of a baseline that counts the rate otherwise, and show whether it is back."""
         assert other.risen is not None
+        self.twin, other.twin = object(), object()
         if self.risen is None:
             self.risen = other.risen._replace(events=0.0, back=0.0, raised=(0.0, 0.0), returning=(0.0, 0.0))
         other.risen = None
@@ -283,17 +291,3 @@ class Baseline:
 
 def _added(first: tuple[float, float], second: tuple[float, float]) -> tuple[float, float]:
     return round(first[0] + second[0], 4), round(first[1] + second[1], 4)
-
-
-def _count_units(rate: Rate, units: Units) -> tuple[float, float, list[WeightClass] | None]:
-    """Return events and failures in units, and the counts by weight; None there if each event is one unit."""
-    if len(rate.classes) == 1 and units.any == units.failed == MILLION / next(iter(rate.classes)):
-        counted = rate.estimate(0.0, interval=no_interval)
-        return counted.n, counted.n * (counted.value or 0.0), None
-    weight_classes: list[WeightClass] = [
-        (f, MILLION / ppm / units.failed, n - f, MILLION / ppm / units.any)
-        for ppm, (n, f) in sorted(rate.classes.items())
-    ]
-    failures = math.fsum(f * failure_units for f, failure_units, _, _ in weight_classes)
-    others = math.fsum(n * other_units for _, _, n, other_units in weight_classes)
-    return failures + others, failures, weight_classes

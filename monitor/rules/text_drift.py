@@ -35,9 +35,12 @@ class TextReader:
         name: str,
         cleared_us: int,
         gaps: Gaps = (),
+        alpha: float = 0.0,
     ) -> tuple[DriftResult, TextReference] | None:
         """Test the texts of one of ``TEXT_NAMES`` at a pane edge; None where there are too few, or no block
         ends.
+
+        ``alpha``: as ``mmd`` takes it.
         """
         if edge_us % BLOCK_US:
             return None
@@ -54,7 +57,7 @@ class TextReader:
         )
         if before is None:
             return None
-        result = mmd(before.sketch, current)
+        result = mmd(before.sketch, current, alpha)
         drift = DriftResult(name, "mmd", result.p_value, result.effect, window_us / 1e6, result.m, result.n)
         return drift, before
 

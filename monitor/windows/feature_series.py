@@ -160,10 +160,10 @@ class FeatureState:
             if (pane := segment.late_panes.get(start_us)) is not None
         ]
 
-    def invalidate_pane(self, segment: SegmentSeries, start_us: int) -> None:
-        """Drop what was computed from a pane that has changed: its merged form, readings and references."""
+    def invalidate_pane(self, segment: SegmentSeries, start_us: int, *, is_moved: bool = False) -> None:
+        """Drop what was computed from a pane that has changed; ``is_moved``: only to another resolution."""
         self._note_change(segment, start_us)
-        self.cache.drop(segment.key, start_us)
+        self.cache.drop(segment.key, start_us, is_moved=is_moved)
 
     def expect_counts(self, segment: SegmentSeries, start_us: int) -> None:
         """Prepare for events that will be counted into a fine pane, which may not exist yet."""

@@ -9,11 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from monitor.windows.count_columns import CountColumns
 from monitor.windows.pane import Pane
 from monitor.windows.pane_difference import pane_difference
 from monitor.windows.segment_keys import SegmentKey
-from monitor.windows.segment_series import SegmentSeries
+from monitor.windows.segment_series import DAY_US, SegmentSeries
 from monitor.windows.text_blocks import BLOCK_US
+
+PAUSE_US = 10 * 60 * 1_000_000
+"""After panes were merged into others, more may be: the arrays are made again later."""
+ODD_US = DAY_US
+"""Where events have several weights, they have them tomorrow."""
 
 
 class Sum(Protocol):
@@ -85,6 +91,8 @@ class FeatureCache:
         self.until_us = 0
         self.grown: list[Sum] = []
         self._series: dict[SegmentKey | None, SeriesCache] = {}
+        self._columns: CountColumns | None = None
+        self._columns_from_us = 0
         self._earlier: dict[tuple[SegmentKey, int], bytes | None] = {}
 
     def for_series(self, segment_key: SegmentKey | None) -> SeriesCache:
@@ -93,6 +101,20 @@ class FeatureCache:
         if cache is None:
             cache = self._series[segment_key] = SeriesCache()
         return cache
+
+    def count_columns(
+        self, segments: Mapping[SegmentKey, SegmentSeries], edge_us: int, pane_us: int
+    ) -> CountColumns | None:
+        """Return the counts of all series up to an edge as arrays; None while they are not to be had."""
+        if edge_us < self._columns_from_us:
+            return None
+        if self._columns is None:
+            self._columns = CountColumns()
+        if not self._columns.update(segments, edge_us, pane_us):
+            self._columns_from_us = edge_us + (ODD_US if self._columns.is_odd else 1)
+            self._columns = None
+        self.extend(edge_us)
+        return self._columns
 
     def extend(self, until_us: int) -> None:
         """Note that panes before ``until_us`` will be part of a result."""
@@ -104,8 +126,11 @@ class FeatureCache:
             total.shrink()
         self.grown = []
 
-    def drop(self, segment_key: SegmentKey, start_us: int) -> None:
-        """Drop what depends on a pane that has changed."""
+    def drop(self, segment_key: SegmentKey, start_us: int, *, is_moved: bool = False) -> None:
+        """Drop what depends on a pane that has changed; ``is_moved``: it only went to another resolution."""
+        if not is_moved and self._columns is not None:
+            self._columns_from_us = self._columns.until_us + PAUSE_US
+            self._columns = None
         if start_us < self.until_us:
             for key in (segment_key, None):
                 if (cache := self._series.get(key)) is not None:
@@ -127,7 +152,7 @@ class FeatureCache:
         self._series.clear()
         self._earlier.clear()
         self.grown = []
-        self.until_us = 0
+        self.until_us = 0 if self._columns is None else self._columns.until_us
 
     def expect_counts(self, segment_key: SegmentKey, start_us: int, pane: Pane | None) -> None:
         """Prepare for counts of a pane that is part of results.
@@ -155,6 +180,8 @@ class FeatureCache:
             if counts is None:
                 self.drop(segment_key, start_us)
                 continue
+            if self._columns is not None and start_us < self._columns.until_us:
+                self._columns.add_late(segment_key, counts)
             for key in (segment_key, None):
                 if (cache := self._series.get(key)) is not None:
                     cache.add_late(counts, has_new_rate=not counts.rates.keys() <= before.rates.keys())

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from monitor.drift import TEXT_TESTS
-from monitor.drift.mmd import mmd, weighted_chi_square_p_value
+from monitor.drift.mmd import SURE_ALPHA, mmd, weighted_chi_square_p_value
 from monitor.stats.text_sketch import TextSketch, text_features
 from tests.llmdrift import JUNE, MARCH, rows_of
 
@@ -136,3 +136,21 @@ def test_the_weighted_chi_square_tail_equals_scipy_for_equal_weights_and_simulat
     for x in (0.5, 2.0, 2.1, 5.0, 10.0):
         assert weighted_chi_square_p_value(x, weights) == pytest.approx((drawn > x).mean(), rel=0.05)
     assert weighted_chi_square_p_value(0.0, weights) == 1.0
+
+
+def test_a_p_value_within_two_standard_deviations_surely_exceeds_one_in_a_thousand():
+    rng = np.random.default_rng(4)
+    for size in (1, 2, 5, 32):
+        for power in (0, 1, 4, 12):
+            weights = rng.random(size) ** power
+            for deviations in (0, 0.5, 1, 2):
+                x = weights.sum() + deviations * np.sqrt(2 * weights @ weights)
+                assert weighted_chi_square_p_value(x, weights) > 5 * SURE_ALPHA
+
+
+def test_a_p_value_that_is_not_sure_is_the_same_with_a_limit():
+    sketches = [TextSketch(), TextSketch()]
+    sketches[0].update(text_features([f"It ships on day {n}." for n in range(200)]))
+    sketches[1].update(text_features([f"I cannot help with request {n}, sorry." for n in range(60)]))
+    assert mmd(*sketches, alpha=1e-6) == mmd(*sketches)
+    assert mmd(*sketches).p_value < 1e-6
