@@ -66,7 +66,7 @@ def may_exceed(counts: Counts, n: Counts, share: float, side: float) -> Flags:
 
     Source: Ash, Information Theory (1965), lemma 4.7.2.
 
-    >>> may_exceed(np.array([3.0, 4.0]), np.array([100.0, 10.0]), 0.02, 8e-7)
+    >>> may_exceed(np.array([3.0, 5.0]), np.array([100.0, 6.0]), 0.02, 8e-7)
     array([False,  True])
     """
     if share <= 0:

@@ -298,10 +298,12 @@ def test_time_grows_linearly_with_the_text(piece: str) -> None:
 
     def cpu_s(size: int) -> float:
         text = (piece * (size // len(piece) + 1))[:size]
-        start_s = time.process_time()
-        for _ in range(max(1, 32_768 // size)):
+        times_s = []
+        for _ in range(3):  # the least: other processes make one time long
+            start_s = time.process_time()
             redact(text)
-        return (time.process_time() - start_s) / max(1, 32_768 // size)
+            times_s.append(time.process_time() - start_s)
+        return min(times_s)
 
     assert cpu_s(32_768) < 24 * cpu_s(4_096) + 0.05
 
