@@ -89,8 +89,8 @@ class RefusalEvaluator(_AnalysedText):
       March's; none of 4,000 about primes.
     - 27,132 paragraphs of technical documentation: 3 fail that do not refuse.
     - Own sentences of 19 languages: all of 1,434, of which 950 refuse; 890 were written before the patterns. Of
-      504, which were written to find what is missing, 384 were right before; of 63 further refusals and 40 answers
-      in English 53 and 39; after corrections on these, of 35 more refusals and 20 answers 28 and 20.
+      504, which were written to find what is missing, 384 were right before; of 67 further refusals and 82 answers
+      in English 53 and 81; after corrections on these, of 39 more refusals and 21 answers 32 and 21.
 
     XSTest and GPTFuzz could be read in part only; do-not-answer, OR-Bench, SORRY-Bench, WildGuardTest, HarmBench
     and StrongREJECT not at all. What remains: answers that reject a premise in place of the
