@@ -92,9 +92,18 @@ def sentence(incident: EpisodeIncident) -> str:
         expected = f"about {incident.evidence.expected:.0f} were expected"
         return f"no events since {since}; {expected} in the first {span(incident.evidence.window_s)}"
     again = f" and again since {clock(incident.returned)}" if incident.returned and not is_over else ""
-    when = f", since {since}{again}"
+    is_known = incident.evidence.began or _began_with(incident.evidence.metric, incident)
+    when = f", since {since}{again}" if is_known else again.replace(" and", ",", 1)
     over = ", over now" if is_over else "" if is_wrong_now(incident) else NORMAL
     return f"{_finding(present_evidence(incident), incident, when, _at_worst(incident))}{over}"
+
+
+def _began_with(metric: str, incident: EpisodeIncident) -> bool:
+    """Whether an incident fired because of a metric, so that it is wrong since then. What began to drift under
+    an open incident is later, and when is not known.
+    """
+    decided = incident.decided
+    return decided is None or statistic(decided.metric) == statistic(metric)
 
 
 def _finding(evidence: Evidence, incident: EpisodeIncident, when: str, worst: str = "") -> str:
@@ -103,7 +112,8 @@ def _finding(evidence: Evidence, incident: EpisodeIncident, when: str, worst: st
     is_silence = evidence.expected is not None
     events = "" if is_silence else f", {evidence.n:,.0f} events in {span(evidence.window_s)}"
     reason = failure_text(incident.kind) if evidence.metric == "pass_rate" else ""
-    reason = reason and f"; what fails: {reason}"
+    is_wrong = incident.state == "firing" and is_wrong_now(incident)
+    reason = reason and f"; what {'fails' if is_wrong else 'failed'}: {reason}"
     return f"{finding}{reason}{worst}{part and f'{comma} with {part}'}{when}{events}"
 
 
@@ -172,11 +182,14 @@ def _lines(first: EpisodeIncident, *others: EpisodeIncident) -> list[str]:
         _with_figure(Evidence.model_construct(**finding.model_dump()), now.get(finding.metric))
         for finding in first.evidence.findings[1:]
     ]
-    began = [evidence.began or first.since for evidence in further]
+    began = [
+        evidence.began or (first.since if _began_with(evidence.metric, first) else None)
+        for evidence in further
+    ]
     return [
         _line(first, *others),
         *(
-            _finding(evidence, first, f", since {clock(since)}")
+            _finding(evidence, first, f", since {clock(since)}" if since else "")
             for evidence, since in zip(further, began, strict=True)
         ),
     ]

@@ -232,3 +232,28 @@ def test_a_finding_that_still_fires_and_is_normal_again_says_so(episode_of, pres
     }
     text = episode_text.sentence(finding.model_copy(update=figures))
     assert text.endswith(", normal now") == says
+
+
+def test_what_began_to_drift_under_an_open_incident_has_no_start():
+    """The incident is since 09:00, when another of its findings began; when this one did is not known."""
+    finding = incident("output_tokens.p50", 144.0, rule="drift", severity="warning", reference=26.0)
+    decided = Figure(metric="output_chars.mean", value=83.0, n=60, window_s=60, time=finding.since)
+    assert ", since 2 Mar 09:00 UTC" in episode_text.sentence(finding)
+    assert "since" not in episode_text.sentence(finding.model_copy(update={"decided": decided}))
+    same = decided.model_copy(update={"metric": "output_tokens.mean"})
+    assert ", since 2 Mar 09:00 UTC" in episode_text.sentence(finding.model_copy(update={"decided": same}))
+
+
+@pytest.mark.parametrize(
+    ("state", "present", "says"),
+    [("firing", 0.3, "what fails"), ("firing", 1.0, "what failed"), ("resolved", 1.0, "what failed")],
+)
+def test_what_failed_is_in_the_past_when_the_pass_rate_is_normal(state, present, says):
+    finding = incident("pass_rate", 0.3, state=state, reference=1.0, reference_n=900.0)
+    figures = {
+        name: Figure(metric="pass_rate", value=value, n=60, window_s=60, time=finding.since)
+        for name, value in (("decided", 0.3), ("worst", 0.3), ("present", present))
+    }
+    kinds = {"kind": "json"}
+    text = episode_text.sentence(finding.model_copy(update=figures | kinds))
+    assert f"{says}: answers were not valid JSON" in text
