@@ -111,7 +111,7 @@ class BaselineBank:
         factor = np.where(early, self.odds_factor[rows], self.unit_failed[rows] / self.unit_any[rows])
         self._stale[rows] |= factor != self.odds_factor[rows]
         self.odds_factor[rows] = factor
-        learns = early | (self.n[rows] < law.MIN_REFERENCE_EVENTS)
+        learns = early | (self.n[rows] < lagging_reference.MIN_REFERENCE_EVENTS)
         if learns.any():
             self._learn_block(rows[learns], n[learns], failures[learns])
         weighed = np.flatnonzero(~learns)

@@ -16,6 +16,7 @@ from benchmarks.window_screen import HOUR, Bools, Counts, may_breach
 from monitor.references import weekly_cycle
 from monitor.references.daily_cycle import MAX_TOLERANCE, MIN_HOUR_EVENTS, MIN_HOURS, PEAK_DEVIATIONS
 from monitor.rules import no_data
+from monitor.rules.service_activity import ServiceActivity
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.pane import Pane
 from monitor.windows.segment_keys import FeatureKey
@@ -134,6 +135,7 @@ class CountedFeature(FeatureState):
 def silent_pages(calls: Counts, start_us: int, settings: NoData) -> list[int]:
     """Return the minutes in which silence begins to page, by the functions of ``monitor.rules.no_data``."""
     feature, pages, fires = CountedFeature(calls, start_us), [], False
+    services = ServiceActivity({feature.key: feature})
     silence = 0
     for minute, n in enumerate(calls.tolist()):
         pane_us = start_us + minute * MINUTE_US
@@ -144,7 +146,7 @@ def silent_pages(calls: Counts, start_us: int, settings: NoData) -> list[int]:
             fires = False
         elif silence * 60 >= settings.window and feature.first_us:
             edge_us = pane_us + MINUTE_US
-            if not fires and no_data.read(settings, feature, edge_us, MINUTE_US).state == "breach":
+            if not fires and no_data.read(settings, feature, edge_us, MINUTE_US, services).state == "breach":
                 fires = True
                 if no_data.may_page(settings, feature, edge_us, MINUTE_US):
                     pages.append(minute)

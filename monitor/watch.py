@@ -232,7 +232,7 @@ class Watch:
     def _close_until(self, watermark_us: int, now_us: int | None, out: Outputs) -> Iterator[None]:
         for edge_us in self._edges_until(watermark_us):
             self._watermark.time_us = edge_us
-            yield from self._pane_closer.close(edge_us, now_us, out)
+            yield from self._pane_closer.close_steps(edge_us, now_us, out)
             self._view.show(edge_us, out)
             yield
         self._watermark.time_us = watermark_us

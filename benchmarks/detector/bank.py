@@ -62,7 +62,7 @@ class Bank:
         self.age += 1
         events, failed = n * event_weight, failures * event_weight
         reference_weight = 1 / (1 + np.maximum(n - 1, 0) * self.rho * block_correlation.CAUTION)
-        new = np.ones(len(n), bool) if learn else self.n < shiryaev_roberts.MIN_REFERENCE_EVENTS
+        new = np.ones(len(n), bool) if learn else self.n < lagging_reference.MIN_REFERENCE_EVENTS
         ratio = np.minimum(
             self.log_ratio(events, failed, event_weight),
             np.log(self.bound / likelihood_ratios.WEIGHTS[-1]) / 2,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.detector.bank import DEFAULT_RUN, LAG, Bank
-from monitor.drift import shiryaev_roberts
+from monitor.drift import lagging_reference
 
 PER_FALSE_ALARM = 100_000  # events
 BLOCK = 10
@@ -33,7 +33,7 @@ def bank_after(
         alarm = bank.step(
             block,
             draw_failures(rng, block, p, streams),
-            learn=index * block < shiryaev_roberts.MIN_REFERENCE_EVENTS,
+            learn=index * block < lagging_reference.MIN_REFERENCE_EVENTS,
         )
         bank.logs[:, alarm] = 0
     return bank

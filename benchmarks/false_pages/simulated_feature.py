@@ -105,7 +105,8 @@ class Feature:
     def close(self, edge_us: int) -> Iterator[dict[str, Any]]:
         """Close an edge; gives the episodes that were written."""
         out = Outputs()
-        self.edges.close(edge_us, None, out)
+        for _ in self.edges.close_steps(edge_us, None, out):
+            pass
         for message in out.messages.get("alerts", ()):
             record = json.loads(message.value)
             if record["record"] == "episode":

@@ -56,7 +56,7 @@ class PaneCloser:
         self._edges = 0  # closed by this process
         self._behind = True  # whether old panes wait to be rolled up; after a restart they may
 
-    def close(self, edge_us: int, now_us: int | None, out: Outputs) -> Iterator[None]:
+    def close_steps(self, edge_us: int, now_us: int | None, out: Outputs) -> Iterator[None]:
         """Close every pane that ends at or before this edge; yield after each feature.
 
         ``now_us``: the wall clock; None: edge and lateness.

@@ -19,6 +19,7 @@ from benchmarks.sampled_pages.table import broken, merged, name_of, table
 from benchmarks.window_screen import may_be_silent, may_breach
 from monitor.protocol.messages import FileRecord
 from monitor.rules import no_data, threshold
+from monitor.rules.service_activity import ServiceActivity
 from monitor.rules.threshold import RateHistory
 from monitor.stats.rate import Rate
 from monitor.stats.sampling_weights import Units, to_ppm
@@ -213,7 +214,8 @@ def test_every_silence_against_expectation_is_marked() -> None:
             if n:
                 feature.count(start_us, [n], [[0]] * 7, None)
             state = feature.partition_state.feature(feature.key)
-            reading = no_data.read(settings, state, start_us + MINUTE_US, MINUTE_US)
+            services = ServiceActivity({feature.key: state})
+            reading = no_data.read(settings, state, start_us + MINUTE_US, MINUTE_US, services)
             is_breached |= reading.state == "breach"
         assert key in state.segments
         breached += is_breached
