@@ -37,6 +37,7 @@ TIERS = {
     "monitor/compare/test_confidence_sequence.py": LONG,
     "monitor/delivery/test_faults_by_channel.py": LONG,
     "monitor/rules/test_learned_baseline.py": LONG,
+    "monitor/rules/test_low_traffic.py": LONG,
     "monitor/rules/test_quiet_reading.py": LONG,
     "monitor/rules/test_young_silence.py": LONG,
 }

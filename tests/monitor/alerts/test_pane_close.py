@@ -157,7 +157,7 @@ def test_all_but_the_newest_panes_are_packed_and_those_with_late_events_again() 
         if number == 10:
             count(partition_state, segment_key, 2 * PANE_US, 1_000_000, 3, 3)
             assert not partition_state.features[KEY].segments[segment_key].panes[2 * PANE_US].is_packed
-        list(closer.close((number + 1) * PANE_US, None, Outputs()))
+        list(closer.close_steps((number + 1) * PANE_US, None, Outputs()))
     panes = partition_state.features[KEY].segments[segment_key].panes
     assert [pane.is_packed for _, pane in sorted(panes.items())] == [True] * (12 - UNPACKED) + [
         False
