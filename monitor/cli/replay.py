@@ -86,10 +86,8 @@ def run(
         for outputs in run_side_by_side(runs, event_filter.select(records), until_us):
             for dead_letter in dead_letters.take(outputs.messages.get("deadletter", ())):
                 if print_dead_letters:
-                    print(
-                        sanitize(f"{dead_letter.topic}:{dead_letter.offset}: {dead_letter.error}"),
-                        file=sys.stderr,
-                    )
+                    place = f"{dead_letter.topic}:{dead_letter.offset}"
+                    print(sanitize(f"{place}: {dead_letter.error}"), file=sys.stderr)
             if not is_report:
                 _write(outputs, table, stream)
         if table is not None:

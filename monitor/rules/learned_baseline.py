@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from monitor.drift.shiryaev_roberts import ShiryaevRoberts
+from monitor.drift.shiryaev_roberts import DetectorReading, ShiryaevRoberts
 from monitor.rules.drift_evidence import Z
 from monitor.rules.evidence import RateFinding, rounded
 from monitor.rules.low_traffic import LOOKS_A_DAY, adapt_detector
@@ -119,10 +119,7 @@ class Baseline:
         self._forget_unweighted(rate, units, edge_us)
         adapt_detector(self.detector, RUN_LENGTH, events_a_day, edge_us - self.begun_us)
         if self.risen is not None:
-            if units != self.units:
-                self.risen = self.risen._replace(raised=(0.0, 0.0), returning=(0.0, 0.0))
-            self._change_units(units)
-            self._recover(*count_units(rate, units)[:2])
+            self._compare_with_rise(self.risen, rate, units)
             return
         self._change_units(Units(units.any, self.units.failed or units.failed))
         n, failures, weight_classes = count_units(rate, self.units)
@@ -151,13 +148,26 @@ class Baseline:
             if units != self.units and self.detector.is_calm and not frozen:
                 self._change_units(units)
             return
+        self._rise(alarm, alarm.rate, alarm.since)
+
+    def _compare_with_rise(self, risen: Risen, rate: Rate, units: Units) -> None:
+        """Count events after a rise, and show whether the rate is back."""
+        if units != self.units:
+            self.risen = risen._replace(raised=(0.0, 0.0), returning=(0.0, 0.0))
+        self._change_units(units)
+        self._recover(*count_units(rate, units)[:2])
+
+    def _rise(self, alarm: DetectorReading, usual: float, since: float) -> None:
+        """Note that the rate has risen. ``usual``, ``since``: shares before and after the change, by the detector's
+        odds.
+        """
         odds = max(
-            alarm.since / (1 - alarm.since) if alarm.since < 1 else math.inf,
-            LEAST_ODDS * alarm.rate / (1 - alarm.rate),
+            since / (1 - since) if since < 1 else math.inf,
+            LEAST_ODDS * usual / (1 - usual),
         )
-        after = 1.0 if math.isinf(odds) else odds / (1 + odds)
-        before, after = (shift_odds(share, self._odds_factor) for share in (alarm.rate, after))
-        raised = (alarm.events, alarm.since * alarm.events)
+        risen = 1.0 if math.isinf(odds) else odds / (1 + odds)
+        before, after = (shift_odds(share, self._odds_factor) for share in (usual, risen))
+        raised = (alarm.events, since * alarm.events)
         self.risen = Risen(before, alarm.n, after, alarm.edge, alarm.events, raised=raised)
 
     def take_rise(self, other: Baseline) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from monitor.alerts.quiet_series import NOTHING, QuietSeries
+from monitor.alerts.quiet_series import NOTHING, QuietSeries, _is_plain
 from monitor.protocol.messages import FileRecord
+from monitor.stats.sampling_weights import MILLION, Units
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 from tests.monitor.event_values import event
@@ -84,3 +87,13 @@ def test_leaving_out_quiet_series_changes_no_output_and_no_state(
     assert run(minutes, restart) == out
     assert any(b'"firing"' in value for topic, value in out if topic == "alerts")
     assert sum(sizes) > 0.4 * 5 * 5 * MINUTES  # rules and series
+
+
+@pytest.mark.parametrize(
+    ("known", "is_plain"),
+    [(Units(0, 0), True), (Units(1, 1), True), (Units(1000, 1), False), (Units(1000, 1000), False)],
+)
+def test_a_series_with_a_heavier_weight_that_is_remembered_is_read(known: Units, is_plain: bool) -> None:
+    """The arrays count events of weight 1 only; the heavier ones are no longer in any pane."""
+    feature: Any = SimpleNamespace(weights=SimpleNamespace(units=lambda *_: known))
+    assert _is_plain(feature, None, "error_rate", MILLION) is is_plain
