@@ -166,7 +166,9 @@ def _parse(value: bytes) -> Any:
     try:
         return pydantic_core.from_json(value, allow_inf_nan=True)
     except (ValueError, RecursionError) as error:
-        fault = error
+        fault = str(
+            error
+        )  # the error would keep this frame and those of all callers: a cycle, with the core in it
     if b"\\u" in value or b"\xed" in value:
         try:
             return json.loads(value.decode("utf-8", "surrogatepass"))

@@ -803,4 +803,24 @@ REMOVALS = (
         "return {}",
         (f"{KAFKA}::test_a_topic_that_was_created_again_and_is_longer_than_the_position_is_refused",),
     ),
+    Removal(
+        "an-error-of-an-event-keeps-no-frame",
+        "memory",
+        "schemas/event_decoder.py",
+        "fault = str(error)",
+        "fault = error",
+        (
+            "tests/agents/runtime/test_owned_partitions.py::test_a_revoked_partition_that_had_unreadable_records_leaves_memory_without_a_collection",
+        ),
+    ),
+    Removal(
+        "a-revoked-partition-keeps-no-task",
+        "memory",
+        "agents/runtime/partition.py",
+        "tasks, self._tasks = self._tasks, []",
+        "tasks = self._tasks",
+        (
+            "tests/agents/runtime/test_owned_partitions.py::test_a_revoked_partition_that_had_unreadable_records_leaves_memory_without_a_collection",
+        ),
+    ),
 )

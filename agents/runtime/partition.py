@@ -212,9 +212,13 @@ class Partition(CheckpointedCore):
         self._closed = True
         if self._replay is not None:  # what was noted and not begun has ended no process
             self._attempt, self._mark = NO_ATTEMPT, self._mark + 1
-        for task in self._tasks:
+        # A cancelled task keeps the frames in which it ended, and these keep this object: with it a cycle, which
+        # is never collected once a restore has frozen it.
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        del tasks
         await self.checkpoint()
         await self.changelog.close()
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import time
+import weakref
 from typing import Any
 
 import pytest
@@ -15,9 +16,13 @@ from agents.kafka.state_topic import HEADER, POSITION, keep_latest
 from agents.process import exits
 from agents.runtime import owned_partitions
 from agents.runtime.counters import Counters
+from agents.runtime.faust_transport import Bundle
 from agents.runtime.owned_partitions import OwnedPartitions
 from agents.runtime.state_header import expected_header
+from agents.watch import WatchAgent
+from monitor.protocol.messages import FileRecord
 from schemas.config.connections import Kafka
+from schemas.config.monitor_config import Config
 from tests.agents.runtime.memory_backend import MemoryKafka
 from tests.polling import idle, until
 
@@ -193,3 +198,46 @@ def test_an_empty_assignment_is_an_assignment(make_store):
         assert store.assigned
 
     asyncio.run(scene())
+
+
+UNREADABLE = (
+    None,
+    b"",
+    b"x",
+    b"\xff",
+    b"[1]",
+    b"{}",
+    b"[" * 100_000,
+    b'{"a":' * 50_000,
+    b'"\\ud800',
+    b"1e999999999",
+)
+
+
+def test_a_revoked_partition_that_had_unreadable_records_leaves_memory_without_a_collection():
+    """What a restore froze is never collected: a core in a cycle of an error and its frame would stay for ever."""
+
+    async def scene() -> tuple[weakref.ref[Any], weakref.ref[Any]]:
+        kafka = made_kafka()
+        kafka.may_write.set()
+        store = OwnedPartitions(
+            Kafka(prefix="t", checkpoint=60), [WatchAgent(Config.model_validate({}))], Counters(), kafka
+        )
+        store.cluster = CLUSTER
+        await store.assign({A})
+        partition = store.owned[A]
+        bundle = Bundle(FileRecord(value, 7 + number) for number, value in enumerate(UNREADABLE))
+        bundle.start, bundle.stop = 7, 7 + len(UNREADABLE)
+        await partition.take(bundle)
+        released = weakref.ref(partition), weakref.ref(partition.core)
+        del partition, bundle
+        await store.revoke({A})
+        await idle()  # the tasks that have ended are taken away
+        return released
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert [reference() for reference in asyncio.run(scene())] == [None, None]
+    finally:
+        gc.enable()

@@ -1,13 +1,13 @@
 """Everything hostile at once, on a real Kafka: ``python -m tests.durability.hostile_hour --minutes 60``.
 
-Two workers of the default configuration. Beside a healthy and a failing feature come floods, batches that are
+Two workers of the default configuration. Beside a healthy feature and some that fail in turn come floods, batches that are
 bombs, records that end the process, junk on every topic, labels and features that never repeat, hostile HTTP,
 `kill -9` of workers and notifier, and restarts of the broker. Prints what came and what was counted, and exits
 with 1 if a law is broken: counts and dead letters are exact; each failure pages within three minutes, and
 nothing else does; the memory of a worker is bounded; a web page of another name reads nothing.
 
-The next failure begins when the page of the last one is resolved. One that returns within an hour is resolved
-after an hour (decision 24), so an hour has two failures.
+Every ten minutes another feature fails in another way (``plan.FAILURES``): a failure that returned within an hour
+would be part of the page before, which then stays open for an hour (decision 24). So all six of an hour ring.
 """
 
 from __future__ import annotations
@@ -37,24 +37,17 @@ from tests.durability.hostile_hour.clock import SettableClock
 from tests.durability.hostile_hour.commands import command_faults
 from tests.durability.hostile_hour.hostile_http import HostileHttp
 from tests.durability.hostile_hour.memory import MemoryObserver
-from tests.durability.hostile_hour.traffic import (
-    CALLS_A_MINUTE,
-    FAILING,
-    FLOOD,
-    HEALTHY,
-    LABELS,
-    Traffic,
-)
+from tests.durability.hostile_hour.plan import FAILURE_MIN, failures_of
+from tests.durability.hostile_hour.traffic import CALLS_A_MINUTE, FLOOD, HEALTHY, LABELS, Traffic
 from tests.durability.real_time import ROUTING_KEY, Receiver, publish_history, receiver
 from tests.durability.soak.workers import Workers
 
 ROOT = Path(__file__).parents[3]
 PREFIX, PARTITIONS = "softfail", 16
 WARM_MIN = 90.0  # healthy traffic before the run
+WARM_S = 60.0  # to publish and to read it
 MOST_MB = 700.0  # of a worker
-LEAST_MIN = 5.0  # of a run
-FAILURE_MIN = 4.0
-QUIET_MIN = 1.5  # from the end of a page to the next failure
+LEAST_MIN = 8.0  # of a run
 PATIENCE_S = 300.0  # until everything that was published is counted
 
 
@@ -108,12 +101,13 @@ class Run:
             env={**os.environ, "PAGERDUTY_ROUTING_KEY": ROUTING_KEY},
             stdout=subprocess.DEVNULL,
         )
-        self._start_s = self._pager.start_s = time.time() + 30
-        features = (HEALTHY, FAILING)
+        self._start_s = self._pager.start_s = time.time() + WARM_S
+        periods = failures_of(minutes)
+        features = (HEALTHY, *(period.feature for period in periods))
         before = publish_history(
             self._broker.address, PREFIX, features, self._start_s, minutes=WARM_MIN, a_minute=CALLS_A_MINUTE
         )
-        self.traffic.sent.update(dict.fromkeys(features, before // 2))
+        self.traffic.sent.update(dict.fromkeys(features, before // len(features)))
         self.say(f"{before} calls of the {WARM_MIN:g} minutes before")
         self.traffic.rates = dict.fromkeys(features, CALLS_A_MINUTE / 60) | {LABELS: 5.0, FLOOD: 1.0}
         self.traffic.start()
@@ -127,7 +121,7 @@ class Run:
         ]
         for thread in (*attackers, *self.https):
             thread.start()
-        self._fail(minutes)
+        self._fail(periods, minutes)
         self._done.set()
         for thread in attackers:
             thread.join(60)
@@ -156,34 +150,29 @@ class Run:
             self.say(f"{name}: {line}")
             wait_s = interval_s * draw.uniform(0.5, 1.5)
 
-    def _fail(self, minutes: float) -> None:
-        """Let the failing feature fail for some minutes, again and again, until the end."""
-        self._wait(min(2.0, minutes / 8))
-        failure_min = min(FAILURE_MIN, minutes * 0.7)
-        while self.minute + failure_min < minutes:
-            fault = attacks.FAULTS[len(self.periods) % len(attacks.FAULTS)]
-            period = account.Period(fault, self.minute, self.minute + failure_min)
+    def _fail(self, periods: Sequence[account.Period], minutes: float) -> None:
+        """Let the features of the plan fail one after the other."""
+        for period in periods:
+            self._wait(period.begin)
             self.periods.append(period)
-            self.say(f"{FAILING}: {fault} for {failure_min:.1f} min")
-            self.traffic.fault = fault
+            self.say(f"{period.feature}: {period.fault} for {FAILURE_MIN:g} min")
+            self.traffic.faults[period.feature] = period.fault
             self._wait(period.end)
-            self.traffic.fault = None
-            self.say(f"{FAILING}: healthy")
-            while self.minute < minutes and any(FAILING in str(ring.__dict__) for ring in self._open()):
-                time.sleep(1)
-            self._wait(min(minutes, self.minute + QUIET_MIN))
+            del self.traffic.faults[period.feature]
+            self.say(f"{period.feature}: healthy")
         self._wait(minutes)
-
-    def _open(self) -> list[object]:
-        return list(self._pager.model.open.values())
 
     def _wait(self, minute: float) -> None:
         time.sleep(max(0.0, (minute - self.minute) * 60))
 
+    def _features(self) -> list[str]:
+        """Return the features that are compared one by one."""
+        return [HEALTHY, *(period.feature for period in self.periods), FLOOD, LABELS]
+
     def _compare(self, ended: float) -> None:
         topics = Topics(self._broker.address, PREFIX, PARTITIONS)
         sent, total = self.traffic.sent, self.traffic.sent.total()
-        single = {name: sent[name] for name in (HEALTHY, FAILING, FLOOD, LABELS)}
+        single = {name: sent[name] for name in self._features()}
         deadline_s = time.monotonic() + PATIENCE_S
         while True:
             counted = account.Counted.from_windows(topics.read("windows")[0])
@@ -223,19 +212,20 @@ class Run:
         log = self.workers.log()
         sent, failed = self.traffic.sent, self.traffic.failed
         print("\n| feature | published | in windows | failed | in windows |\n|---|---|---|---|---|")
-        for name in (HEALTHY, FAILING, FLOOD, LABELS):
+        for name in self._features():
             print(
                 f"| {name} | {sent[name]:,} | {counted.calls[name]:,} | {failed[name]:,} |"
                 f" {counted.failed[name]:,} |"
             )
         print(f"| all | {sent.total():,} | {counted.calls.total():,} | {failed.total():,} | |")
         print(
-            "\n| failure | began, minute | rang after, min | resolved, min after its end |\n|---|---|---|---|"
+            "\n| failure | feature | began, minute | rang after, min | resolved, min after its end |"
+            "\n|---|---|---|---|---|"
         )
         for period in self.periods:
             rung = "never" if period.rung is None else f"{period.rung - period.begin:.1f}"
             over = "open" if period.over is None else f"{period.over - period.end:.1f}"
-            print(f"| {period.fault} | {period.begin:.1f} | {rung} | {over} |")
+            print(f"| {period.fault} | {period.feature} | {period.begin:.1f} | {rung} | {over} |")
         print(f"\nattacks: {self.attacks}; junk: {len(self.traffic.junk):,} records")
         print(f"exits: {dict(self.workers.exits)}; restarts: {log.count('RESTART')}")
         print(f"peak memory, MB: { {role: round(mb) for role, mb in self.memory.peak_mb.items()} }")
@@ -259,7 +249,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--keep", action="store_true", help="keep the logs although all laws hold")
     options = parser.parse_args(argv)
     if options.minutes < LEAST_MIN:
-        parser.error(f"--minutes: at least {LEAST_MIN:g}, because a page may take {account.SOON_MIN:g}")
+        parser.error(
+            f"--minutes: at least {LEAST_MIN:g}, because a failure takes {FAILURE_MIN:g} and its page {account.SOON_MIN:g}"
+        )
     if (lack := kafka_launcher.missing()) is not None:
         print(f"this machine {lack}")
         return 2

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.durability.hostile_hour.traffic import FAILING, HEALTHY, Place
+from tests.durability.hostile_hour.traffic import HEALTHY, Place
 from tests.scenarios.deployment import Ring
 
 SOON_MIN = 3.0  # from the beginning of a failure to its page
@@ -16,8 +16,9 @@ SOON_MIN = 3.0  # from the beginning of a failure to its page
 
 @dataclass
 class Period:
-    """A failure of the failing feature. Times are minutes of the run."""
+    """A failure of a feature. Times are minutes of the run."""
 
+    feature: str
     fault: str
     begin: float
     end: float
@@ -105,14 +106,14 @@ def page_faults(rings: Sequence[Ring], tickets: Sequence[Ring], periods: Sequenc
     for period in periods:
         latest = period.end + SOON_MIN
         of_period = [
-            ring for ring in rings if FAILING in _texts(ring) and period.begin <= ring.minute < latest
+            ring for ring in rings if period.feature in _texts(ring) and period.begin <= ring.minute < latest
         ]
         due += of_period
         if of_period:
             period.rung, period.over = of_period[0].minute, of_period[-1].over
         if period.rung is None or period.rung > period.begin + SOON_MIN:
             when = "never" if period.rung is None else f"after {period.rung - period.begin:.1f} min"
-            yield f"{period.fault} from minute {period.begin:.1f} on rang {when}"
+            yield f"{period.feature}: {period.fault} from minute {period.begin:.1f} on rang {when}"
     for ring in rings:
         if not any(ring is other for other in due):
             yield f"a page that was not due, minute {ring.minute:.1f}: {ring.text}"

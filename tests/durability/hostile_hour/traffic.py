@@ -12,9 +12,9 @@ from typing import Any
 
 from tests.scenarios.faults import FAULTS, healthy
 
-HEALTHY, FAILING = "shop-bot/answer", "shop-bot/search"
+HEALTHY = "shop-bot/answer"
 FLOOD, LABELS, NAMES = "batch/flood", "shop-bot/labels", "names"
-CALLS_A_MINUTE = 240  # of the healthy and of the failing feature
+CALLS_A_MINUTE = 240  # of the healthy and of each failing feature
 TICK_S = 0.01
 Place = tuple[int, int]  # partition, offset
 
@@ -24,7 +24,7 @@ class Traffic(threading.Thread):
 
     Attributes:
         rates: calls a second, by feature; what is not there is not sent.
-        fault: what the failing feature does, of ``tests.scenarios.faults``; None: it is healthy.
+        faults: feature to what its calls are, of ``tests.scenarios.faults``; others are healthy.
         sent: calls by feature. ``failed``: those of a fault.
         junk: where each record lies that must become a dead letter, and its kind.
         lost: what the producer gave up.
@@ -35,7 +35,7 @@ class Traffic(threading.Thread):
         self._address, self._topic = address, f"{prefix}.events"
         self._draw = random.Random(f"traffic {seed}")
         self.rates: dict[str, float] = {}
-        self.fault: str | None = None
+        self.faults: dict[str, str] = {}
         self.sent: collections.Counter[str] = collections.Counter()
         self.failed: collections.Counter[str] = collections.Counter()
         self.junk: dict[Place, str] = {}
@@ -87,8 +87,8 @@ class Traffic(threading.Thread):
 
     def _call(self, producer: Any, feature: str) -> None:
         call = healthy(feature, 0.0, self._draw)
-        if feature == FAILING and self.fault is not None:
-            changed = FAULTS[self.fault].change(call, self._draw)
+        if (fault := self.faults.get(feature)) is not None:
+            changed = FAULTS[fault].change(call, self._draw)
             self.failed[feature] += changed is not call
             call = changed or call
         if feature == LABELS:
