@@ -11,7 +11,7 @@ from agents.runtime.clock import TICK_S, WallClock, wall_clock_us
 from agents.runtime.partition import Partition
 from monitor.config_check import user_evaluator_names
 from monitor.protocol.cut_off import CutOffEvaluator
-from monitor.protocol.messages import Core, Record
+from monitor.protocol.messages import Core, Outputs, Record
 from monitor.protocol.metrics import Measure
 from monitor.protocol.read_progress import ReadProgress
 from monitor.watch import Watch
@@ -73,10 +73,11 @@ class WatchAgent:
             if core.watermark_us is None or not partition.caught_up or stood_still:
                 clock.stand_still()
             elif (mark := clock.mark(core.watermark_us, time.monotonic())) > core.watermark_us:
-                partition.add(core.advance(mark, wall_clock_us()))
+                outputs = Outputs()
+                await partition.run(core.advance_steps(mark, wall_clock_us(), outputs), outputs)
             progress = ReadProgress(partition.caught_up, partition.lost, partition.recovery_s)
-            if outputs := core.heartbeat(progress, wall_clock_us(), self._cut_off()):
-                partition.add(outputs)
+            if beat := core.heartbeat(progress, wall_clock_us(), self._cut_off()):
+                partition.add(beat)
 
     def measures(self) -> Iterator[Measure]:
         """Yield the measures of users' evaluators for /metrics."""

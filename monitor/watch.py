@@ -153,11 +153,15 @@ class Watch:
     def advance(self, watermark_us: int, now_us: int | None = None) -> Outputs:
         """Move the watermark forward without events. Before the first event nothing moves."""
         out = Outputs()
-        if self._watermark.time_us is not None and watermark_us > self._watermark.time_us:
-            for _ in self._close_until(watermark_us, now_us, out):
-                pass
-            self.partition_state.watermark_us = watermark_us
+        for _ in self.advance_steps(watermark_us, now_us, out):
+            pass
         return out
+
+    def advance_steps(self, watermark_us: int, now_us: int | None, out: Outputs) -> Iterator[None]:
+        """Advance in the steps of ``steps``, under the same condition."""
+        if self._watermark.time_us is not None and watermark_us > self._watermark.time_us:
+            yield from self._close_until(watermark_us, now_us, out)
+            self.partition_state.watermark_us = watermark_us
 
     def finish(self) -> Outputs:
         """Close every pane that has events, at the end of a file."""

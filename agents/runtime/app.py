@@ -20,6 +20,8 @@ the position in one transaction. ``tend`` gets a ``partition.Partition``:
   ``.changed_event`` (an ``asyncio.Event`` set after each applied bundle; clear it yourself);
 - ``partition.add(outputs)``: call it right after you changed the core yourself, with no await between;
   ``Outputs()`` if there are none;
+- ``await partition.run(steps, outputs)``: the same for a change in steps that may take long; nothing is written
+  or applied between them;
 - ``await partition.checkpoint()``: returns when all that was applied and added until now is durable. A
   failure ends the process.
 

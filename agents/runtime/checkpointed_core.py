@@ -40,7 +40,7 @@ class CheckpointedCore:
         self.queue = CheckpointQueue()
         self._mark = self._saved = 0  # steps taken, steps that are durable
         self._commit: asyncio.Task[None] | None = None
-        self._between_bundles = asyncio.Event()  # cleared while a bundle is applied in part
+        self._between_bundles = asyncio.Event()  # cleared while a bundle, or an advance, is applied in part
         self._between_bundles.set()
         self._attempt: Attempt | None = None  # the attempt that the next transaction notes
 
@@ -109,8 +109,14 @@ class CheckpointedCore:
             # a waiting task may be cancelled, a transaction under way is not
             await asyncio.shield(self._commit)
 
+    async def _whole(self) -> None:
+        """Wait until nothing is applied in part."""
+        # who waits may be woken after the next bundle has begun
+        while not self._between_bundles.is_set():
+            await self._between_bundles.wait()
+
     async def _write(self) -> None:
-        await self._between_bundles.wait()
+        await self._whole()
         mark, position = self._mark, self.position
         outputs, applied = self.queue.take()
         began = time.monotonic()

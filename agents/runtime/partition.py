@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, Protocol
 
 from faust.types import TP
@@ -18,7 +18,7 @@ from agents.runtime.checkpointed_core import CheckpointedCore
 from agents.runtime.counters import Counters, PartitionStatus
 from agents.runtime.faust_transport import Bundle
 from agents.runtime.set_aside import is_unreadable, pass_poison
-from monitor.protocol.messages import Core
+from monitor.protocol.messages import Core, Outputs
 
 log = logging.getLogger("softfail.partition")
 
@@ -72,7 +72,7 @@ class Partition(CheckpointedCore):
         self._replay: CarefulReplay | None = None  # while it searches for poison
         self._closed = False
         self._prepares = False  # a bundle has come, and its agent prepares it
-        self.steps = 0  # pane edges that bundles have crossed: the progress within a long bundle
+        self.steps = 0  # taken while records wait: the progress within a long bundle or advance
 
     @property
     def caught_up(self) -> bool:
@@ -192,16 +192,34 @@ class Partition(CheckpointedCore):
             await self._prepare(prepare, bundle)
             if self._closed:
                 return
+        await self._whole()
+        if not self._closed:
+            await self._exhaust(self._applying(bundle), is_bundle=True)
+
+    async def run(self, steps: Iterator[None], outputs: Outputs) -> None:
+        """Exhaust steps that change the core and fill ``outputs``, then add these; other tasks run between
+        the steps as in ``take``.
+        """
+        await self._whole()
+        await self._exhaust(self._running(steps, outputs), is_bundle=False)
+
+    def _running(self, steps: Iterator[None], outputs: Outputs) -> Iterator[None]:
+        yield from steps
+        self.add(outputs)
+
+    async def _exhaust(self, steps: Iterator[None], *, is_bundle: bool) -> None:
+        """Exhaust steps; a cancelled task does so without further pauses."""
         self._between_bundles.clear()
-        applying, since = self._applying(bundle), time.monotonic()
+        since = time.monotonic()
         try:
-            for _ in applying:
-                self.steps += 1
+            for _ in steps:
+                # without records that wait, a step is no progress of the process: another partition may be stuck
+                self.steps += is_bundle or (self.end is not None and self.position < self.end)
                 if time.monotonic() - since > SLICE_S:
                     await asyncio.sleep(0)
                     since = time.monotonic()
         except asyncio.CancelledError:
-            for _ in applying:
+            for _ in steps:
                 pass
             self._between_bundles.set()
             raise

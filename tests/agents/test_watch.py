@@ -72,6 +72,11 @@ def tended(monkeypatch):
             self.ticks += 1
             return self.is_caught_up
 
+        async def run(self, steps, outputs):
+            for _ in steps:
+                await asyncio.sleep(0)
+            self.add(outputs)
+
         def add(self, outputs):
             self.windows += len(outputs.messages.get("windows", []))
             self.beats += tuple(json.loads(message.value) for message in outputs.messages.get("alerts", ()))

@@ -134,3 +134,93 @@ def test_a_reader_between_two_edges_sees_exactly_the_applied_records():
         readings.append((counts["dead-letters"], counts["records"]))
     assert len(readings) > 30
     assert all(letters <= records <= 2 * letters + 2 for letters, records in readings)
+
+
+def steps_of(partition: Any, log: list[str], count: int) -> Any:
+    """Change the core in steps, each of which exceeds a time slice."""
+    for number in range(count):
+        partition.core.latest = number
+        log.append(f"advance {number}")
+        time.sleep(0.002)
+        yield
+
+
+def test_an_advance_lets_other_tasks_run_and_nothing_is_applied_or_written_in_between(
+    make_partition, bundle, monkeypatch
+):
+    monkeypatch.setattr(shell, "SLICE_S", 0.001)
+
+    async def scene() -> None:
+        partition, log = await make_partition(), []
+        slow(partition, log)
+        advancing = asyncio.create_task(partition.run(steps_of(partition, log, 10), Outputs()))
+        await asyncio.sleep(0)
+        taking = asyncio.create_task(partition.take(bundle(0, 10)))
+        partition.add(Outputs())  # a heartbeat
+        writing = asyncio.create_task(partition.checkpoint())
+        while not advancing.done():
+            log.append("turn")
+            assert not partition.changelog.begun
+            await asyncio.sleep(0)
+        assert log.count("turn") > 5
+        await asyncio.gather(taking, writing)
+        done = [entry for entry in log if entry != "turn"]
+        assert done == [*(f"advance {n}" for n in range(10)), *(f"step {n}" for n in range(10))]
+        await partition.checkpoint()
+        assert partition.changelog.transactions[-1][0] == 10
+
+    asyncio.run(scene())
+
+
+def test_a_cancelled_advance_is_completed_and_becomes_durable(make_partition, monkeypatch):
+    monkeypatch.setattr(shell, "SLICE_S", 0.001)
+
+    async def scene() -> None:
+        partition, log = await make_partition(), []
+        advancing = asyncio.create_task(partition.run(steps_of(partition, log, 10), Outputs()))
+        await until(lambda: log, every_s=0)
+        advancing.cancel()
+        await asyncio.gather(advancing, return_exceptions=True)
+        assert advancing.cancelled()
+        assert len(log) == 10
+        await partition.close()
+        assert len(partition.changelog.transactions) == 1
+
+    asyncio.run(scene())
+
+
+def test_a_checkpoint_that_waited_for_a_bundle_does_not_begin_inside_the_next_one(
+    make_partition, bundle, monkeypatch
+):
+    monkeypatch.setattr(shell, "SLICE_S", 0.001)
+
+    async def scene() -> None:
+        partition, log = await make_partition(), []
+        slow(partition, log)
+
+        async def take_two() -> None:
+            await partition.take(bundle(0, 10))
+            await partition.take(bundle(10, 20))
+
+        taking = asyncio.create_task(take_two())
+        await until(lambda: log, every_s=0)
+        partition.add(Outputs())
+        writing = asyncio.create_task(partition.checkpoint())
+        await asyncio.gather(taking, writing)
+        for position, changed, _ in partition.changelog.transactions:
+            assert sum(int(value) for key, value in changed if key != b"latest") in (position, 20)
+            assert position in (10, 20)
+
+    asyncio.run(scene())
+
+
+def test_steps_of_an_advance_are_progress_only_while_records_wait(make_partition):
+    async def scene() -> None:
+        partition = await make_partition()
+        await partition.run(steps_of(partition, [], 5), Outputs())
+        assert partition.steps == 0
+        partition.end = 3
+        await partition.run(steps_of(partition, [], 5), Outputs())
+        assert partition.steps == 5
+
+    asyncio.run(scene())
