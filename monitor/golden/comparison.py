@@ -1,0 +1,165 @@
+"""Compare two runs of a golden set: case by case, over all cases, and by tag."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from monitor.golden.case_score import CONFIRMED_BY, case_score, score_unit
+from monitor.golden.paired_test import RiseBounds, holm, rise_bounds, sign_flip_p_value, smallest_visible
+
+ALPHA = 0.04
+"""Level of the test over all cases. With ``TAG_ALPHA`` the gate errs in at most 5 % of the runs."""
+TAG_ALPHA = 0.01
+Z = 1.6448536269514722
+"""Bounds are one-sided, 95 %."""
+FLAKY_LOW, FLAKY_HIGH = 0.05, 0.95
+LEAST_TAG_CASES = 5
+
+Answers = Mapping[str, Sequence[bool]]
+"""Case id -> whether each of its answers passed, in the order in which they were asked."""
+
+
+class ChangedCase(NamedTuple):
+    """A case whose share of failing answers changed.
+
+    ``before``, ``after``: (failed, of how many answers). ``is_broken``: it passed, and now always fails.
+    ``history``: share of the earlier answers that passed; None without any.
+    """
+
+    case_id: str
+    before: tuple[int, int]
+    after: tuple[int, int]
+    is_broken: bool
+    history: float | None
+
+    @property
+    def is_flaky(self) -> bool:
+        """Whether it passed some and failed some of its earlier answers."""
+        return self.history is not None and FLAKY_LOW < self.history < FLAKY_HIGH
+
+
+class TagResult(NamedTuple):
+    """The comparison over the cases of a tag. ``p_value`` is adjusted for the number of tags."""
+
+    tag: str
+    cases: int
+    before: float
+    after: float
+    p_value: float
+
+
+class Comparison(NamedTuple):
+    """Two runs compared.
+
+    Attributes:
+        cases: number of cases compared: those with all answers in both runs.
+        before, after: failure rates, mean share of failing answers.
+        bounds: of the rise.
+        worst_high: upper bound of the rise if every missing case had failed.
+        p_value: of the exact test that nothing got worse.
+        smallest: how many newly failing cases the run could have shown.
+        worse, better: changed cases, the surest first.
+        tags: results by tag.
+        missing: cases without all answers in one of the runs.
+    """
+
+    cases: int
+    before: float
+    after: float
+    bounds: RiseBounds
+    worst_high: float
+    p_value: float
+    smallest: int
+    worse: tuple[ChangedCase, ...]
+    better: tuple[ChangedCase, ...]
+    tags: tuple[TagResult, ...]
+    missing: tuple[str, ...]
+
+
+def compare(
+    before: Answers,
+    after: Answers,
+    repeat: int,
+    tags: Mapping[str, Collection[str]],
+    history: Sequence[Answers] = (),
+) -> Comparison:
+    """Compare a run with a baseline.
+
+    Args:
+        before: the baseline's answers.
+        after: the candidate's answers, of the same cases.
+        repeat: the smaller ``repeat`` of both runs.
+        tags: tag -> ids of its cases.
+        history: further earlier runs; with the baseline they say which cases are flaky.
+    """
+    unit = score_unit(repeat)
+    rises: dict[str, int] = {}
+    scores: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {}
+    missing = []
+    for case_id in dict.fromkeys([*before, *after]):
+        pair = case_score(before.get(case_id, ()), repeat), case_score(after.get(case_id, ()), repeat)
+        if pair[0] is None or pair[1] is None:
+            missing.append(case_id)
+            continue
+        scores[case_id] = pair[0], pair[1]
+        rises[case_id] = pair[1][0] * unit // pair[1][1] - pair[0][0] * unit // pair[0][1]
+    shares = [rise / unit for rise in rises.values()]
+    changed = [
+        _changed(case_id, scores[case_id], (before, *history), after)
+        for case_id, rise in rises.items()
+        if rise
+    ]
+    return Comparison(
+        len(rises),
+        *_rates(list(scores.values())),
+        rise_bounds(shares, Z),
+        rise_bounds(shares + [1.0] * len(missing), Z).high,
+        sign_flip_p_value(list(rises.values())),
+        smallest_visible(list(rises.values()), unit, ALPHA),
+        tuple(sorted((case for case in changed if rises[case.case_id] > 0), key=_by_evidence)),
+        tuple(case for case in changed if rises[case.case_id] < 0),
+        _by_tag(rises, scores, tags),
+        tuple(missing),
+    )
+
+
+def _rates(pairs: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> tuple[float, float]:
+    if not pairs:
+        return 0.0, 0.0
+    before, after = (sum(pair[side][0] / pair[side][1] for pair in pairs) / len(pairs) for side in (0, 1))
+    return before, after
+
+
+def _changed(
+    case_id: str, score: tuple[tuple[int, int], tuple[int, int]], earlier: Sequence[Answers], after: Answers
+) -> ChangedCase:
+    past = [passed for run in earlier for passed in run.get(case_id, ())]
+    before, now = score
+    broken = all_failed(after[case_id]) and 2 * before[0] < before[1]
+    return ChangedCase(case_id, before, now, broken, sum(past) / len(past) if past else None)
+
+
+def all_failed(passed: Sequence[bool]) -> bool:
+    """Return whether a case has enough answers to be sure, and all of them failed."""
+    return len(passed) >= CONFIRMED_BY and not any(passed)
+
+
+def _by_evidence(case: ChangedCase) -> tuple[bool, bool, float]:
+    return not case.is_broken, case.is_flaky, case.before[0] / case.before[1] - case.after[0] / case.after[1]
+
+
+def _by_tag(
+    rises: Mapping[str, int],
+    scores: Mapping[str, tuple[tuple[int, int], tuple[int, int]]],
+    tags: Mapping[str, Collection[str]],
+) -> tuple[TagResult, ...]:
+    members = {tag: [case_id for case_id in ids if case_id in rises] for tag, ids in tags.items()}
+    members = {tag: ids for tag, ids in members.items() if ids}
+    tested = [tag for tag, ids in members.items() if LEAST_TAG_CASES <= len(ids) < len(rises)]
+    adjusted = holm([sign_flip_p_value([rises[case_id] for case_id in members[tag]]) for tag in tested])
+    p_values = dict(zip(tested, adjusted, strict=True))
+    return tuple(
+        TagResult(tag, len(ids), *_rates([scores[case_id] for case_id in ids]), p_values.get(tag, 1.0))
+        for tag, ids in sorted(members.items())
+    )

@@ -1,0 +1,146 @@
+"""The decision of the gate: worse, no worse, or not to tell, each with named reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from monitor.golden.case_score import CONFIRMED_BY
+from monitor.golden.comparison import ALPHA, TAG_ALPHA, Answers, Comparison, all_failed
+
+DEFAULT_MARGIN = 0.05
+
+
+class Outcome(Enum):
+    """What the gate says; the value is the exit code."""
+
+    NO_WORSE = 0
+    WORSE = 1
+    CANNOT_TELL = 3
+
+
+class Reason(NamedTuple):
+    """Why: a name for programs, and a sentence."""
+
+    name: str
+    text: str
+
+
+class Decision(NamedTuple):
+    """The outcome with its reasons, the most important first."""
+
+    outcome: Outcome
+    reasons: tuple[Reason, ...]
+
+
+def decide(
+    comparison: Comparison | None,
+    answers: Answers,
+    must_pass: Sequence[str],
+    *,
+    unfinished: str = "",
+    margin: float = DEFAULT_MARGIN,
+) -> Decision:
+    """Decide.
+
+    Args:
+        comparison: with the baseline; None without one: then only ``must_pass`` cases decide.
+        answers: of the run.
+        must_pass: ids of the cases that must pass.
+        unfinished: why not all cases were asked; empty if they were.
+        margin: greatest rise of the failure rate that does not matter, (0, 1).
+
+    Cases that must pass are worse if all of at least three answers failed, whatever else is better.
+    """
+    broken, unsure = _must_pass(answers, must_pass)
+    worse, open_reasons = list(broken), list(unsure)
+    if comparison is not None:
+        worse += _worse(comparison)
+        open_reasons += _open(comparison, margin)
+    if unfinished:
+        open_reasons.insert(0, Reason("unfinished", unfinished))
+    if worse:
+        return Decision(Outcome.WORSE, tuple(worse))
+    if open_reasons:
+        return Decision(Outcome.CANNOT_TELL, tuple(open_reasons))
+    return Decision(Outcome.NO_WORSE, (_no_worse(comparison, len(must_pass), margin),))
+
+
+def _must_pass(answers: Answers, must_pass: Sequence[str]) -> tuple[list[Reason], list[Reason]]:
+    broken, unsure = [], []
+    for case_id in must_pass:
+        passed = answers.get(case_id, ())
+        failures = len(passed) - sum(passed)
+        if all_failed(passed):
+            broken.append(
+                Reason("must_pass", f"{case_id} must pass and failed {failures} of {len(passed)} times")
+            )
+        elif not passed or (failures and len(passed) < CONFIRMED_BY):
+            unsure.append(Reason("must_pass_unanswered", f"{case_id} must pass and has too few answers"))
+        elif 2 * failures > len(passed):
+            unsure.append(
+                Reason(
+                    "must_pass_unstable",
+                    f"{case_id} must pass and failed {failures} of {len(passed)} times; repeat it more often"
+                    " (--repeat 10), or mend it",
+                )
+            )
+    return broken, unsure
+
+
+def _worse(comparison: Comparison) -> list[Reason]:
+    reasons = []
+    if comparison.p_value <= ALPHA:
+        reasons.append(
+            Reason(
+                "worse",
+                f"the failure rate rose from {comparison.before:.1%} to {comparison.after:.1%}"
+                f" (p = {comparison.p_value:.2g}, {comparison.cases} cases)",
+            )
+        )
+    reasons += [
+        Reason(
+            "worse_in_tag",
+            f"tag {tag.tag}: the failure rate rose from {tag.before:.1%} to {tag.after:.1%}"
+            f" (p = {tag.p_value:.2g}, {tag.cases} cases)",
+        )
+        for tag in comparison.tags
+        if tag.p_value <= TAG_ALPHA
+    ]
+    return reasons
+
+
+def _open(comparison: Comparison, margin: float) -> list[Reason]:
+    if not comparison.cases:
+        return [Reason("no_pairs", "no case has its answers in both runs")]
+    if comparison.bounds.high >= margin:
+        share = min(1.0, comparison.smallest / comparison.cases)
+        return [
+            Reason(
+                "too_few_cases",
+                f"too few cases to tell: the failure rate may have risen by up to {comparison.bounds.high:.1%}"
+                f" (margin {margin:.1%}); smallest change visible: {comparison.smallest} newly failing of"
+                f" {comparison.cases} cases ({share:.1%}); add cases or --repeat",
+            )
+        ]
+    if comparison.worst_high >= margin:
+        return [
+            Reason(
+                "unanswered",
+                f"{len(comparison.missing)} cases have no answer in one of the runs; had they failed, the failure"
+                f" rate would have risen by up to {comparison.worst_high:.1%} (margin {margin:.1%})",
+            )
+        ]
+    return []
+
+
+def _no_worse(comparison: Comparison | None, must_pass: int, margin: float) -> Reason:
+    kept = f"all {must_pass} cases that must pass did" if must_pass else "no case must pass"
+    if comparison is None:
+        return Reason("no_baseline", f"no baseline was given, so nothing was compared; {kept}")
+    return Reason(
+        "no_worse",
+        f"the failure rate rose by at most {max(0.0, comparison.bounds.high):.1%} (margin {margin:.1%});"
+        f" it was {comparison.before:.1%} and is {comparison.after:.1%}; {kept}",
+    )
