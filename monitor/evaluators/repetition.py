@@ -133,7 +133,7 @@ def _words(text: str) -> int:
 def _has_counted_loop(text: str) -> bool:
     """Return whether a text repeats a sentence or line that differs only in a counter before it.
 
-    The cheapest conditions come first: nearly all texts lack so many numbers, or numbers that follow one another.
+    The cheapest conditions come first: nearly all texts lack so many numbers, or repeat nothing but for their numbers.
     """
     data = text.encode("utf-8", "replace")
     last_line = data.rfind(b"\n", 0, -1) + 1
@@ -141,10 +141,10 @@ def _has_counted_loop(text: str) -> bool:
         data = _LETTERED.sub(lambda match: b"%b%d%b" % (match[1], match[2][0], match[3]), data)
     middle = len(data) // 4
     numbers = data[middle:].translate(_KEEP_DIGITS).split()[:_MAX_NUMBERS]
-    if len(numbers) < _LEAST_COUNTED or not _has_run(numbers):
+    if len(numbers) < _LEAST_COUNTED:
         return False
     plain = data.translate(None, _DIGITS)
-    if len(plain) < _LEAST_CHARS // 2 or (span := _loop(plain)) is None:
+    if len(plain) < _LEAST_CHARS // 2 or (span := _loop(plain)) is None or not _has_run(numbers):
         return False
     begin, end, period = span
     unit = plain[end - period : end].decode("utf-8", "ignore")

@@ -22,10 +22,10 @@ _NO_DOMAIN = frozenset(
     )
 )
 
-_IPV4 = re.compile(r"[0-9]{1,3}(?<![0-9]{4})(?:\.[0-9]{1,3}){3}(?!\w|\.[0-9]|[-+~][0-9A-Za-z])")
-_OCTETS = re.compile(
-    r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(?:\.(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])){3}"
-)
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}(?!\w|\.[0-9]|[-+~][0-9A-Za-z])")
+_NO_ADDRESS_BEHIND = frozenset("._0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_LEAST_NO_VERSION = 32  # a greater number hardly begins a version
 _IPV4_HINT = re.compile(r"\.[0-9]{1,3}(?=\.[0-9]{1,3}\.[0-9])")
 _HEX = "[0-9A-Fa-f]"
 _IPV6_HINT = re.compile(f":(?::|{_HEX}{{1,4}}(?::{_HEX}{{1,4}}){{3}}:)")
@@ -57,23 +57,25 @@ def emails(plain: str) -> Iterator[Span]:
     """Yield the e-mail addresses of a text. ``git@host`` is a clone address, not the address of a person."""
     done = 0
     is_plain = "%" not in plain and "\\" not in plain and "&#" not in plain
+    reverse = plain[::-1]
     for match in (_PLAIN_AT if is_plain else _AT).finditer(plain):
         sign = match.start()
         domain = _DOMAIN.match(plain, match.end())
         if domain is None or domain[1].lower() in _NO_DOMAIN:
             continue
-        start = _local_start(plain, sign, done)
+        start = _local_start(plain, reverse, sign, done)
         if start == sign or plain[start:sign] == "git":
             continue
         done = domain.end()
         yield Span(start, done, "<EMAIL>")
 
 
-def _local_start(plain: str, sign: int, least: int) -> int:
-    """Return where the part before an @ begins."""
-    first = sign - _MOST_LOCAL
-    local = _LOCAL_CHARS.match(plain[max(first, least) : sign][::-1])
-    start = sign - (local.end() if local else 0)
+def _local_start(plain: str, reverse: str, sign: int, least: int) -> int:
+    """Return where the part before an @ begins; ``reverse``: the text from its end to its beginning."""
+    chars = sign - least
+    end = len(plain) - sign  # of the part in the reversed text
+    local = _LOCAL_CHARS.match(reverse, end, end + (chars if chars < _MOST_LOCAL else _MOST_LOCAL))
+    start = sign - (local.end() - end if local else 0)
     if "%" in plain:
         encoded = max(
             plain.rfind("%3D", start, sign), plain.rfind("%3A", start, sign), plain.rfind("%22", start, sign)
@@ -95,15 +97,20 @@ def ip_addresses(plain: str, all_ips: bool) -> Iterator[Span]:
     """
     spans: list[Span] = []
     if plain.count(".") >= 3:
-        spans += [Span(*match.span(), "<IP>") for match in _ipv4(plain) if _is_ipv4(match, all_ips)]
+        spans += [
+            Span(start, end, "<IP>") for start, end in _ipv4(plain) if _is_ipv4(plain, start, end, all_ips)
+        ]
     if "::" in plain or plain.count(":") >= 7:
         spans += _ipv6(plain, all_ips)
         spans.sort()
     yield from spans
 
 
-def _ipv4(plain: str) -> Iterator[re.Match[str]]:
-    """Yield four numbers with dots between them. The search is for a dot, because digits are more frequent."""
+def _ipv4(plain: str) -> Iterator[tuple[int, int]]:
+    """Yield begin and end of four numbers from 0 to 255 with dots between them.
+
+    The search is for a dot, because digits are more frequent.
+    """
     done = 0
     for hint in _IPV4_HINT.finditer(plain):
         dot = start = hint.start()
@@ -111,7 +118,7 @@ def _ipv4(plain: str) -> Iterator[re.Match[str]]:
             start -= 1
         if start < dot and dot - start < 4 and (match := _IPV4.match(plain, start)):
             done = match.end()
-            yield match
+            yield start, done
 
 
 def _ipv6(plain: str, all_ips: bool) -> Iterator[Span]:
@@ -129,21 +136,25 @@ def _ipv6(plain: str, all_ips: bool) -> Iterator[Span]:
             yield Span(start, done, "<IP>")
 
 
-def _is_ipv4(match: re.Match[str], all_ips: bool) -> bool:
-    before = match.string[max(0, match.start() - 24) : match.start()]
-    if before and (before[-1] in "._" or (before[-1].isascii() and before[-1].isalnum())):
+def _is_ipv4(plain: str, start: int, end: int, all_ips: bool) -> bool:
+    """Return whether four numbers are an address, by what stands before them and by the networks of addresses."""
+    before = plain[start - 14 if start > 14 else 0 : start]
+    last = before[-1:]
+    if last in _NO_ADDRESS_BEHIND or _is_version(before):
         return False
-    address = match[0]
-    if _OCTETS.fullmatch(address) is None or _is_version(before[-14:]):
-        return False
-    parts = list(map(int, address.split(".")))
     if all_ips:
         return True
-    if parts[0] in _RESERVED_IN and not _is_public(address):
+    address = plain[start:end]
+    first = int(address[: address.index(".")])
+    if first in _RESERVED_IN and not _is_public(address):
         return False
-    small = max(parts) < 32 or (parts[0] < 10 and max(parts) < 100)
+    if first >= _LEAST_NO_VERSION:
+        return True
+    parts = list(map(int, address.split(".")))
+    small = max(parts) < _LEAST_NO_VERSION or (first < 10 and max(parts) < 100)
     if small or tuple(parts[:2]) in _OBJECT_IDENTIFIERS:  # may be a version; one address in 500 is such
-        after = match.string[match.end() : match.end() + 2]
+        after = plain[end : end + 2]
+        before = plain[max(0, start - 24) : start]
         return bool(_ADDRESS_BEFORE.search(before)) or (after[:1] in (":", "/") and after[1:].isdigit())
     return True
 

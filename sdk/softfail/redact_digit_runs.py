@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import pairwise
 
-_PLACEHOLDERS = ("<PHONE>", "<CARD>", "<SSN>", "<IBAN>", "<SECRET>", "<IP>", "<EMAIL>")
+_PLACEHOLDER = re.compile("<(?:PHONE|CARD|SSN|IBAN|SECRET|IP|EMAIL)>")
 # seven or more digits, which are counted after the match: a repeated group takes several times as long
 _RUN = re.compile(r"[0-9](?<![0-9].)(?=[0-9 .\-/()\0]{6})[0-9]*+(?:[ .\-/()\0]{1,7}[0-9]++)*+")
 _LEAST_DIGITS = 7
@@ -19,6 +18,8 @@ _DATE = re.compile(
 )
 _MOST_DIGITS_OF_A_PHONE = 12  # behind a country code and a dot
 _GROUP = re.compile("[0-9]+")
+_BETWEEN = re.compile("[^0-9]+")
+_NO_SEPARATORS = dict.fromkeys(map(ord, " .-/()\0"))
 _FRACTION = re.compile(r"[0-9]+\.[^0-9]*[0-9]{13,}")
 
 
@@ -33,7 +34,7 @@ class Run:
         all_digits: all digits, without separators.
     """
 
-    __slots__ = ("_groups", "all_digits", "end", "first", "start", "text")
+    __slots__ = ("_groups", "_separators", "all_digits", "end", "first", "start", "text")
 
     def __init__(self, text: str, start: int, first: int, end: int, all_digits: str) -> None:
         self.text = text
@@ -42,6 +43,7 @@ class Run:
         self.end = end
         self.all_digits = all_digits
         self._groups: list[tuple[int, int]] | None = None
+        self._separators: list[str] | None = None
 
     @property
     def groups(self) -> list[tuple[int, int]]:
@@ -63,16 +65,18 @@ class Run:
 
     def separators(self) -> list[str]:
         """Return what stands between the groups."""
-        groups = self.groups
-        return [self.text[before[1] : after[0]].replace("\0", "") for before, after in pairwise(groups)]
+        separators = self._separators
+        if separators is None:
+            separators = _BETWEEN.findall(self.text, self.first, self.end)
+            if "\0" in self.text:
+                separators = [separator.replace("\0", "") for separator in separators]
+            self._separators = separators
+        return separators
 
     def before(self, chars: int) -> str:
         """Return the characters before the run in lower case. A placeholder there is no name of this number."""
         before = self.text[max(0, self.start - chars) : self.start]
-        if ">" in before:
-            for placeholder in _PLACEHOLDERS:
-                before = before.replace(placeholder, "<>")
-        return before.lower()
+        return (_PLACEHOLDER.sub("<>", before) if ">" in before else before).lower()
 
 
 def runs(plain: str) -> Iterator[Run | None]:
@@ -82,20 +86,25 @@ def runs(plain: str) -> Iterator[Run | None]:
     """
     for match in _RUN.finditer(plain):
         digits = match[0]
-        if not digits.isdigit():
-            if len(digits) > _MOST_DIGITS_OF_A_PHONE and _FRACTION.fullmatch(digits):
-                yield None
-                continue
-            digits = "".join(_GROUP.findall(digits))
         if len(digits) < _LEAST_DIGITS:
             continue
         first, end = match.span()
         start = first
         before = plain[start - 1] if start else " "
+        if before in _WORD_CHARS or _DATE.match(plain, first):
+            yield None
+            continue
+        if not digits.isdigit():
+            if len(digits) > _MOST_DIGITS_OF_A_PHONE and _FRACTION.fullmatch(digits):
+                yield None
+                continue
+            digits = digits.translate(_NO_SEPARATORS)
+        if len(digits) < _LEAST_DIGITS:
+            continue
         while before in _SIGNS and first - start < _MOST_SIGNS:
             start -= 1
             before = plain[start - 1] if start else " "
-        if before in _WORD_CHARS or _DATE.match(plain, first):
+        if before in _WORD_CHARS:
             yield None
             continue
         if plain[end : end + 1] == "-" and (after := plain[end + 1 : end + 2]) != "_" and is_word(after):

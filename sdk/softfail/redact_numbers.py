@@ -26,7 +26,12 @@ _IBAN_LENGTHS = {
 }
 """Characters of an IBAN by country. Source: the IBAN registry of SWIFT (ISO 13616)."""
 
-_IBAN_START = re.compile("[0-9]{2}(?<=[A-Za-z]{2}[0-9]{2})")
+_SHAPES = bytes(
+    {"a": 97, "0": 48, "_": 95}.get("a" if char.isalpha() else "0" if char.isdigit() else char, 46)
+    for char in map(chr, range(128))
+) + bytes([46] * 128)
+"""Byte -> ``a`` for a letter, ``0`` for a digit, ``_``, else a dot."""
+_IBAN_SHAPE = b".aa00"
 _IBAN_REST = re.compile(r"(?:[ .\-\0]{0,3}[A-Za-z0-9]){11,30}")
 _IBAN_BEFORE = re.compile(r"\biban(?:[\s:=#.\"']|is|no|number|code)*\Z")
 _SEPARATORS = " .-/()\0"
@@ -75,12 +80,13 @@ def ibans(plain: str) -> Iterator[Span]:
     word IBAN before it.
     """
     done = 0
-    for match in _IBAN_START.finditer(plain):
-        start = match.start() - 2
+    shapes = b"." + plain.encode("ascii", "replace").translate(_SHAPES)
+    start = -1
+    while (start := shapes.find(_IBAN_SHAPE, start + 1)) >= 0:
         length = _IBAN_LENGTHS.get(plain[start : start + 2].upper())
-        if length is None or start < done or (start and is_word(plain[start - 1])):
+        if length is None or start < done:
             continue
-        rest = _IBAN_REST.match(plain, match.end())
+        rest = _IBAN_REST.match(plain, start + 4)
         if rest is None:
             continue
         end = _end_of(plain, start, rest.end(), length)
@@ -197,10 +203,10 @@ def luhn(digits: str) -> bool:
 
 def _stands_alone(run: Run) -> bool:
     """Return whether no letter, sign or fraction touches a run, so that it is no part of an identifier."""
+    if run.text[run.start] == "+":
+        return False
     before, after = run.text[max(0, run.start - 2) : run.start], run.text[run.end : run.end + 2]
     if before[-1:] in ("-", ".", ",", "/") and (before[:1].isalnum() or before[:1] == "_"):
-        return False
-    if run.text[run.start] == "+":
         return False
     return not (
         is_word(after[:1])

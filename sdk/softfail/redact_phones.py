@@ -115,7 +115,7 @@ def phone(run: Run) -> Span | None:
         return None
     sign = text[run.start : run.first]
     is_phone = (
-        _is_international(run, digits)
+        _is_international(run, digits, before)
         if "+" in sign
         else _is_national(run, sign, digits, before) or _is_named(run, digits, before)
     )
@@ -127,10 +127,10 @@ def phone(run: Run) -> Span | None:
 
 def _is_no_phone(run: Run) -> bool:
     """Return whether a run is no phone number whatever stands before it: a clock, four numbers with dots."""
-    if _CLOCK.match(run.text, run.first):
+    separators = run.separators()
+    if "/" in separators and _CLOCK.match(run.text, run.first):
         return True
-    is_dotted = len(run.groups) == 4 and run.separators() == [".", ".", "."]
-    return is_dotted and all(end - start <= 3 for start, end in run.groups)
+    return separators == [".", ".", "."] and all(end - start <= 3 for start, end in run.groups)
 
 
 def _is_named_otherwise(before: str) -> bool:
@@ -157,7 +157,7 @@ def _touches_nothing(run: Run) -> bool:
     return not (after in (".", ",", ":", "/") and second.isdigit())
 
 
-def _is_international(run: Run, digits: str) -> bool:
+def _is_international(run: Run, digits: str, before: str) -> bool:
     """Return whether a run with + is a number of E.164: a country code and as many digits as the country has."""
     if not 8 <= len(digits) <= 15 or digits[0] == "0":
         return False
@@ -169,7 +169,7 @@ def _is_international(run: Run, digits: str) -> bool:
         return False
     if _UNIT_AFTER.match(run.text, run.end):
         return False
-    if separators and set(separators) == {" "} and _is_amount(run.before(24)):
+    if separators and set(separators) == {" "} and _is_amount(before[-24:]):
         return False
     return _has_country_code(digits, 1 if "(0)" in run.text[run.start : run.end] else 0)
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 
 from softfail.redact_codes import redact_codes
-from softfail.redact_vendors import has_webhook_part, redact_formats
-from softfail.secret_names import PASSWORD_NAMES, has_name_stem, may_end_name, name_before
+from softfail.redact_vendors import has_format_part, has_webhook_part, redact_formats
+from softfail.secret_names import BEHIND_NAME, PASSWORD_NAMES, has_name_stem, may_end_name, name_before
 from softfail.secret_values import is_random, is_secret
 
 _LEAST_WORD = 16  # no known format is shorter
@@ -120,19 +120,22 @@ def _redact_pem(text: str) -> str:
 
 
 def _redact_long_words(text: str, lower: str | None) -> str:
-    """Replace known formats in words of 16 or more characters, and random words after "token" and the like.
+    """Replace known formats in long words, and random words after "token" and the like.
 
     ``lower``: the text in lower case; None if it has no name of a secret.
     """
     words = [word for word in text.split() if len(word) >= _LEAST_WORD]
     if not words:
         return text
+    may_be_webhook = has_webhook_part(text)
+    may_be_format = may_be_webhook or has_format_part(text)
+    if not may_be_format and lower is None:
+        return text
     pieces: list[str] = []
     position = search_from = located = 0
-    may_be_webhook = has_webhook_part(text)
     has_names = False if lower is None else None
     for number, word in enumerate(words):
-        redacted = redact_formats(word, may_be_webhook)
+        redacted = redact_formats(word, may_be_webhook) if may_be_format else word
         is_known = redacted is not word and redacted != word
         if not is_known:
             if has_names is False or len(word) < _LEAST_RANDOM:
@@ -167,7 +170,7 @@ def _redact_named(text: str) -> str:
         lower = ""
     pieces: list[str] = []
     position = 0
-    for match in _assignments(text):
+    for match in _assignments(text, lower):
         separator = match.start()
         if separator < position or (lower and not may_end_name(lower, separator)):
             continue
@@ -192,7 +195,7 @@ def _redact_named(text: str) -> str:
     return "".join([*pieces, text[position:]]) if pieces else text
 
 
-_SEPARATOR = re.compile("[:=%](?:(?<=%)3[AaDd]|(?<!%)(?:=|>|:)*)")
+_SEPARATOR_BEHIND_NAME = re.compile(rf"[:=%]{BEHIND_NAME}(?:(?<=%)3[AaDd]|(?<!%)(?:=|>|:)*)")
 _SEPARATOR_OF_ALL = re.compile("[:=%\uff1aは是](?:(?<=%)3[AaDd]|(?<!%)(?:=|>|:)*)")
 _VERB = re.compile(" (?:is|was|ist|est|es|lautet)(?=[ :])")
 
@@ -202,9 +205,10 @@ def _skip(pieces: list[str], text: str, position: int, end: int) -> int:
     return end
 
 
-def _assignments(text: str) -> Iterator[re.Match[str]]:
-    """Yield what may stand between a name and its value, in order."""
-    separators = (_SEPARATOR if text.isascii() else _SEPARATOR_OF_ALL).finditer(text)
+def _assignments(text: str, lower: str) -> Iterator[re.Match[str]]:
+    """Yield what may stand between a name and its value, in order; in ASCII texts only behind the end of a name."""
+    is_plain = lower != "" and lower.isascii()
+    separators = (_SEPARATOR_BEHIND_NAME if is_plain else _SEPARATOR_OF_ALL).finditer(lower or text)
     if any(verb in text for verb in (" is ", " was ", " ist ", " es ", " est ", " lautet ")):
         return iter(sorted([*separators, *_VERB.finditer(text)], key=_start))
     return separators

@@ -135,11 +135,29 @@ _LONG_ROW = re.compile("[A-Za-z0-9_-]{20}")
 _MIXED_ROW = re.compile("[A-Za-z0-9_.=~+/%|-]{25}")
 _SHORT = re.compile(r"k_|xox|SG\.|u\+|LTAI|pat[A-Za-z0-9]{14}|xapp-|xwfp-")  # with a row of 14 to 19
 _LEAST_MIXED = 25
+_SHORT_PARTS = ("eyJ", "k_", "xox", "SG.", "u+", "LTAI", "pat", "xapp-", "xwfp-")
+_ROWS = bytes(
+    45 if char.isalnum() or char in "_-" else 43 if char in ".=~+/%|" else 32 for char in map(chr, range(128))
+) + bytes([32] * 128)
+"""Byte -> ``-`` for the characters of ``_ROW``, ``+`` for the others of ``_MIXED_ROW``, else a space."""
+_LONG, _MIXED = b"-" * 20, b"-" * _LEAST_MIXED
+_ONLY_UUID = re.compile(r"[^A-Za-z0-9_-]*[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}[^A-Za-z0-9_-]*")
 
 
 def has_webhook_part(text: str) -> bool:
     """Return whether a text has a part of a webhook address; faster than a look at each word."""
     return "/" in text and any(part in text for part in _WEBHOOK_PARTS)
+
+
+def has_format_part(text: str) -> bool:
+    """Return whether a text has a part of a known format: a row of characters, or letters of the short formats."""
+    rows = text.encode("ascii", "replace").translate(_ROWS)
+    if _LONG in rows or _MIXED in rows.replace(b"+", b"-"):
+        return True
+    for part in _SHORT_PARTS:  # noqa: SIM110  # any() takes twice as long
+        if part in text:
+            return True
+    return False
 
 
 def redact_formats(word: str, may_be_webhook: bool = True) -> str:
@@ -156,7 +174,7 @@ def redact_formats(word: str, may_be_webhook: bool = True) -> str:
         word = _WEBHOOK.sub(lambda match: match[0][: match.start(1) - match.start()] + "<SECRET>", word)
     if not _DIGIT.search(word) and "hf_" not in word and "api_org_" not in word:
         return word  # all other formats have digits
-    if not _may_be_format(word):
+    if not _may_be_format(word) or _ONLY_UUID.fullmatch(word):
         return word
     word = _FORMAT.sub("<SECRET>", word)
     if "_gh" in word or "_sk-" in word or "-sk-" in word or "_glpat-" in word or "-gh" in word:

@@ -116,9 +116,12 @@ _NO_NAME_BEFORE_KEY = frozenset(
     )
 )
 
-_SUFFIX = re.compile(
-    "[0-9]{1,4}|v[0-9]{1,2}|prod|production|dev|test|staging|stage|live|main|new|old|value|val|plain|default|backup|primary|secondary|eu|us|ci"
+_SUFFIX_WORDS = re.findall(
+    "[a-z]+",
+    "prod production dev test staging stage live main new old value val plain default backup primary"
+    " secondary eu us ci",
 )
+_SUFFIX = re.compile(f"[0-9]{{1,4}}|v[0-9]{{1,2}}|{'|'.join(_SUFFIX_WORDS)}")
 
 _ENDS = frozenset(name[-3:] for name in (*PASSWORD_NAMES, *KEY_NAMES, "key"))
 
@@ -130,6 +133,25 @@ _RESOURCE_NAME = re.compile(r"\b[au]rn:[^\s\"'<>]{1,190}\Z")
 _ASCII_STEMS = tuple(stem for stem in NAME_STEMS if stem.isascii())
 _LAST_OF_VERBS = frozenset({" is", "was", "ist", "est", " es", "tet"})
 _MOST_SUFFIX = len("_production")
+
+
+def _behind_name() -> str:
+    """Return a pattern that holds behind a separator if ``name_before`` may find a name before it.
+
+    A separator is one character, the text is ASCII in lower case.
+    """
+    ends = "|".join(sorted({end for end in _ENDS if end.isascii() and len(end) == 3} | _LAST_OF_VERBS))
+    forms = {1: "[0-9]", 2: "[0-9]{2}|v[0-9]", 3: "[0-9]{3}|v[0-9]{2}", 4: "[0-9]{4}"}
+    for word in _SUFFIX_WORDS:
+        forms[len(word)] = f"{forms[len(word)]}|{word}" if len(word) in forms else word
+    suffixes = "".join(
+        rf"|(?<=[_-](?:{form}).)(?<=(?:{ends}|..[ _-])[_-].{{{length + 1}}})"
+        for length, form in forms.items()
+    )
+    return rf"(?:(?<![^\W_].)|(?<=(?:{ends}).){suffixes})"
+
+
+BEHIND_NAME = _behind_name()
 _BEFORE_SUFFIX = frozenset(("", " ", "_", "-"))
 
 

@@ -117,6 +117,7 @@ def _true(*values: object) -> bool:
         (redact_secrets, "may_end_name"),
         (redact_secrets, "has_name_stem"),
         (redact_secrets, "has_webhook_part"),
+        (redact_secrets, "has_format_part"),
     ],
 )
 def test_a_check_before_the_patterns_changes_no_result(
@@ -126,6 +127,45 @@ def test_a_check_before_the_patterns_changes_no_result(
     results = [redact(text) for text in texts]
     monkeypatch.setattr(module, name, _true)
     assert [redact(text) for text in texts] == results
+
+
+def test_separators_that_stand_behind_no_name_change_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(4)
+    names = (
+        *(
+            "password",
+            "token_1",
+            "db-password-prod",
+            "KEY__v2",
+            "item_5",
+            "my secret is",
+            "apiKey",
+            "assign",
+            "count",
+        ),
+        *("session id ", "'pwd'", "cache_key", "max_tokens", "x-api-key_old", "-1", "_prod", "private key"),
+    )
+    values = (
+        "Hunter2xyz9",
+        "a1b2c3d4" * 4,
+        "'s3cr3t word'",
+        "4096",
+        "None",
+        "${TOKEN}",
+        "Ab1Cd2Ef3Gh4Ij5Kl6Mn7",
+    )
+    separators = (":", "=", "==", ": ", " = ", "=>", "%3A", "%3d", " is ", '": "', "=:", ":=")
+    texts = [
+        " ".join(
+            f"{rng.choice(names)}{rng.choice(separators)}{rng.choice(values)}"
+            for _ in range(rng.randint(1, 4))
+        )
+        for _ in range(by_profile(4000, 60_000))
+    ]
+    results = [redact(text) for text in texts]
+    monkeypatch.setattr(redact_secrets, "_SEPARATOR_BEHIND_NAME", redact_secrets._SEPARATOR_OF_ALL)
+    assert [redact(text) for text in texts] == results
+    assert sum("<SECRET>" in text for text in results) > 1000
 
 
 @pytest.mark.parametrize(
