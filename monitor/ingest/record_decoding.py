@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -18,13 +19,16 @@ from softfail.field_repair import LeftOut
 from softfail.redact import redact
 
 _SHORT_TEXTS = {"response": ("error_type", "finish_reason"), "feedback": ("outcome",)}
-"""Fields that become categories. ``session_id`` does not: it is redacted where it is written."""
+"""Fields that become categories."""
+_PLAIN_ID = re.compile("[0-9A-Za-z]{1,11}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""Ids that redaction leaves as they are; most services have such ids."""
 
 
 def decode_record(record: Record) -> tuple[Any, int, int, Sequence[LeftOut]]:
     """Return the decoded event, its time, the time for the watermark, microseconds since 1970, and fields left out.
 
-    Short texts like ``error_type`` are redacted, because their values become names of metrics.
+    Short texts like ``error_type`` and ``session_id`` are redacted: their values become names of metrics, or are
+    shown in samples and to users' evaluators. Equal values stay equal.
 
     The time for the watermark is at most the append time, so that a producer's clock that is ahead closes
     no panes.
@@ -56,17 +60,30 @@ def decode_record(record: Record) -> tuple[Any, int, int, Sequence[LeftOut]]:
 
 def _redacted(event: Any) -> Any:
     """Return the event with its short texts redacted; the event itself, in nearly all cases."""
-    for field in _SHORT_TEXTS.get(event.kind, ()):
+    kind = event.kind
+    for field in _SHORT_TEXTS.get(kind, ()):
         text = getattr(event, field)
         if text and (short := _short_text(text)) != text:
-            changes = {field: short}
-            is_struct = isinstance(event, msgspec.Struct)
-            event = (
-                msgspec.structs.replace(event, **changes) if is_struct else event.model_copy(update=changes)
-            )
+            event = _replaced(event, field, short)
+    if kind == "response":
+        text = event.session_id
+        if text and _PLAIN_ID.fullmatch(text) is None and (short := _session_id(text)) != text:
+            event = _replaced(event, "session_id", short)
     return event
 
 
-@lru_cache(4096)  # error types and finish reasons repeat
-def _short_text(text: str) -> str:
+def _replaced(event: Any, field: str, text: str) -> Any:
+    changes = {field: text}
+    if isinstance(event, msgspec.Struct):
+        return msgspec.structs.replace(event, **changes)
+    return event.model_copy(update=changes)
+
+
+def _redact_and_cut(text: str) -> str:
     return redact(text)[:LABEL_CHARS]
+
+
+_short_text = lru_cache(4096)(_redact_and_cut)  # error types and finish reasons repeat
+_session_id = lru_cache(4096)(
+    _redact_and_cut
+)  # a cache of its own: ids are many and would drive the others out

@@ -34,6 +34,8 @@ _SHAPES = bytes(
 _IBAN_SHAPE = b".aa00"
 _IBAN_REST = re.compile(r"(?:[ .\-\0]{0,3}[A-Za-z0-9]){11,30}")
 _IBAN_BEFORE = re.compile(r"\biban(?:[\s:=#.\"']|is|no|number|code)*\Z")
+_UUID = re.compile("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_GROUPS_OF_A_UUID = (0, 9, 14, 19, 24)
 _SEPARATORS = " .-/()\0"
 
 DIGITS_OF_AN_SSN = 9
@@ -90,13 +92,20 @@ def ibans(plain: str) -> Iterator[Span]:
         if rest is None:
             continue
         end = _end_of(plain, start, rest.end(), length)
-        if end is None or is_word(plain[end : end + 1]):
+        if end is None or is_word(plain[end : end + 1]) or _is_in_uuid(plain, start, end):
             continue
         account = "".join([char for char in plain[start:end] if char not in _SEPARATORS]).upper()
         named = _IBAN_BEFORE.search(plain[max(0, start - 24) : start].lower())
         if named or int("".join([str(int(char, 36)) for char in account[4:] + account[:4]])) % 97 == 1:
             done = end
             yield Span(start, end, "<IBAN>")
+
+
+def _is_in_uuid(plain: str, start: int, end: int) -> bool:
+    """Return whether a part of a text is a part of a UUID that begins with one of its groups."""
+    return "-" in plain[start:end] and any(
+        start >= before and _UUID.match(plain, start - before) for before in _GROUPS_OF_A_UUID
+    )
 
 
 def card(run: Run) -> Span | None:

@@ -196,7 +196,7 @@ def _redact_named(text: str) -> str:
 
 
 _SEPARATOR_BEHIND_NAME = re.compile(rf"[:=%]{BEHIND_NAME}(?:(?<=%)3[AaDd]|(?<!%)(?:=|>|:)*)")
-_SEPARATOR_OF_ALL = re.compile("[:=%\uff1aは是](?:(?<=%)3[AaDd]|(?<!%)(?:=|>|:)*)")
+_SEPARATOR_OF_ALL = re.compile("[:=%\uff1aは是为為는은](?:(?<=%)3[AaDd]|(?<!%)(?:=|>|:)*)")
 _VERB = re.compile(" (?:is|was|ist|est|es|lautet)(?=[ :])")
 
 

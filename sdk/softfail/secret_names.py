@@ -171,7 +171,7 @@ def may_end_name(lower: str, end: int) -> bool:
         end: position of the separator.
     """
     last = lower[end - 3 : end]
-    if last in _ENDS or last in _LAST_OF_VERBS or not last or not last[-1].isalnum():
+    if last in _ENDS or last[-2:] in _ENDS or last in _LAST_OF_VERBS or not last or not last[-1].isalnum():
         return True
     least = max(0, end - _MOST_SUFFIX)
     suffix = max(lower.rfind("_", least, end), lower.rfind("-", least, end))
@@ -193,7 +193,7 @@ def name_before(text: str, end: int, *, spaced: bool = False) -> str:
     suffix = 0
     if before[-3:] not in _ENDS and before.endswith(_VERBS):  # "password is: ..."
         before = before.rpartition(" ")[0]
-    if before[-3:] not in _ENDS:
+    if before[-3:] not in _ENDS and before[-2:] not in _ENDS:  # 密码 has two characters
         suffix = max(before.rfind("_"), before.rfind("-")) + 1
         base = before[: suffix - 1].rstrip(" _-")[-3:]
         if not suffix or base not in _ENDS or not _SUFFIX.fullmatch(before, suffix):

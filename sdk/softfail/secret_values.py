@@ -40,6 +40,8 @@ _NO_SECRET = frozenset(
 
 
 _LEAST_RANDOM, _LEAST_HEX = 20, 32
+_BEFORE_CJK = re.compile("[!-~]+(?=[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u3001\u3002\uff01\uff0c])")
+_LEAST_BEFORE_CJK = 4
 
 
 def is_random(value: str, least: int = _LEAST_RANDOM) -> bool:
@@ -77,6 +79,10 @@ def is_secret(name: str, value: str, between: str, quoted: bool, following: str)
         following: the character after the value.
     """
     if not quoted:
+        if (head := _BEFORE_CJK.match(value)) is not None:
+            if head.end() < _LEAST_BEFORE_CJK:
+                return 0  # a rule for passwords: 8文字以上
+            value = head[0]
         ends = ".:!?*|,;" if between.strip().isalpha() else ".:,;|"  # a password may end with "!"
         value = value.rstrip(ends)
         for _ in range(4):  # closing brackets of the sentence or the code around the value

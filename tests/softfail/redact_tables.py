@@ -322,6 +322,10 @@ SECRETS: list[tuple[str, str]] = [
     ("Passwort: n7Kq2Lw9", "n7Kq2Lw9"),
     ("пароль: n7Kq2Lw9", "n7Kq2Lw9"),
     ("密码是n7Kq2Lw9", "n7Kq2Lw9"),
+    ("我的密码：n7Kq2Lw9。", "n7Kq2Lw9"),
+    ("新密碼為 n7Kq2Lw9", "n7Kq2Lw9"),
+    ("数据库密码=n7Kq2Lw9", "n7Kq2Lw9"),
+    ("내 비밀번호는 n7Kq2Lw9입니다", "n7Kq2Lw9"),
     ("the password was n7Kq2Lw9.", "n7Kq2Lw9"),
     ('{"client_secret": "n7Kq/2Lw9+x"}', "2Lw9"),
     ("Your one-time code is 481923", "481923"),
@@ -348,6 +352,10 @@ SECRETS: list[tuple[str, str]] = [
 ]
 
 KEPT: list[str] = [
+    "비밀번호는 8자 이상이어야 합니다",
+    "パスワードは8文字以上です",
+    "id ba731e5f-cd71-b1d3-2bbf-809095b3ddaa, then 7bdd4350-0ea5-804e-be90-20baa63a6194",
+    "请设置密码为8到16位",
     "offset = -4532015112830366122",
     "int32 -2147483648  +2147483647",
     "final 0633 0645 0645, 0031 2044 0034",
