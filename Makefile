@@ -18,7 +18,7 @@ setup: $(STAMP) $(COMMANDS) ## create .venv and install all Python dependencies
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "softfail needs Python 3.11 or later, and there is none on the PATH; install it, or run: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); echo "venv failed; on Debian: apt-get install python3-venv" >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[worker,demo,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[worker,judge,demo,dev]'
 	@touch $@
 
 # Commands for any folder. They are no entry points of the package, for users of the SDK must not get packages named

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from schemas.config.features import Route
+from schemas.config.judges import Judge
 from schemas.config.objectives import Burning
-from schemas.config.rules import Drift, Named, Watched
+from schemas.config.rules import Drift, Named, Rule, Watched
 from schemas.pin_file import pinned_name
 
 
@@ -85,3 +86,22 @@ def check_windows(pane_s: float, rules: Sequence[Watched], burn_rates: Sequence[
             raise ValueError(
                 f"{label} {window_s:g} s of {name!r} is not a whole number of panes of {pane_s:g} s"
             )
+
+
+def check_judges(judges: Sequence[Judge], rules: Sequence[Rule]) -> None:
+    """Check that judges have different names, and that no rule pages for verdicts of an uncalibrated one.
+
+    Raises:
+        ValueError: two judges have one name, or a rule could page for what nobody has compared with people.
+    """
+    names = [judge.name for judge in judges]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"judges: the name {name!r} stands twice; each judge is a metric of its own")
+    for index, rule in enumerate(rules):
+        for judge in judges:
+            if judge.uncalibrated_name in rule.on and rule.severity in ("critical", "error"):
+                raise ValueError(
+                    f"rules[{index}]: {rule.on} has verdicts of a judge that is not calibrated, which may not page;"
+                    f" write severity: warning, or on: evaluator.{judge.name}.fail_rate"
+                )

@@ -18,6 +18,7 @@ from schemas.config.connections import OPEN_TOKEN
 from schemas.config.fault_text import faults_in
 from schemas.config.monitor_config import Config
 from schemas.config.yaml_text import MAX_BYTES, YamlLimitExceeded, read_yaml
+from schemas.judge_files import inline_judges
 from schemas.pin_file import inline_pins
 
 _PREFIX = "SOFTFAIL_"
@@ -66,7 +67,8 @@ def load(
         with_secrets: whether the secrets must be set. False, for commands that deliver nothing: a secret that
             is not set is replaced by a valid placeholder. The name of a section: only its secrets must be
             set.
-        with_pins: whether to read the files under `pinned`. False, for the command that writes them.
+        with_pins: whether to read the files under `pinned`, and calibrations of judges. False, for the commands
+            that write them.
 
     Raises:
         InvalidConfig: with all faults.
@@ -82,6 +84,7 @@ def load(
     }
     if not faults:
         _inline_schemas(tree, path.parent if path else Path(), faults)
+        inline_judges(tree, path.parent if path else Path(), faults, with_calibration=with_pins)
         if with_pins:
             inline_pins(tree, path.parent if path else Path(), faults)
     config = None

@@ -78,6 +78,25 @@ routes:
 silences:
   - {match: support-bot/*, days: [sun], at: "02:00", for: 2h, timezone: Europe/Berlin, reason: weekly reindex}
 """,
+    "judges": """\
+judges:
+  - name: grounded
+    match: [support-bot/*]
+    rubric:
+      prompt: |
+        Is each claim of the answer supported by the context?
+        Question: {{input}}
+        Context: {{context}}
+        Answer: {{output}}
+      choice_scores: {"supported": 1, "partly": 0.5, "unsupported": 0}
+      passes_from: 0.5
+    endpoint: {kind: openai, url: "http://localhost:8000/v1", api_key_variable: JUDGE_KEY}
+    model: judge-7b-2026-05-01
+    budget: 20
+    prices: {input: 0.25, output: 2.0}
+rules:
+  - {name: grounded, on: evaluator.grounded.fail_rate, above: baseline, severity: error}
+""",
     "links": "links: {dashboard: "
     '"https://grafana.example/d/softfail?var-feature={feature}&from={from_ms}&to={to_ms}"}\n',
 }
