@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 from scipy.stats import ks_2samp
@@ -31,7 +32,7 @@ def show_numbers(seed: int, trials: int = 300, nulls: int = 2000) -> None:
     """
     tests = {"wasserstein": wasserstein, "kolmogorov_smirnov": kolmogorov_smirnov, "psi": psi}
     rng, rows = np.random.default_rng(18 + seed), []
-    kinds = {
+    kinds: dict[str, Callable[[int], np.ndarray]] = {
         "latency": lambda n: rng.lognormal(np.log(2e6), 0.6, n),
         "tokens": lambda n: rng.lognormal(np.log(200), 1.0, n),
     }

@@ -31,7 +31,9 @@ QUIET_S = 10.0
 CHECKPOINTS = "softfail_checkpoints_total", "softfail_checkpoint_seconds_total"
 
 
-def messages(options: argparse.Namespace, number: int, start_s: int) -> Iterator[tuple[int, bytes, bytes]]:
+def messages(
+    options: argparse.Namespace, number: int, start_s: int
+) -> Iterator[tuple[int, bytes, bytes | None]]:
     """Yield partition, key and value of each event of a minute."""
     traffic = Traffic(options.segments, options.per_feature, options.events, options.late, real_texts=False)
     for bundle in traffic.minute(number, 1, start_s):

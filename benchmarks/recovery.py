@@ -65,7 +65,7 @@ async def build(
     config = Config.model_validate(
         {"kafka": {"brokers": address, "prefix": PREFIX, "partitions": partitions}}
     )
-    async with topics._admin(kafka) as admin:
+    async with topics.admin_client(kafka) as admin:
         cluster = str((await admin.describe_cluster())["cluster_id"])
     rng, start = random.Random(1), int(time.time()) // PANE_S * PANE_S - (panes - 1) * PANE_S
     features = -(-segments // SEGMENTS_A_FEATURE)

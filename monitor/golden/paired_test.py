@@ -50,7 +50,8 @@ def _half_binomial(count: int) -> npt.NDArray[np.float64]:
     """Return the probabilities of 0, ..., ``count`` heads of a fair coin."""
     heads = np.arange(count + 1)
     logs = gammaln(count + 1) - gammaln(heads + 1) - gammaln(count - heads + 1) - count * _LOG_2
-    return np.exp(logs)
+    probabilities: npt.NDArray[np.float64] = np.exp(logs)
+    return probabilities
 
 
 class RiseBounds(NamedTuple):
