@@ -1,4 +1,4 @@
-"""``python -m monitor baseline | check | evaluate | replay``."""
+"""``python -m monitor baseline | check | evaluate | golden | replay``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ USAGE = """usage: python -m monitor COMMAND ...
   baseline pin    write the distributions of a period to a file, as a named reference for drift rules
   check FILE      check a configuration file; print each fault with its path and remedy, and what matches nothing seen
   evaluate FILES  print the verdicts on each response in NDJSON files
+  golden          sets of cases that a model must answer well: run them before a release, and fail only if it is worse
   replay FILES    run the rules over files of events; report the episodes that they would have opened, as text or as
                   a page with plots, and how another configuration would change them
 
@@ -35,6 +36,8 @@ def _command(name: str) -> Callable[[Sequence[str]], int] | None:
         from monitor.cli.check import main as command
     elif name == "evaluate":
         from monitor.cli.evaluate import main as command
+    elif name == "golden":
+        from monitor.cli.golden.main import main as command
     elif name == "replay":
         from monitor.cli.replay import main as command
     else:

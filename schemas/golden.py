@@ -34,6 +34,7 @@ CHECK_TYPES = (
     "finish_reason",
     "latency_s",
     "cost_usd",
+    "expression",
     "rubric",
     "any_of",
     "all_of",

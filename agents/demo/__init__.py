@@ -1,5 +1,5 @@
-"""``python -m agents demo``: a service whose answers degrade, a worker that detects it, and a receiver of
-pages.
+"""``python -m agents demo``: a service whose answers degrade, a worker that detects it, a receiver of pages, and a
+gate that keeps the fault from coming back.
 
 It needs no Kafka.
 """
@@ -12,6 +12,7 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m agents demo",
         description=(
             "Run everything on this machine without Kafka: a feature degrades, a page is sent, the feature"
-            " recovers, the page is resolved."
+            " recovers, the page is resolved; then the fault becomes a case of a golden set, and a gate is red with it and"
+            " green without it."
         ),
     )
     parser.add_argument(
@@ -41,6 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--headless", action="store_true", help="plain lines instead of a live display")
     parser.add_argument(
         "--port", type=int, default=0, metavar="N", help="port of the status page (default: any free port)"
+    )
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="keep the golden set and the failure samples in this folder"
     )
     options = parser.parse_args(argv)
     if not SHORTEST_S <= options.duration <= LONGEST_S:
@@ -57,7 +62,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)  # what matters of it, the SDK says
     try:
         return asyncio.run(
-            _run(phases(options.duration), options.headless or not sys.stdout.isatty(), options.port)
+            _run(
+                phases(options.duration),
+                options.headless or not sys.stdout.isatty(),
+                options.port,
+                options.keep,
+            )
         )
     except (KeyboardInterrupt, asyncio.CancelledError):
         print("interrupted; everything is stopped")
@@ -67,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return NOT_AS_PLANNED
 
 
-async def _run(plan: Sequence[Phase], headless: bool, port: int) -> int:
+async def _run(plan: Sequence[Phase], headless: bool, port: int, keep: Path | None) -> int:
     from agents.demo.runner import outcome, show
     from agents.demo.terminal import Terminal
 
@@ -76,6 +86,6 @@ async def _run(plan: Sequence[Phase], headless: bool, port: int) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     with Terminal(plan, headless) as screen:
-        faults = await show(plan, screen, port)
+        faults = await show(plan, screen, port, keep)
         screen.say(outcome(faults, plan), "bold red" if faults else "bold green")
     return NOT_AS_PLANNED if faults else OK

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from agents.demo.fake_pagerduty import FakePagerDuty
 from agents.demo.fake_services import FakeServices
+from agents.demo.golden_gate import failing_samples, play_gate
 from agents.demo.processes import PREFIX, EmbeddedBroker, WorkerProcess, configuration, free_port
 from agents.demo.scenario import GRACE_S, Phase, misses, planned
 from agents.demo.terminal import Terminal, announcer
@@ -19,8 +20,14 @@ from agents.demo.terminal import Terminal, announcer
 LOOK_S = 0.25
 
 
-async def show(plan: Sequence[Phase], screen: Terminal, port: int = 0) -> list[str]:
+async def show(plan: Sequence[Phase], screen: Terminal, port: int = 0, keep: Path | None = None) -> list[str]:
     """Run the demo; return what did not happen as planned.
+
+    Args:
+        plan: the phases.
+        screen: shows them.
+        port: of the status page; 0: any free one.
+        keep: folder that gets the golden set and the samples; None: a temporary one.
 
     Raises:
         RuntimeError: a part did not start, or ended by itself.
@@ -47,8 +54,13 @@ async def show(plan: Sequence[Phase], screen: Terminal, port: int = 0) -> list[s
             screen.say(worker.log())
             raise
         faults = misses(receiver.incidents, plan)
-        if faults:
-            screen.say("the end of the worker's log:\n" + worker.log())
+        if not faults:
+            samples = await asyncio.to_thread(failing_samples, broker.address, f"{PREFIX}.samples")
+            await worker.stop()
+            gate_folder = keep or folder
+            gate_folder.mkdir(parents=True, exist_ok=True)
+            return await play_gate(gate_folder, samples, screen.say)
+        screen.say("the end of the worker's log:\n" + worker.log())
         return faults
 
 
@@ -94,5 +106,5 @@ def outcome(faults: Sequence[str], plan: Sequence[Phase]) -> str:
     count = len(planned(plan))
     return (
         f"as planned: {count} fault{'' if count == 1 else 's'}, each one episode, triggered and resolved;"
-        " nothing else was paged"
+        " nothing else was paged; the gate was red with the fault and green without it"
     )

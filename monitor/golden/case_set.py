@@ -23,10 +23,14 @@ _FIELDS = ", ".join(GoldenCase.model_fields)
 
 
 class CaseSet(NamedTuple):
-    """Cases in the order of the file, and the faults of lines that are no case: (line number, message)."""
+    """Cases in the order of the file.
+
+    ``faults``: (line number, message) of lines that are no case. ``lines``: case id -> line number.
+    """
 
     cases: tuple[GoldenCase, ...]
     faults: tuple[tuple[int, str], ...]
+    lines: dict[str, int]
 
     @property
     def active(self) -> tuple[GoldenCase, ...]:
@@ -64,7 +68,7 @@ def read_set(lines: Iterable[bytes]) -> CaseSet:
                 break
             continue
         cases[case.id], line_of[case.id] = case, number
-    return CaseSet(tuple(cases.values()), tuple(faults))
+    return CaseSet(tuple(cases.values()), tuple(faults), line_of)
 
 
 def read_case(line: bytes) -> GoldenCase:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from monitor.evaluators.verdict import PASSED, State, Verdict, failed
 from monitor.golden import structure_checks, text_checks
+from monitor.golden.expression import check_expression, expression_fault
 from monitor.golden.text_checks import count_check, expression, fault_of_count, quoted
 from schemas.golden import CHECK_TYPES, Check
 
@@ -129,6 +130,7 @@ CHECKS: dict[str, CheckKind] = {
     "finish_reason": CheckKind(_check_finish, _text_fault),
     "latency_s": CheckKind(_check_limit("duration_s", "s"), _none_fault, needs_threshold=True),
     "cost_usd": CheckKind(_check_limit("cost_usd", "USD"), _none_fault, needs_threshold=True),
+    "expression": CheckKind(_on_text(check_expression), expression_fault),
     "rubric": CheckKind(_check_rubric, _text_fault),
     "any_of": CheckKind(lambda check, answer: _judge_group(check, answer, least=0.0), _none_fault),
     "all_of": CheckKind(lambda check, answer: _judge_group(check, answer, least=None), _none_fault),

@@ -40,13 +40,16 @@ class ChangedCase(NamedTuple):
 
 
 class TagResult(NamedTuple):
-    """The comparison over the cases of a tag. ``p_value`` is adjusted for the number of tags."""
+    """The comparison over the cases of a tag.
+
+    ``p_value``: adjusted for the number of tags; None if the tag has too few cases to be tested, or has all of them.
+    """
 
     tag: str
     cases: int
     before: float
     after: float
-    p_value: float
+    p_value: float | None
 
 
 class Comparison(NamedTuple):
@@ -160,6 +163,6 @@ def _by_tag(
     adjusted = holm([sign_flip_p_value([rises[case_id] for case_id in members[tag]]) for tag in tested])
     p_values = dict(zip(tested, adjusted, strict=True))
     return tuple(
-        TagResult(tag, len(ids), *_rates([scores[case_id] for case_id in ids]), p_values.get(tag, 1.0))
+        TagResult(tag, len(ids), *_rates([scores[case_id] for case_id in ids]), p_values.get(tag))
         for tag, ids in sorted(members.items())
     )

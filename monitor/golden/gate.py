@@ -106,7 +106,7 @@ def _worse(comparison: Comparison) -> list[Reason]:
             f" (p = {tag.p_value:.2g}, {tag.cases} cases)",
         )
         for tag in comparison.tags
-        if tag.p_value <= TAG_ALPHA
+        if tag.p_value is not None and tag.p_value <= TAG_ALPHA
     ]
     return reasons
 
@@ -136,7 +136,8 @@ def _open(comparison: Comparison, margin: float) -> list[Reason]:
 
 
 def _no_worse(comparison: Comparison | None, must_pass: int, margin: float) -> Reason:
-    kept = f"all {must_pass} cases that must pass did" if must_pass else "no case must pass"
+    counted = "the case that must pass did" if must_pass == 1 else f"all {must_pass} cases that must pass did"
+    kept = counted if must_pass else "no case is marked must_pass"
     if comparison is None:
         return Reason("no_baseline", f"no baseline was given, so nothing was compared; {kept}")
     return Reason(

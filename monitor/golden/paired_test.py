@@ -79,7 +79,7 @@ def rise_bounds(rises: Sequence[float], z: float) -> RiseBounds:
     Source: Newcombe, Statistics in Medicine 17 (1998) 2635, method 10; Zou and Donner, ibid. 27 (2008) 1693.
 
     >>> [round(number, 3) for number in rise_bounds([1.0] * 12 + [0.0] * 188, 1.645)]
-    [0.06, 0.032, 0.093]
+    [0.06, 0.034, 0.094]
     """
     n = len(rises)
     if not n:

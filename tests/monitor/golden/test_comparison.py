@@ -126,7 +126,7 @@ def test_a_tag_that_breaks_alone_is_worse_after_correction() -> None:
     comparison = compare(before, after, 1, tags)
     decision = decide(comparison, after, ())
     assert "worse_in_tag" in [reason.name for reason in decision.reasons]
-    assert [tag.tag for tag in comparison.tags if tag.p_value <= 0.01] == ["returns"]
+    assert [tag.tag for tag in comparison.tags if (tag.p_value or 0) <= 0.01] == ["returns"]
 
 
 def test_flaky_cases_are_known_from_history_and_come_after_the_others() -> None:

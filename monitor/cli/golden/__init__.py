@@ -1,0 +1,1 @@
+"""Commands of golden sets: files, targets, progress and reports."""
