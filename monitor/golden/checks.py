@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from monitor.evaluators.verdict import PASSED, State, Verdict, failed
 from monitor.golden import structure_checks, text_checks
-from monitor.golden.expression import check_expression, expression_fault
+from monitor.golden.expression import THREW, check_expression, expression_fault
 from monitor.golden.text_checks import count_check, expression, fault_of_count, quoted
 from schemas.golden import CHECK_TYPES, Check
 
@@ -165,6 +165,8 @@ def judge_check(check: Check, answer: Answer) -> Verdict:
     verdict = CHECKS[check.type].judge(check, answer)
     if not check.negate or verdict.state is State.ERROR:
         return verdict
+    if verdict.reason.startswith(THREW):
+        return verdict  # as in promptfoo, an expression that throws fails, negated or not
     if verdict.state is State.FAILED:
         return PASSED
     shown = f" {quoted(str(check.value))}" if check.value is not None else ""

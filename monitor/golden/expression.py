@@ -31,6 +31,7 @@ from monitor.golden.expression_values import (
 from schemas.golden import Check
 
 MAX_STEPS = 50_000
+THREW = "threw: "
 MAX_SIZE = 1_000_000
 
 
@@ -96,7 +97,7 @@ def check_expression(check: Check, text: str) -> Verdict:
     try:
         result = _Evaluation(names).run(program(value["code"]))
     except (ExpressionFailure, RecursionError, ArithmeticError, ValueError, TypeError) as error:
-        return failed(f"threw: {error}")
+        return failed(f"{THREW}{error}")
     return _verdict(result, check.threshold)
 
 

@@ -7,7 +7,9 @@ from enum import Enum
 from typing import NamedTuple
 
 from monitor.golden.case_score import CONFIRMED_BY
-from monitor.golden.comparison import ALPHA, TAG_ALPHA, Answers, Comparison, all_failed
+from monitor.golden.comparison import ALPHA, TAG_ALPHA, Answers, Comparison, Z, all_failed
+from monitor.golden.paired_test import enough_cases
+from monitor.wording.number_format import counted
 
 DEFAULT_MARGIN = 0.05
 
@@ -115,30 +117,38 @@ def _open(comparison: Comparison, margin: float) -> list[Reason]:
     if not comparison.cases:
         return [Reason("no_pairs", "no case has its answers in both runs")]
     if comparison.bounds.high >= margin:
-        share = min(1.0, comparison.smallest / comparison.cases)
-        return [
-            Reason(
-                "too_few_cases",
-                f"too few cases to tell: the failure rate may have risen by up to {comparison.bounds.high:.1%}"
-                f" (margin {margin:.1%}); smallest change visible: {comparison.smallest} newly failing of"
-                f" {comparison.cases} cases ({share:.1%}); add cases or --repeat",
-            )
-        ]
+        return [Reason("too_few_cases", _too_few(comparison, margin))]
     if comparison.worst_high >= margin:
         return [
             Reason(
                 "unanswered",
-                f"{len(comparison.missing)} cases have no answer in one of the runs; had they failed, the failure"
+                f"{counted(len(comparison.missing), 'case')} without an answer in one of the runs; had they failed, the failure"
                 f" rate would have risen by up to {comparison.worst_high:.1%} (margin {margin:.1%})",
             )
         ]
     return []
 
 
+def _too_few(comparison: Comparison, margin: float) -> str:
+    cases = comparison.cases
+    text = (
+        f"too few cases to tell: the failure rate may have risen by up to {comparison.bounds.high:.1%} (margin"
+        f" {margin:.1%}); smallest change visible: "
+    )
+    if comparison.smallest > cases:
+        text += "none"
+    else:
+        text += f"{comparison.smallest} newly failing of {cases} cases ({comparison.smallest / cases:.1%})"
+    enough = enough_cases(comparison.bounds, cases, margin, Z)
+    return text + (f"; about {enough} cases like these would be enough" if enough else "; add cases")
+
+
 def _no_worse(comparison: Comparison | None, must_pass: int, margin: float) -> Reason:
-    counted = "the case that must pass did" if must_pass == 1 else f"all {must_pass} cases that must pass did"
-    kept = counted if must_pass else "no case is marked must_pass"
+    did = "the case that must pass did" if must_pass == 1 else f"all {must_pass} cases that must pass did"
+    kept = did if must_pass else "no case is marked must_pass"
     if comparison is None:
+        if must_pass:
+            return Reason("must_pass_only", f"{kept}; no baseline was given, so nothing else was compared")
         return Reason("no_baseline", f"no baseline was given, so nothing was compared; {kept}")
     return Reason(
         "no_worse",

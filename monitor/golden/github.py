@@ -10,7 +10,7 @@ import re
 
 from monitor.golden.gate import Outcome
 from monitor.golden.report import FLAKY, MUST_PASS, NEWLY_FAILING, UNANSWERED, CaseResult, GoldenReport
-from monitor.golden.report_text import HEADLINES
+from monitor.golden.report_text import headline
 from softfail.sanitize import sanitize
 
 MOST_ANNOTATIONS = 10
@@ -29,7 +29,7 @@ def annotation_lines(report: GoldenReport) -> list[str]:
             level,
             report.set_path,
             0,
-            f"golden set: {HEADLINES[outcome].lower()}",
+            f"golden set: {headline(report).lower()}",
             report.decision.reasons[0].text,
         )
     ]
@@ -62,7 +62,7 @@ def summary(report: GoldenReport) -> str:
     """Return the summary of a job: decision, figures and the cases that it names, in Markdown."""
     comparison = report.comparison
     lines = [
-        f"### Golden set {_markdown(report.set_name)}: {HEADLINES[report.decision.outcome].lower()}",
+        f"### Golden set {_markdown(report.set_name)}: {headline(report).lower()}",
         "",
         *(f"- {_markdown(reason.text)}" for reason in report.decision.reasons[:MOST_ROWS]),
         "",

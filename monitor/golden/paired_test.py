@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from math import sqrt
+from math import ceil, sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -135,6 +135,28 @@ def smallest_visible(rises: Sequence[int], unit: int, alpha: float) -> int:
         else:
             least = middle + 1
     return least
+
+
+def enough_cases(bounds: RiseBounds, cases: int, margin: float, z: float) -> int | None:
+    """Return about how many cases would have shown that the rise is below a margin.
+
+    Args:
+        bounds: of the run.
+        cases: that it compared.
+        margin: greatest rise that does not matter.
+        z: of the bounds.
+
+    Returns:
+        The number, if the rise and the noise stay; None if the rise itself is not below the margin.
+
+    >>> enough_cases(rise_bounds([0.0] * 5, 1.645), 5, 0.05, 1.645)
+    52
+    """
+    if bounds.rise >= margin or not cases:
+        return None
+    least = z * z * (1 / margin - 1)
+    scaled = cases * ((bounds.high - bounds.rise) / (margin - bounds.rise)) ** 2
+    return ceil(least if not bounds.rise and bounds.low == -bounds.high else max(least, scaled))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

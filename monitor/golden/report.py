@@ -103,9 +103,7 @@ def reason_of(records: Sequence[AnswerRecord]) -> str:
     """Return why the first failing answer failed; else why there is no answer; else an empty text."""
     for record in records:
         if record.failed:
-            return "; ".join(
-                f"{name}: {reason}" if reason else name for name, reason in record.failed.items()
-            )
+            return _joined(record.failed)
     for record in records:
         if record.passed is None:
             return record.error or _joined(record.undecided)

@@ -13,6 +13,7 @@ from monitor.golden.report import (
     CaseResult,
     GoldenReport,
 )
+from monitor.wording.number_format import counted
 from softfail.sanitize import sanitize
 
 MOST_CASES = 20
@@ -30,7 +31,7 @@ SECTIONS = {
 
 def text_report(report: GoldenReport) -> str:
     """Return the report as text: the decision, why, and the cases that it names."""
-    lines = [f"{HEADLINES[report.decision.outcome]}: {sanitize(report.decision.reasons[0].text)}"]
+    lines = [f"{headline(report)}: {sanitize(report.decision.reasons[0].text)}"]
     lines += [f"  also: {sanitize(reason.text)}" for reason in report.decision.reasons[1:MOST_CASES]]
     lines += ["", _totals(report)]
     for kind, title in SECTIONS.items():
@@ -55,11 +56,19 @@ def text_report(report: GoldenReport) -> str:
     return "\n".join(lines) + "\n"
 
 
+def headline(report: GoldenReport) -> str:
+    """Return the outcome in capitals; without a comparison it does not claim one."""
+    name = report.decision.reasons[0].name
+    if name in ("no_baseline", "must_pass_only"):
+        return "PASSED" if name == "must_pass_only" else "NOT COMPARED"
+    return HEADLINES[report.decision.outcome]
+
+
 def _totals(report: GoldenReport) -> str:
     rate = report.pass_rate
     parts = [
-        f"{len(report.results)} cases",
-        f"{report.run.count} answers",
+        counted(len(report.results), "case"),
+        counted(report.run.count, "answer"),
         "pass rate of first answers " + ("unknown" if rate is None else f"{rate:.1%}"),
     ]
     if report.run.cost_usd:

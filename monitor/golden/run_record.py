@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from monitor.golden.comparison import Answers
+from monitor.wording.number_format import counted
 
 FORMAT = 1
 OUTPUT_CHARS = 4_000
@@ -177,5 +178,5 @@ def _difference(here: Mapping[str, str], there: Mapping[str, str]) -> str:
     ):
         if ids:
             shown = ", ".join(ids[:3]) + (", ..." if len(ids) > 3 else "")
-            parts.append(f"{len(ids)} cases {what} ({shown})")
+            parts.append(f"{counted(len(ids), 'case')} {what} ({shown})")
     return ", ".join(parts) or "the same cases"

@@ -59,13 +59,12 @@ def _check_schema(schema: Any, value: Any, text: str) -> Verdict:
 
 
 def check_contains_json(check: Check, text: str) -> Verdict:
-    """Pass an answer that contains a JSON object or array that follows the schema in ``value``."""
-    decoder, position, verdict = json.JSONDecoder(), 0, failed("contains no JSON")
+    """Pass an answer that contains a JSON object that follows the schema in ``value``; arrays alone do not count."""
+    decoder, position, verdict = json.JSONDecoder(), 0, failed("contains no JSON object")
     for _ in range(MAX_TRIES):
-        starts = [found for mark in "{[" if (found := text.find(mark, position)) >= 0]
-        if not starts:
+        position = text.find("{", position)
+        if position < 0:
             break
-        position = min(starts)
         try:
             value, end = decoder.raw_decode(text, position)
         except (ValueError, RecursionError):

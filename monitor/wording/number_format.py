@@ -16,6 +16,15 @@ MAX_EXTRA_DIGITS = 16
 LEAST_WIDTH = 3  # percentage points; an interval at least as wide is written in whole percents
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "case"), counted(2_000, "case")
+    ('1 case', '2,000 cases')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def span(seconds: float) -> str:
     """Write a duration.
 

@@ -17,6 +17,7 @@ from monitor.evaluators.verdict import State
 from monitor.golden.candidates import Failure, failure_of_sample, make_candidates
 from monitor.golden.case_verdict import text_of
 from monitor.ingest.failure_samples import sample
+from monitor.wording.number_format import counted
 from schemas.event_decoder import InvalidEvent, read_event
 from schemas.golden import GoldenCase
 from softfail.sanitize import sanitize
@@ -68,13 +69,20 @@ def add_failures(options: argparse.Namespace) -> int:
     made = made[: options.most]
     _append(path, made)
     for case in made:
-        print(f"{sanitize(case.id, 60)}: {case.origin.similar} failures ({', '.join(case.origin.failed)}): {sanitize(text_of(case.input), 80)}")  # fmt: skip
-    word = "cases that must pass" if options.must_pass else "candidates"
-    print(f"{len(made)} {word} of {reader.count} failures in {path}", file=sys.stderr)
+        print(f"{sanitize(case.id, 60)}: {counted(case.origin.similar, 'failure')} ({', '.join(case.origin.failed)}): {sanitize(text_of(case.input), 80)}")  # fmt: skip
+    word = "case" if options.must_pass else "candidate"
+    must = " must pass now" if options.must_pass else ""
+    print(
+        f"{path}: {counted(len(made), word)} of {counted(reader.count, 'failure')}{must}",
+        file=sys.stderr,
+    )
     if left_out:
         print(f"{left_out} rarer ones were left out; raise --most", file=sys.stderr)
     if reader.without_input:
-        print(f"{reader.without_input} failures have no input, so no case can ask them", file=sys.stderr)
+        print(
+            f"{counted(reader.without_input, 'failure')} without an input, which no case can ask",
+            file=sys.stderr,
+        )
     if made and not options.must_pass:
         print(f"read them, then: python -m monitor golden confirm {path} --all --must-pass", file=sys.stderr)
     return 1 if reader.faults else 0
@@ -123,7 +131,10 @@ def _sample_of(line: bytes, suites: dict[tuple[str, str], Any]) -> dict[str, Any
     Raises:
         ValueError: it is neither a sample nor an event.
     """
-    tree = json.loads(line)
+    try:
+        tree = json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"not JSON: {error}") from None
     if isinstance(tree, dict) and tree.get("record") == "sample":
         if not isinstance(tree.get("failed"), dict):
             raise ValueError("failed: is no object of evaluator and reason; give records of softfail.samples")
@@ -182,6 +193,7 @@ def confirm(options: argparse.Namespace) -> int:
     temporary.write_text("".join(lines), "utf-8")
     os.replace(temporary, path)
     print(
-        f"{len(chosen)} cases are active in {path}; baselines of before are of another set", file=sys.stderr
+        f"{path}: {counted(len(chosen), 'case')} more to run; make a new baseline, because earlier ones are of another set",
+        file=sys.stderr,
     )
     return 0

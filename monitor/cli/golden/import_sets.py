@@ -15,6 +15,7 @@ from monitor.cli.atomic_output import atomic_output
 from monitor.cli.golden.set_files import MAX_SET_BYTES, case_lines
 from monitor.golden.importers import FORMATS
 from monitor.golden.importers.imported import Imported
+from monitor.wording.number_format import counted
 from softfail.sanitize import sanitize
 
 MOST_NOTES = 200
@@ -64,7 +65,7 @@ def report(imported: Imported, name: str) -> None:
     if len(places) > MOST_NOTES:
         print(f"{len(places) - MOST_NOTES} more kinds of notes", file=sys.stderr)
     checked = f", {imported.mapped} of {imported.checks} expectations" if imported.checks else ""
-    print(f"{len(imported.cases)} cases{checked}", file=sys.stderr)
+    print(f"{counted(len(imported.cases), 'case')}{checked}", file=sys.stderr)
 
 
 def _decoded(path: Path) -> Any:

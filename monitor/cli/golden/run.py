@@ -27,6 +27,7 @@ from monitor.golden.comparison import Comparison, compare
 from monitor.golden.gate import decide
 from monitor.golden.report import GoldenReport, case_results
 from monitor.golden.run_record import OUTPUT_CHARS, AnswerRecord, Run, RunHeader, mismatch
+from monitor.wording.number_format import counted
 from schemas.golden import GoldenCase
 from softfail.evaluator_pool import EvaluatorPool
 from softfail.redact import redact
@@ -113,7 +114,9 @@ def _header(
 ) -> RunHeader:
     judge_name = judge.name if judge else ""
     if not judge and (count := sum(bool(rubrics_of(case.checks)) for case in cases.active)):
-        print(f"{count} cases have rubrics, which are not decided without --judge", file=sys.stderr)
+        print(
+            f"{counted(count, 'case')} with rubrics, which are not decided without --judge", file=sys.stderr
+        )
     return RunHeader(
         set_name=Path(options.set).stem,
         set_digest=set_digest(cases.active),
@@ -163,7 +166,7 @@ def _ask(
 ) -> str:
     run = run_file.run
     if run.count:
-        print(f"{run.count} answers are in {run_file.path}", file=sys.stderr)
+        print(f"{run_file.path} has {counted(run.count, 'answer')}", file=sys.stderr)
     if run.is_complete:
         return ""
     limits = Limits(

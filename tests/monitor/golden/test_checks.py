@@ -53,7 +53,7 @@ SCHEMA = {"type": "object", "required": ["total"], "properties": {"total": {"typ
         ({"type": "regex", "value": r"\d{4}-\d\d"}, "on 2026-11", "on 26-11"),
         ({"type": "is_json", "value": SCHEMA}, '{"total": 3}', '{"total": "3"}'),
         ({"type": "is_json"}, "[]", "[] or so"),
-        ({"type": "contains_json", "value": SCHEMA}, 'Here [1]: {"total": 3} ok', "Here: {total: 3}"),
+        ({"type": "contains_json", "value": SCHEMA}, 'Here [1]: {"total": 3} ok', "[1] Here: {total: 3}"),
         ({"type": "is_xml"}, "<a><b/></a>", "<a><b></a>"),
         ({"type": "contains_xml"}, "so: <a>1</a>.", "so: <a>1"),
         ({"type": "is_html"}, "<p>Hi <b>you</b></p>", "Hi <b>you</b>"),

@@ -62,7 +62,7 @@ def test_variables_of_the_case_and_a_threshold_are_read() -> None:
         ("process.exit()", "uses process"),
         ("fetch('http://x')", "uses fetch"),
         ("for (const x of y) {}", "uses for"),
-        ("output.constructor.constructor('x')()", "calls a function"),
+        ("output.constructor.constructor('x')()", "calls constructor"),
         ("output.__proto__.polluted()", "calls polluted"),
         ("async () => 1", "uses async"),
         ("output.length <", "ends too early"),

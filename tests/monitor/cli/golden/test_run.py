@@ -117,7 +117,7 @@ def test_baselines_of_another_set_or_evaluator_or_unfinished_are_refused_by_name
     assert run("--target", server.url, "--run", "base.ndjson") == NO_WORSE
     calls = server.calls.total()
     for count, fields, message in (
-        (4, {}, "base.ndjson is of another set (.*): 1 cases added \\(c3\\)"),
+        (4, {}, "base.ndjson is of another set (.*): 1 case added \\(c3\\)"),
         (3, {"input": "other"}, "3 cases changed"),
     ):
         write_set(count, **fields)
@@ -255,7 +255,7 @@ def test_rubrics_are_decided_by_a_judge_and_open_without_one(capsys: pytest.Capt
     assert [r["kind"] for r in json.loads(capsys.readouterr().out)["results"]] == ["passed", "failed"]
     assert run(*options) == NO_WORSE
     captured = capsys.readouterr()
-    assert "2 cases have rubrics, which are not decided without --judge" in captured.err
+    assert "2 cases with rubrics, which are not decided without --judge" in captured.err
     assert [r["reason"] for r in json.loads(captured.out)["results"]] == ["no judge was given"] * 2
 
 
