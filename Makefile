@@ -74,6 +74,8 @@ soak: $(STAMP) ## run the long tests: workers under faults against an oracle, si
 	$(PYTEST) -n $(CORES) --tier check --hypothesis-profile nightly -m long_form tests
 	$(PYTEST) -n $(CORES) --tier long --hypothesis-profile nightly -m long_form tests
 	$(PYTEST) -n $$((2 * $(CORES))) --tier integration --hypothesis-profile nightly -m long_form tests
+	$(BIN)/python -m tests.monitor.golden.promptfoo_oracle
+	$(BIN)/python -m benchmarks.golden_gate
 	$(BIN)/python -m benchmarks.sampled_pages --append .cache/sampled_pages.json
 	$(BIN)/python -m benchmarks.false_pages --days 5000 --append .cache/false_pages.json
 	$(BIN)/python -m benchmarks.tilted_alarms

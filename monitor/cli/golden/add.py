@@ -69,7 +69,8 @@ def add_failures(options: argparse.Namespace) -> int:
     made = made[: options.most]
     _append(path, made)
     for case in made:
-        print(f"{sanitize(case.id, 60)}: {counted(case.origin.similar, 'failure')} ({', '.join(case.origin.failed)}): {sanitize(text_of(case.input), 80)}")  # fmt: skip
+        failures = f"{counted(case.origin.similar, 'failure')} ({', '.join(case.origin.failed)})"
+        print(f"{sanitize(case.id, 60)}: {sanitize(failures)}: {sanitize(text_of(case.input), 80)}")
     word = "case" if options.must_pass else "candidate"
     must = " must pass now" if options.must_pass else ""
     print(

@@ -17,7 +17,7 @@ from monitor.cli.golden.judges import ask_judge
 from monitor.cli.golden.outputs import check_output_options, write_report
 from monitor.cli.golden.run_file import RunFile, open_run_file
 from monitor.cli.golden.run_options import add_comparison_options, add_run_options
-from monitor.cli.golden.runner import Limits, Runner
+from monitor.cli.golden.runner import Limits, Runner, Verdicts
 from monitor.cli.golden.set_files import load_run, load_set
 from monitor.cli.golden.targets import InvalidTarget, Target, make_target, parse_headers
 from monitor.evaluators.suite import Suite
@@ -178,12 +178,16 @@ def _ask(
         options.max_time,
     )
 
-    def judge_reply(case: GoldenCase, reply: Mapping[str, Any], seconds: float) -> AnswerRecord:
+    def ask_rubrics(case: GoldenCase, reply: Mapping[str, Any]) -> Verdicts:
+        if judge is None or not rubrics_of(case.checks):
+            return {}
+        return ask_judge(judge, case, str(reply.get("output") or ""), options.timeout)
+
+    def judge_reply(
+        case: GoldenCase, reply: Mapping[str, Any], seconds: float, rubrics: Verdicts
+    ) -> AnswerRecord:
         event = response_event(case, {"duration_s": round(seconds, 6), **reply}, _now())
-        judged = {}
-        if judge is not None and rubrics_of(case.checks):
-            judged = ask_judge(judge, case, event.output or "", options.timeout)
-        verdict = judge_answer(case, suites[case.id], event, judged, pool)
+        verdict = judge_answer(case, suites[case.id], event, rubrics, pool)
         return AnswerRecord(
             case=case.id,
             number=0,
@@ -196,7 +200,9 @@ def _ask(
         )
 
     with _progress(len(cases.active) * options.repeat, run) as progress:
-        stopped = Runner(target, run, judge_reply, run_file.keep, limits, progress).ask(cases.active)
+        stopped = Runner(target, run, judge_reply, ask_rubrics, run_file.keep, limits, progress).ask(
+            cases.active
+        )
     if not stopped:
         run_file.end(_now())
     return stopped

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from monitor.cli.golden.targets import Target, TargetFailure
 from monitor.golden.case_score import answers_wanted
+from monitor.golden.case_verdict import rubrics_of
 from monitor.golden.run_record import AnswerRecord, Run, passed_of
 from schemas.golden import GoldenCase
 
@@ -43,8 +44,17 @@ class _Call:
     attempt: int = field(compare=False, default=1)
 
 
-Judge = Callable[[GoldenCase, Mapping[str, Any], float], AnswerRecord]
-"""(case, answer of the target, duration in seconds) -> record; runs in the thread of the call."""
+Verdicts = dict[str, tuple[bool, str]]
+"""Rubric -> (whether the answer meets it, reason)."""
+Judge = Callable[[GoldenCase, Mapping[str, Any], float, Verdicts], AnswerRecord]
+"""(case, answer of the target, duration in seconds, verdicts on its rubrics) -> record."""
+AskRubrics = Callable[[GoldenCase, Mapping[str, Any]], Verdicts]
+
+
+class _Answered(NamedTuple):
+    answer: Mapping[str, Any]
+    seconds: float
+    rubrics: Verdicts
 
 
 class Runner:
@@ -53,7 +63,9 @@ class Runner:
     Args:
         target: answers.
         run: what is known already; new records are added.
-        judge: makes the record of an answer.
+        judge: makes the record of an answer; runs in the thread of ``ask``, because a native evaluator in another
+            one could abort the process when it ends.
+        ask_rubrics: asks a judge about an answer; runs in the thread of the call.
         keep: stores a record, before the run goes on.
         limits: of the run.
         progress: is called after each record, with the number of answers that are still wanted.
@@ -64,13 +76,15 @@ class Runner:
         target: Target,
         run: Run,
         judge: Judge,
+        ask_rubrics: AskRubrics,
         keep: Callable[[AnswerRecord], None],
         limits: Limits,
         progress: Callable[[int], None] = lambda _: None,
     ) -> None:
-        self._target, self._run, self._judge, self._keep = target, run, judge, keep
+        self._target, self._run, self._keep = target, run, keep
+        self._judge, self._ask_rubrics = judge, ask_rubrics
         self._limits, self._progress = limits, progress
-        self._done: queue.Queue[tuple[int, AnswerRecord | TargetFailure]] = queue.Queue()
+        self._done: queue.Queue[tuple[int, _Answered | TargetFailure]] = queue.Queue()
         self._waiting: list[_Call] = []
         self._running: dict[int, tuple[_Call, float]] = {}
         self._calls = 0
@@ -149,37 +163,38 @@ class Runner:
             request["context"] = call.case.context
         try:
             answer = self._target.ask(request, self._limits.timeout_s)
-            record = self._judge(call.case, answer, time.monotonic() - began_s)
+            seconds = time.monotonic() - began_s
+            self._done.put((token, _Answered(answer, seconds, self._ask_rubrics(call.case, answer))))
         except TargetFailure as failure:
             self._done.put((token, failure))
-        except ValueError as error:
-            self._done.put((token, TargetFailure(str(error))))
         except Exception as error:  # noqa: BLE001  # the run goes on; the attempt failed
             self._done.put((token, TargetFailure(f"{type(error).__name__}: {error}", is_retried=False)))
-        else:
-            self._done.put((token, record))
 
     def _take(self, now_s: float) -> None:
         """Take one result, or end the calls that hang; wait until something can happen."""
         wake_s = now_s + 1.0
         if self._waiting and len(self._running) < self._limits.concurrency and self._can_pay():
             wake_s = min(wake_s, self._waiting[0].start_s)
-        hung_s = self._limits.timeout_s + GRACE_S
-        for _, started_s in self._running.values():
-            wake_s = min(wake_s, started_s + hung_s)
+        for call, started_s in self._running.values():
+            wake_s = min(wake_s, started_s + self._hung_s(call))
         try:
             token, result = self._done.get(timeout=max(0.01, wake_s - now_s))
         except queue.Empty:
             now_s = time.monotonic()
-            for token, (_, started_s) in list(self._running.items()):
-                if now_s >= started_s + hung_s:
+            for token, (call, started_s) in list(self._running.items()):
+                if now_s >= started_s + self._hung_s(call):
                     failure = TargetFailure(f"no answer within {self._limits.timeout_s:g} s")
                     self._finish(self._running.pop(token)[0], failure)
             return
         if token in self._running:  # else it was given up before
             self._finish(self._running.pop(token)[0], result)
 
-    def _finish(self, call: _Call, result: AnswerRecord | TargetFailure) -> None:
+    def _hung_s(self, call: _Call) -> float:
+        """Return after how many seconds a call is given up: the target and each rubric have the time of an attempt."""
+        return self._limits.timeout_s * (1 + len(rubrics_of(call.case.checks))) + GRACE_S
+
+    def _finish(self, call: _Call, answered: _Answered | TargetFailure) -> None:
+        result = answered if isinstance(answered, TargetFailure) else self._judged(call, answered)
         if isinstance(result, TargetFailure):
             self._failures += 1
             if result.is_retried and call.attempt <= self._limits.retries:
@@ -204,6 +219,12 @@ class Runner:
         self._store(call, result)
         if result.passed is False:
             self._want(call.case, call.order)
+
+    def _judged(self, call: _Call, answered: _Answered) -> AnswerRecord | TargetFailure:
+        try:
+            return self._judge(call.case, *answered)
+        except ValueError as error:
+            return TargetFailure(str(error))
 
     def _store(self, call: _Call, record: AnswerRecord) -> None:
         fields = {name: getattr(record, name) for name in record.__struct_fields__}

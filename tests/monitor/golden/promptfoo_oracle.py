@@ -1,7 +1,8 @@
 """promptfoo itself judges recorded answers; the checks that its assertions are imported as judge the same.
 
 Needs the npm package: ``promptfoo`` on the path, or its path in ``PROMPTFOO`` (`npm install promptfoo`, 1.9 GB). Its
-provider ``echo`` returns the prompt, so the prompt is the recorded answer. Part of `make soak` where it is installed.
+provider ``echo`` returns the prompt, so the prompt is the recorded answer. Part of `make soak`, which says so if the
+package is not there: ``python -m tests.monitor.golden.promptfoo_oracle``.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from monitor.evaluators.verdict import State
 from monitor.golden.checks import judge_check
@@ -21,9 +22,6 @@ from monitor.golden.importers import FORMATS
 from tests.monitor.golden.test_checks import answer
 
 PROMPTFOO = os.environ.get("PROMPTFOO") or shutil.which("promptfoo")
-pytestmark = pytest.mark.skipif(
-    not PROMPTFOO, reason="needs the npm package promptfoo, on the path or in PROMPTFOO"
-)
 
 ANSWERS = (
     "Hello world",
@@ -95,22 +93,23 @@ def both_ways(assertion: dict[str, Any]) -> list[dict[str, Any]]:
     return [assertion, {**assertion, "type": f"not-{assertion['type']}"}]
 
 
-def test_checks_judge_recorded_answers_as_promptfoo_does(tmp_path: Path) -> None:
+def compare(folder: Path) -> tuple[int, list[tuple[Any, ...]]]:
+    """Return the number of verdicts, and those that differ."""
     assertions = [each for assertion in ASSERTIONS for each in both_ways(assertion)]
     tests = [
         {"vars": {"answer": text}, "assert": [assertion]} for text in ANSWERS for assertion in assertions
     ]
     config = {"prompts": ["{{answer}}"], "providers": ["echo"], "tests": tests}
-    (tmp_path / "config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps(config))
     run = subprocess.run(
         [PROMPTFOO or "", "eval", "-c", "config.json", "-o", "out.json", "--no-cache", "--no-progress-bar", "--no-table", "--no-write"],
-        cwd=tmp_path,
-        env={**os.environ, "PROMPTFOO_DISABLE_TELEMETRY": "1", "PROMPTFOO_DISABLE_UPDATE": "1", "PROMPTFOO_CONFIG_DIR": str(tmp_path)},
+        cwd=folder,
+        env={**os.environ, "PROMPTFOO_DISABLE_TELEMETRY": "1", "PROMPTFOO_DISABLE_UPDATE": "1", "PROMPTFOO_CONFIG_DIR": str(folder)},
         capture_output=True,
         text=True,
         timeout=900,
     )  # fmt: skip
-    results = json.loads((tmp_path / "out.json").read_text())["results"]["results"]
+    results = json.loads((folder / "out.json").read_text())["results"]["results"]
     assert len(results) == len(tests), run.stderr
     theirs = {result["testIdx"]: bool(result["success"]) for result in results}
     imported = FORMATS["promptfoo"](config, "set", lambda name: name)
@@ -123,4 +122,22 @@ def test_checks_judge_recorded_answers_as_promptfoo_does(tmp_path: Path) -> None
             differences.append(
                 (test["assert"][0], test["vars"]["answer"], "passes here" if ours else "fails here")
             )
-    assert differences == []
+    return len(tests), differences
+
+
+def main() -> int:
+    if not PROMPTFOO:
+        print(
+            "promptfoo is not installed, so its verdicts were not compared (npm install promptfoo; PROMPTFOO=its path)"
+        )
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        count, differences = compare(Path(folder))
+    for difference in differences:
+        print(*difference)
+    print(f"{count} verdicts, {len(differences)} differ from promptfoo's")
+    return 1 if differences else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
