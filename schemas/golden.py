@@ -59,6 +59,11 @@ class Check(GoldenPart):
     threshold: Annotated[float, Field(ge=0, le=10**9)] | None = Field(
         None, description="Limit of a check that measures: greatest distance, seconds or dollars; least score"
     )
+    transform: str | None = Field(
+        None,
+        max_length=20_000,
+        description="Expression, like `JSON.parse(output).city`, whose value is judged in place of the answer",
+    )
     negate: bool = Field(False, description="Whether the answer must not do this")
     weight: Annotated[float, Field(ge=0, le=10**6)] = Field(
         1.0, description="Weight in the score of the case; used only where the case or group has a threshold"

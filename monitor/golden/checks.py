@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from monitor.evaluators.verdict import PASSED, State, Verdict, failed
 from monitor.golden import structure_checks, text_checks
-from monitor.golden.expression import THREW, check_expression, expression_fault
+from monitor.golden.expression import evaluate
+from monitor.golden.expression_checks import THREW, check_expression, expression_fault
+from monitor.golden.expression_values import ExpressionFailure, to_json
 from monitor.golden.text_checks import count_check, expression, fault_of_count, quoted
 from schemas.golden import CHECK_TYPES, Check
 
@@ -21,15 +24,19 @@ NO_JUDGE = "no judge was given"
 class Answer(NamedTuple):
     """An answer as checks read it: the response event in normal form, and the verdicts of the judge.
 
-    ``judged``: rubric -> (whether it passed, reason).
+    ``judged``: rubric -> (whether it passed, reason). ``value``: of a transform, in place of the output.
     """
 
     event: Any
     judged: Mapping[str, tuple[bool, str]] = {}
+    value: Any = None
 
     @property
     def text(self) -> str:
-        """The output, bounded."""
+        """The output, or the value of a transform as text, bounded."""
+        if self.value is not None:
+            text = self.value if isinstance(self.value, str) else json.dumps(to_json(self.value))
+            return text[:MAX_OUTPUT_CHARS]
         return (self.event.output or "")[:MAX_OUTPUT_CHARS]
 
 
@@ -93,6 +100,10 @@ def _check_rubric(check: Check, answer: Answer) -> Verdict:
     return PASSED if judged[0] else failed(judged[1] or f"does not meet {quoted(check.value)}")
 
 
+def _check_expression(check: Check, answer: Answer) -> Verdict:
+    return check_expression(check, answer.text if answer.value is None else answer.value)
+
+
 def _on_text(judge: Callable[[Check, str], Verdict]) -> Callable[[Check, Answer], Verdict]:
     return lambda check, answer: judge(check, answer.text)
 
@@ -130,7 +141,7 @@ CHECKS: dict[str, CheckKind] = {
     "finish_reason": CheckKind(_check_finish, _text_fault),
     "latency_s": CheckKind(_check_limit("duration_s", "s"), _none_fault, needs_threshold=True),
     "cost_usd": CheckKind(_check_limit("cost_usd", "USD"), _none_fault, needs_threshold=True),
-    "expression": CheckKind(_on_text(check_expression), expression_fault),
+    "expression": CheckKind(_check_expression, expression_fault),
     "rubric": CheckKind(_check_rubric, _text_fault),
     "any_of": CheckKind(lambda check, answer: _judge_group(check, answer, least=0.0), _none_fault),
     "all_of": CheckKind(lambda check, answer: _judge_group(check, answer, least=None), _none_fault),
@@ -147,6 +158,8 @@ def check_fault(check: Check, reference: str | None = None) -> str:
     kind = CHECKS[check.type]
     if fault := kind.fault(check.value):
         return f"value: {fault}"
+    if check.transform is not None and (fault := expression_fault(check.transform)):
+        return f"transform: {fault}"
     if kind.needs_threshold and check.threshold is None:
         return "threshold: is missing; add the greatest value allowed"
     if check.type in ("any_of", "all_of"):
@@ -162,6 +175,13 @@ def check_fault(check: Check, reference: str | None = None) -> str:
 
 def judge_check(check: Check, answer: Answer) -> Verdict:
     """Judge an answer by one check; ``ERROR`` if it cannot be decided."""
+    if check.transform is not None:
+        try:
+            answer = answer._replace(
+                value=evaluate(check.transform, answer.text if answer.value is None else answer.value)
+            )
+        except ExpressionFailure as error:
+            return failed(f"{THREW}{error}")
     verdict = CHECKS[check.type].judge(check, answer)
     if not check.negate or verdict.state is State.ERROR:
         return verdict

@@ -1,4 +1,4 @@
-"""Evaluate expectations in a part of JavaScript on an answer: pure, bounded, and without access to anything else."""
+"""Evaluate a part of JavaScript on an answer: pure, bounded, and without access to anything else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from monitor.evaluators.verdict import PASSED, Verdict, failed
 from monitor.golden.expression_syntax import Node, parse
 from monitor.golden.expression_values import (
     ARITHMETIC,
@@ -19,6 +18,7 @@ from monitor.golden.expression_values import (
     STRING_METHODS,
     UNDEFINED,
     ExpressionFailure,
+    OutputText,
     Regex,
     Undefined,
     from_json,
@@ -28,10 +28,8 @@ from monitor.golden.expression_values import (
     text_of,
     truthy,
 )
-from schemas.golden import Check
 
 MAX_STEPS = 50_000
-THREW = "threw: "
 MAX_SIZE = 1_000_000
 
 
@@ -86,47 +84,23 @@ def _check_call(node: Node, names: set[str]) -> None:
     raise ValueError("calls a function, which is not supported")
 
 
-def check_expression(check: Check, text: str) -> Verdict:
-    """Evaluate an expectation; ``value`` is the code, or ``{"code": ..., "vars": {...}}``.
+def evaluate(code: str, output: Any, variables: Mapping[str, Any] | None = None) -> Any:
+    """Return the value of code for an answer.
 
-    A boolean decides, a number must be at least ``threshold`` (more than 0 without one), and of an object ``pass``
-    decides, as in promptfoo. What throws, fails.
+    Args:
+        code: that ``expression_fault`` finds no fault in.
+        output: the text, or the value of a transform.
+        variables: of the case.
+
+    Raises:
+        ExpressionFailure: it throws, or exceeds a limit.
     """
-    value = check.value if isinstance(check.value, dict) else {"code": check.value}
-    names = {"output": text, "context": {"vars": value.get("vars", {}), "prompt": ""}}
+    answer = OutputText(output) if isinstance(output, str) else output
+    names = {"output": answer, "context": {"vars": variables or {}, "prompt": ""}}
     try:
-        result = _Evaluation(names).run(program(value["code"]))
-    except (ExpressionFailure, RecursionError, ArithmeticError, ValueError, TypeError) as error:
-        return failed(f"{THREW}{error}")
-    return _verdict(result, check.threshold)
-
-
-def _verdict(result: Any, threshold: float | None) -> Verdict:
-    if isinstance(result, dict) and "pass" in result:
-        reason = result.get("reason")
-        return (
-            PASSED
-            if truthy(result["pass"])
-            else failed(reason if isinstance(reason, str) else "returned pass: false")
-        )
-    if isinstance(result, bool):
-        return PASSED if result else failed("is false")
-    if isinstance(result, float) and not math.isnan(result):
-        passes = result > 0 if threshold is None else result >= threshold
-        return Verdict(PASSED.state, "", result) if passes else failed(f"score {result:g} is too low", result)
-    return failed(f"returned {text_of(result)[:40]}, which is no verdict")
-
-
-def expression_fault(value: Any) -> str:
-    """Return why a value is no expression; empty if it is one."""
-    code = value.get("code") if isinstance(value, dict) else value
-    if not isinstance(code, str) or not code.strip():
-        return "write an expression, like output.length < 200"
-    try:
-        program(code)
-    except (ValueError, RecursionError) as error:
-        return f"the expression {error}"
-    return ""
+        return _Evaluation(names).run(program(code))
+    except (RecursionError, ArithmeticError, ValueError, TypeError) as error:
+        raise ExpressionFailure(str(error)) from None
 
 
 class _Evaluation:
@@ -206,7 +180,13 @@ class _Evaluation:
         if node[1] == "!":
             return not truthy(value)
         if node[1] == "typeof":
-            kinds = {str: "string", bool: "boolean", float: "number", Undefined: "undefined"}
+            kinds = {
+                str: "string",
+                OutputText: "string",
+                bool: "boolean",
+                float: "number",
+                Undefined: "undefined",
+            }
             return "function" if callable(value) else kinds.get(type(value), "object")
         return -number_of(value) if node[1] == "-" else number_of(value)
 
@@ -248,6 +228,8 @@ class _Evaluation:
             raise ExpressionFailure(f"cannot read {text_of(key)} of {text_of(value)}")
         if key == "length" and isinstance(value, str | list):
             return float(len(value))
+        if isinstance(value, OutputText) and isinstance(value.parsed, dict | list):
+            value = value.parsed
         if isinstance(value, dict):
             return value.get(text_of(key), UNDEFINED)
         if isinstance(value, str | list) and isinstance(key, float) and key.is_integer():

@@ -7,6 +7,7 @@ import math
 import operator
 import re
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from monitor.golden.text_checks import expression as compiled
@@ -20,6 +21,20 @@ class Undefined:
 
 
 UNDEFINED = Undefined()
+
+
+class OutputText(str):
+    """The answer as text. ``parsed`` is its JSON value, which providers of structured output give in its place."""
+
+    @cached_property
+    def parsed(self) -> Any:
+        """The value, if the text is a JSON object or list; else None."""
+        if not self.lstrip().startswith(("{", "[")):
+            return None
+        try:
+            return from_json(json.loads(self))
+        except (ValueError, RecursionError):
+            return None
 
 
 class ExpressionFailure(Exception):
@@ -81,6 +96,8 @@ def text_of(value: Any) -> str:
 
 def is_same(first: Any, second: Any) -> bool:
     """Compare as ``===`` does."""
+    if isinstance(first, str) and isinstance(second, str):
+        return first == second
     if isinstance(first, list | dict) or isinstance(second, list | dict):
         return first is second
     return (
@@ -109,6 +126,21 @@ def from_json(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [from_json(item) for item in value]
     return {str(key): from_json(item) for key, item in value.items()}
+
+
+def to_json(value: Any) -> Any:
+    """Return a value as JSON has it: whole numbers without a fraction, nothing for undefined.
+
+    >>> to_json([1.0, UNDEFINED, {"a": 0.5}])
+    [1, None, {'a': 0.5}]
+    """
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value if math.isfinite(value) else None
+    if isinstance(value, list):
+        return [to_json(item) for item in value]
+    if isinstance(value, dict):
+        return {key: to_json(item) for key, item in value.items()}
+    return value if isinstance(value, str | bool) else None
 
 
 def _parse_json(text: Any, *_: Any) -> Any:
@@ -141,7 +173,10 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "isNaN": lambda value=UNDEFINED, *_: math.isnan(number_of(value)),
 }
 OBJECTS: dict[str, dict[str, Callable[..., Any]]] = {
-    "JSON": {"parse": _parse_json, "stringify": lambda value, *_: json.dumps(value, separators=(",", ":"))},
+    "JSON": {
+        "parse": _parse_json,
+        "stringify": lambda value, *_: json.dumps(to_json(value), separators=(",", ":"), ensure_ascii=False),
+    },
     "Math": {
         "max": _extreme(max),
         "min": _extreme(min),

@@ -75,9 +75,13 @@ def _add_case(
     for raw in [*default.get("assert", []), *test.get("assert", [])]:
         for assertion in _resolved(raw, tree):
             imported.checks += 1
-            if transform:
-                imported.note(place, f"{_type_of(assertion)}: the test transforms the output with code")
-                continue
+            if transform and isinstance(assertion, dict):
+                if "transform" in assertion:
+                    imported.note(
+                        place, f"{_type_of(assertion)}: transforms of the test and of the assertion"
+                    )
+                    continue
+                assertion = {**assertion, "transform": transform}
             mapped = map_assertion(assertion, variables, imported, place, read)
             if mapped is not None:
                 imported.mapped += 1

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from monitor.golden.expression import expression_fault
+from monitor.golden.expression_checks import expression_fault
 from monitor.golden.importers.imported import Imported
 
 _PLAIN = {
@@ -106,6 +106,11 @@ def map_assertion(
         return None
     if kind != plain:
         tree["negate"] = True
+    if isinstance(transform := assertion.get("transform"), str):
+        if fault := expression_fault(transform):
+            imported.note(place, f"{kind}: transform: {fault}")
+            return None
+        tree["transform"] = transform
     weight = assertion.get("weight")
     if isinstance(weight, int | float) and not isinstance(weight, bool) and weight != 1:
         if not weight:
@@ -124,9 +129,10 @@ def _fault(assertion: Mapping[str, Any], plain: str) -> str:
         and plain not in ("latency", "cost", "assert-set", "javascript")
     ):
         return "there is no such check"
-    for key in ("transform", "contextTransform"):
-        if key in assertion:
-            return f"{key} runs code"
+    if "contextTransform" in assertion:
+        return "contextTransform reads what the provider returned beside the answer"
+    if "rubricPrompt" in assertion:
+        return "has a grading prompt of its own; write what it asks for as a rubric"
     return ""
 
 

@@ -106,6 +106,22 @@ def test_a_threshold_weighs_checks_and_is_open_only_while_open_checks_can_decide
     assert judge_checks(checks, answer("b"), None)[1].state is FAILED
 
 
+def test_a_transform_is_judged_in_place_of_the_answer() -> None:
+    reply = answer('{"city": "Graz", "n": [1, 2]}')
+    for check, state in (
+        (Check(type="equals", value="Graz", transform="JSON.parse(output).city"), PASSED),
+        (Check(type="is_json", value={"type": "array"}, transform="output.n"), PASSED),
+        (Check(type="expression", value="output.includes(3)", transform="output.n"), FAILED),
+        (Check(type="contains", value="x", transform="output.none.x"), FAILED),
+        (Check(type="contains", value="x", transform="output.none.x", negate=True), FAILED),
+    ):
+        assert not check_fault(check)
+        assert judge_check(check, reply).state is state, check
+    assert check_fault(Check(type="contains", value="x", transform="fetch(1)")).startswith(
+        "transform: the expression uses"
+    )
+
+
 def test_groups_pass_with_any_or_all_of_their_checks() -> None:
     parts = (Check(type="contains", value="a"), Check(type="contains", value="b"))
     any_of, all_of = Check(type="any_of", checks=parts), Check(type="all_of", checks=parts)

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.evaluators.verdict import State
-from monitor.golden.expression import check_expression, expression_fault, program
+from monitor.golden.expression import program
+from monitor.golden.expression_checks import check_expression, expression_fault
 from schemas.golden import Check
 
 
@@ -53,6 +54,13 @@ def test_variables_of_the_case_and_a_threshold_are_read() -> None:
     assert verdict("output === context.vars.name", "Ann", name="Ann") is State.PASSED
     assert verdict("output.length / 10", "12345", 0.6) is State.FAILED
     assert verdict("output.length / 10", "1234567", 0.6) is State.PASSED
+
+
+def test_an_answer_in_json_can_be_read_without_parsing_as_from_a_provider_of_structured_output() -> None:
+    code = "output.tags.some(tag => tag.name === 'x') && output.length > 5"
+    assert verdict(code, '{"tags": [{"name": "x"}]}') is State.PASSED
+    assert verdict("output[0].name === 'x'", '[{"name": "x"}]') is State.PASSED
+    assert verdict("output.a === 1", "no JSON") is State.FAILED
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,18 @@ def test_each_assertion_type_that_is_mapped_makes_a_check(kind: str, negated: bo
         ({"type": "javascript", "value": "file://check.js"}, "check.js is code"),
         ({"type": "javascript", "value": "fetch(output)"}, "javascript: the expression uses fetch"),
         ({"type": "no-such-thing"}, "no-such-thing: there is no such check"),
-        ({"type": "contains", "value": "x", "transform": "output.a"}, "contains: transform runs code"),
+        (
+            {"type": "contains", "value": "x", "transform": "fetch(output)"},
+            "contains: transform: the expression uses",
+        ),
+        (
+            {"type": "context-recall", "value": "x", "contextTransform": "output"},
+            "context-recall: contextTransform",
+        ),
+        (
+            {"type": "llm-rubric", "value": "x", "rubricPrompt": "y"},
+            "llm-rubric: has a grading prompt of its own",
+        ),
         ({"type": "latency"}, "latency: has no threshold"),
         ({"type": "contains", "value": "{{ a | upper }}"}, "contains: the template {{ a | upper }}"),
         ({"type": "regex", "value": "a(?=b)"}, "regex: value: invalid perl operator"),
@@ -130,14 +141,19 @@ def test_references_scenarios_csv_and_compact_assertions_are_read() -> None:
     ]
 
 
-def test_a_transform_of_the_output_leaves_out_the_assertions_that_read_it() -> None:
-    tree = {
-        "prompts": ["p"],
-        "tests": [{"options": {"transform": "JSON.parse(output)"}, "assert": [{"type": "is-json"}]}],
-    }
-    imported = load("promptfoo", tree)
-    assert (imported.checks, imported.mapped) == (1, 0)
-    assert "transforms the output" in imported.notes[0][1]
+def test_transforms_of_a_test_and_of_an_assertion_are_kept_and_both_at_once_are_named() -> None:
+    transform = {"transform": "JSON.parse(output)"}
+    tests = [
+        {
+            "options": transform,
+            "assert": [{"type": "is-json"}, {"type": "equals", "value": "a", "transform": "output.a"}],
+        },
+        {"assert": [{"type": "equals", "value": "a", "transform": "output.a"}]},
+    ]
+    imported = load("promptfoo", {"prompts": ["p"], "tests": tests})
+    assert (imported.checks, imported.mapped) == (3, 2)
+    assert [case.checks[0].transform for case in imported.cases] == ["JSON.parse(output)", "output.a"]
+    assert "transforms of the test and of the assertion" in imported.notes[0][1]
 
 
 @pytest.mark.parametrize(
