@@ -39,6 +39,16 @@ def test_every_input_is_counted_or_a_dead_letter_with_its_reason_and_left_out_fi
     assert counts["fields and reasons"] > 100
 
 
+@pytest.mark.seeds(1, nightly=4)
+def test_both_readers_read_the_same_values_and_leave_out_the_same_fields(seed):
+    counts = fuzz.run_reading(20_000, seed, say=lambda line: None)
+    assert counts["events"] + counts["dead letters"] + counts["not compared"] == counts["values"]
+    assert counts["events"] > 5000
+    assert counts["dead letters"] > 1000
+    assert counts["not compared"] < 7000
+    assert counts["fields left out"] > 1000
+
+
 def test_the_second_reader_names_field_and_reason_of_what_is_left_out() -> None:
     line = (
         b'{"event_id": "1", "time": "2026-03-02T09:00:00Z", "service": "s", "feature": "f", "model": "m",'
