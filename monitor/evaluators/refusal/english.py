@@ -56,7 +56,7 @@ ASSIST = (
 PRODUCE = (
     r"provid(?:e|ing)|giv(?:e|ing)|offer(?:ing)?|shar(?:e|ing)|generat(?:e|ing)|creat(?:e|ing)|writ(?:e|ing)"
     r"|produc(?:e|ing)|draft(?:ing)?|compos(?:e|ing)|craft(?:ing)?|promot(?:e|ing)|encourag(?:e|ing)"
-    r"|disclos(?:e|ing)|reveal(?:ing)?|teach(?:ing)?|show(?:ing)? (?:you )?how|guid(?:e|ing)|walk you"
+    r"|disclos(?:e|ing)|reveal(?:ing)?|name (?:the|any|him|her|them|names|anyone)|teach(?:ing)?|show(?:ing)? (?:you )?how|guid(?:e|ing)|walk you"
     r"|instruct(?:ing)?|tell(?:ing)? (?:you|anyone|people) (?:how|where|about)|tell (?:such|that|this|those|jokes)"
     r"|explain(?:ing)? how|describ(?:e|ing) how|list(?:ing)? (?:ways|reasons|any)|mak(?:e|ing) (?:such"
     r"|jokes|fun|light|up|this|that|any)|jok(?:e|ing)|mock(?:ing)?|insult(?:ing)?|rank(?:ing)?|mimic(?:king)?"
@@ -103,8 +103,9 @@ DIRECT_REFUSALS = {
         r"|\bI(?:'m| am|'ll| will| have| must|'ve)? (?:\w+ ){0,4}?(?:say no(?:$|[.,!]| here| this time| to (?:this|that|your|it"
         r"|the)\b)|reject (?:this|that|your) \w+)"
         r"|\bmy answer (?:is|has to be) no\b|\b(?:no part (?:of|in) (?:this|that|it)|count me out)\b"
-        r"|\bI(?:'ll| will|'m| am|'d)? (?:\w+ ){0,3}?(?:turn(?:ing)? (?:this|that|it|your|you)(?: \w+)? down"
-        r"|turn down (?:this|that|your)|skip(?:ping)? (?:this|that)(?: one| question)?$|sit(?:ting)? (?:this"
+        r"|\bI(?:'ll| will|'m| am|'d)? (?:\w+ ){0,4}?(?:turn(?:ing)? (?:this|that|it|your|you)(?: \w+)? down"
+        r"|turn(?:ing)? down (?:this|that|your)"
+        r"|turn(?:ing)? (?:this|that) (?:request|question|one|task) down|skip(?:ping)? (?:this|that)(?: one| question)?$|sit(?:ting)? (?:this"
         r"|that)(?: one)?"
         r" out)\b"
         r"|\b(?:a|it's a|that's a) (?:hard|firm|clear|definite) no\b|\bhard pass\b|^(?:sorry,? )?no can do\b"
@@ -130,6 +131,7 @@ DIRECT_REFUSALS = {
         r" (?:different |other |new )?(?:topic|subject)|another (?:topic|subject))(?:$|[,.!?;:]| instead| now"
         r"| for now)|\blet's not go there\b"
         r"|\bI(?:'ll| will) (?:leave it (?:there|at that)|steer clear|stay away from (?:this|that))\b"
+        r"|\bI(?:'m| am) (?:steering clear of|staying (?:away from|out of)) (?:this|that)\b"
     ),
     "against_rules": (
         r"\b(?:against|violat(?:es?|ing)|violation of|goes against|contrary to|conflicts? with|breach(?:es)?|breaks?"
@@ -193,9 +195,12 @@ DIRECT_REFUSALS = {
         rf"|\b(?:it|that|this)(?:'s| is| would be|) (?:\w+ )?{_IMPROPER} (?:for|of) (?:me|an ai\b[^,.;]*) to\b"
     ),
     "out_of_scope": (
-        r"\bI(?: am|'m)? ?(?:can |could )?only (?:able to |here to )?(?:help|assist|answer|discuss|respond"
+        r"\bI(?: am|'m)? ?(?:can |could |may )?only (?:able to |here to |permitted to |allowed to |authori[sz]ed to )?"
+        r"(?:help|assist|answer|discuss|respond"
         r"|provide information|talk)\b"
-        r"|\b(?:outside|beyond) (?:of )?(?:my|what I can|the scope of (?:what|my))\b"
+        r"|\b(?:outside|beyond) (?:of )?(?:my|what I can|what I may|the scope of (?:what|my))\b"
+        r"|\bmy (?:role|job|function|purpose|remit|knowledge|help) (?:is|are) (?:\w+ )?(?:limited|restricted|confined) to\b"
+        r"|\bI (?:can|may) (?:\w+ )?(?:answer|help with|discuss|assist with|talk about) (?:\S+ ){1,8}?only$"
         r"|\bmy (?:role|job|function|purpose|remit) (?:does not|doesn't) (?:extend|include|cover)\b"
         r"|\bI(?:'ll| will|'m going to| am going to|'m gonna|'d rather| must| think I'll| have to| need to"
         r"|'m afraid I have to| think I have to) (?:have to )?pass on (?:this|that)\b"
@@ -245,12 +250,17 @@ DIRECT_REFUSALS = {
         r"|hurtful|cruel|wrong|illegal|unethical|dangerous|irresponsible|defamatory|unfair|abusive)|hurt|harm|endanger)"
         r"(?: \w+)?$"
         r"|\b(?:is|are)(?: not|n't) something (?:that )?I (?:can|do|will|would|am)\b"
+        r"|\b(?:is|are)(?: not|n't) (?:something|anything|a thing) (?:that )?I(?:'ll|'d|'m| can| will| would| am| want"
+        r"| care| wish) (?:(?:be )?(?:willing|going|prepared|comfortable|able|allowed|here) to |be (?:a )?(?:part|involved)"
+        r"|to |do\b|help|take part|write|create|join|support|discuss|engage|get into|provide|touch|assist|produce)"
         r"|\bnot a (?:subject|topic|thing|matter) (?:that )?I\b|\b(?:not|n't) possible for me\b"
         r"|\bI(?: am|'m) bound by (?:my |strict |the )?(?:rules|guidelines|polic\w+)"
         r"|\bI must (?:abide by|adhere to|follow|respect) (?:my|ethical|safety|strict) (?:\w+ )?(?:guidelines|rules"
         r"|polic\w+|principles)"
         r"|\bI (?:do not have|don't have|lack|have no) (?:the |any )?(?:\w+ )?(?:permissions?|authori[sz]ation"
         r"|clearance|mandate|authority to)\b"
+        r"|\bI(?:'d| would) be (?:breaking|violating|breaching|going against) (?:my|our|the) (?:\w+ )?(?:rules|guidelines"
+        r"|polic\w+|principles|instructions)\b|^you(?:'ll| will) (?:have|need) to (?:find|ask) someone else for (?:that|this)\b"
         r"|\bI(?:'m| am) (?:\w+ )?(?:declining|refusing)\b"
     ),
 }

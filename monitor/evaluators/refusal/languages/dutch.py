@@ -15,6 +15,7 @@ DUTCH = Language(
         r"\b(?:ik (?:\pL+ ){0,2}?(?:kan|mag|zal|wil|ga)|(?:kan|mag|zal|wil|ga) ik)\b"
         rf"{GAP}\b(?:niet|geen|niets)\b{GAP}{_ACT}"
         rf"|\bik kan en zal\b{GAP}\bniet\b"
+        rf"|\bdat (?:ik|we|wij)\b{GAP}\b(?:niet|geen)\b{GAP}(?:kan|kunnen|mag|mogen) {_ACT}"
         r"|\bik ben (?:\pL+ ){0,2}?niet (?:in staat|bevoegd|gemachtigd|geprogrammeerd|bereid)"
         r"|\bis (?:het )?(?:mij|me|voor mij) (?:\pL+ )?niet (?:toegestaan|mogelijk)|\bniet mogelijk voor mij\b"
         r"|\b(?:moet|wil) (?:ik )?(?:\pL+ ){0,4}?(?:weigeren|afwijzen)\b|\bik weiger\b"

@@ -14,6 +14,7 @@ _ACT = (
 FRENCH = Language(
     refusals=(
         rf"\bje ne (?:peux|puis|saurais|pourrai|pourrais|veux|vais|souhaite|désire|dois)\b{GAP}{_ACT}"
+        rf"|\b(?:regrett(?:e|ons)|regret|désolée?s?|navrée?s?) de ne pas (?:pouvoir|être en mesure)\b{GAP}{_ACT}"
         r"|\bje ne suis (?:\pL+ )?pas (?:\pL+ )?(?:en mesure|capable|autorisée?|habilitée?|programmée?"
         r"|conçue?|à l'aise|apte|disposée?|à même)"
         r"|\bil (?:ne )?m'est (?:\pL+ )?(?:pas |im)(?:possible|permis)|\bm'est (?:impossible|interdit)"

@@ -10,7 +10,7 @@ _ACT = (
     r"(?:helfen|antworten|erfüllen|unterstütz|behilflich|bereitstellen|nachkommen|bewerten|teilnehmen"
     r"|diskutieren|äußern|generieren|erstellen|erzeugen|verfassen|schreiben|erklären|beschreiben|erzählen"
     r"|verraten|mitteilen|preisgeben|weitergeben|herausgeben|mitwirken|mitmachen|bearbeiten|befürworten"
-    r"|fördern|sagen|machen\b|tun\b|leisten|besprechen|kommentieren|sprechen"
+    r"|fördern|sagen(?:[^\pL,]|, (?:weil|da|denn)\b|$)|machen\b|tun\b|leisten|besprechen|kommentieren|sprechen"
     r"|(?:auskunft|auskünfte|rat|ratschläge|meinung|empfehlung(?:en)?|information(?:en)?|anleitung(?:en)?"
     r"|anweisung(?:en)?|tipps?|hilfe|antwort)\b[^.!?\n]*(?:geben|erteilen|anbieten|liefern|nennen))"
 )
@@ -19,6 +19,8 @@ GERMAN = Language(
     refusals=(
         rf"\b(?:ich (?:\pL+ ){{0,2}}?{_MODAL}|{_MODAL} ich)\b{GAP}\b{_NOT}\b{GAP}{_ACT}"
         rf"|\bdass ich\b{GAP}\b{_NOT}\b{GAP}(?:helfen|geben|antworten|erfüllen) (?:kann|darf)\b"
+        rf"|\b(?:bedau[er]+n?|leid)\b{GAP}\b{_NOT}\b{GAP}(?:{_ACT}|helfen|geben) zu (?:können|dürfen)\b"
+        rf"|\b(?:kann|darf|werde) ich (?:\pL+ ){{0,3}}?nicht nennen\b"
         r"|\b(?:ist(?: es)? mir|mir ist(?: es)?) (?:\pL+ )?(?:nicht|un)(?: )?(?:möglich|gestattet|erlaubt)"
         r"|\bich bin (?:\pL+ ){0,3}?nicht (?:in der lage|befugt|berechtigt|dazu|dafür|autorisiert"
         r"|programmiert|bereit)\b"
@@ -50,6 +52,7 @@ GERMAN = Language(
         rf"\bals (?:\pL+ ){{0,2}}?(?:KI|künstliche intelligenz|sprachmodell|chatbot)\b{GAP}\b{_NOT}\b"
         r"|\b(?:ich habe|habe ich|liegen mir) (?:leider )?keine"
         r" (?:eigene|persönliche|ausreichenden|informationen|meinung)"
+        r"|\bkann (?:\pL+ ){0,4}?nicht (?:genau )?sagen,? (?:wann|wie|ob|wo|wohin|wer|warum|was|welche\pL*)\b"
         r"|^(?:das )?weiß ich (?:leider )?nicht|^ich weiß (?:es |das )?(?:leider )?nicht"
     ),
     idioms=(

@@ -13,6 +13,7 @@ _ACT = (
 ITALIAN = Language(
     refusals=(
         rf"\bnon (?:ti |vi |le )?(?:posso|potrei|potrò|voglio|intendo|desidero)\b{GAP}{_ACT}"
+        rf"|(?:spiace|spiacent[ei]|rammarico|scus[oi]) (?:\pL+ )?(?:di |per )?non poter{GAP}{_ACT}"
         r"|\bnon sono (?:\pL+ )?(?:in grado|autorizzat|programmat|progettat|capace|abilitat|dispost)"
         r"|\bnon mi (?:è|sento) (?:possibile|consentito|permesso|a mio agio)"
         r"|\bdevo (?:\pL+ )?(?:rifiutare|declinare)|\bmi rifiuto\b|\brifiuto (?:questa|la tua) richiesta"

@@ -14,6 +14,7 @@ PORTUGUESE = Language(
     refusals=(
         r"\bnão (?:te |lhe |o |a )?(?:posso|consigo|poderei|poderia|sou capaz|vou|irei|quero|desejo|devo)\b"
         rf"{GAP}{_ACT}"
+        rf"|\b(?:lament(?:o|amos)|sint(?:o|imos)|desculp\pL+|pena) (?:muito )?(?:por )?não poder(?:mos)?\b{GAP}{_ACT}"
         r"|\bnão (?:fui|sou|estou) (?:\pL+ )?(?:autorizad|apt[oa]\b|em condições|programad|projetad|treinad"
         r"|habilitad)"
         r"|\bnão (?:me é|é-me) (?:\pL+ )?(?:possível|permitido)"

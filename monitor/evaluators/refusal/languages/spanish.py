@@ -12,7 +12,8 @@ _ACT = (
 
 SPANISH = Language(
     refusals=(
-        r"\bno (?:te |le |les |lo |os )?(?:puedo|podré|podría|soy capaz|voy a|debo|quiero|deseo)\b"
+        rf"\b(?:siento|sentimos|lamento|lamentamos) (?:\pL+ )?no poder{GAP}{_ACT}|"
+        r"\bno (?:te |le |les |lo |os |se )?(?:la |lo |las |los )?(?:puedo|podré|podría|soy capaz|voy a|debo|quiero|deseo)\b"
         rf"{GAP}{_ACT}"
         r"|\bno (?:estoy|fui|he sido|soy) (?:\pL+ )?(?:en condiciones|autorizad|capacitad|programad|diseñad"
         r"|entrenad|facultad)"

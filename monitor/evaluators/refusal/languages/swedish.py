@@ -13,6 +13,7 @@ SWEDISH = Language(
     refusals=(
         r"\b(?:jag (?:\pL+ )?(?:kan|får|vill|kommer|tänker|ska)|(?:kan|får|vill|kommer|tänker|ska) jag)\b"
         rf"{GAP}\b(?:inte|inga|inget|ingen|varken)\b{GAP}{_ACT}"
+        rf"|\batt jag (?:\pL+ )?inte (?:kan|får)\b{GAP}{_ACT}"
         r"|\bjag (?:måste|vill|vägrar|får) (?:\pL+ )?(?:avböja|neka|avstå|vägra|avslå)"
         r"|\bjag (?:vägrar|avböjer)\b|\b(?:strider|bryter) mot mina\b"
         r"|\b(?:inte möjligt|omöjligt|inte tillåtet) för mig\b"
