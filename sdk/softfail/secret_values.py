@@ -40,8 +40,10 @@ _NO_SECRET = frozenset(
 
 
 _LEAST_RANDOM, _LEAST_HEX = 20, 32
-_BEFORE_CJK = re.compile("[!-~]+(?=[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u3001\u3002\uff01\uff0c])")
-_LEAST_BEFORE_CJK = 4
+_RULE = re.compile("[0-9]{1,3}[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+"""Begin of a rule for passwords, which are no secret: 8文字以上, 8자 이상, 8到16位."""
+_BEFORE_STOP = re.compile("[!-~]{4,}(?=[\u3001\u3002\uff01\uff0c\uff1b\uff1f])")
+"""A value up to Chinese or Japanese punctuation."""
 
 
 def is_random(value: str, least: int = _LEAST_RANDOM) -> bool:
@@ -79,9 +81,9 @@ def is_secret(name: str, value: str, between: str, quoted: bool, following: str)
         following: the character after the value.
     """
     if not quoted:
-        if (head := _BEFORE_CJK.match(value)) is not None:
-            if head.end() < _LEAST_BEFORE_CJK:
-                return 0  # a rule for passwords: 8文字以上
+        if _RULE.match(value):
+            return 0
+        if (head := _BEFORE_STOP.match(value)) is not None:
             value = head[0]
         ends = ".:!?*|,;" if between.strip().isalpha() else ".:,;|"  # a password may end with "!"
         value = value.rstrip(ends)
