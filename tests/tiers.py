@@ -34,6 +34,7 @@ TIERS = {
     "monitor/alerts/test_sampling_designs.py": LONG,
     "monitor/alerts/test_scenarios.py": LONG,
     "monitor/backtest/test_llmdrift.py": LONG,
+    "monitor/cli/golden/test_interrupted_run.py": LONG,
     "monitor/compare/test_confidence_sequence.py": LONG,
     "monitor/delivery/test_faults_by_channel.py": LONG,
     "monitor/rules/test_learned_baseline.py": LONG,

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
@@ -16,7 +13,6 @@ import pytest
 from monitor.cli.golden.main import main
 from monitor.golden.run_record import read_run
 from tests.monitor.cli.golden.model_server import ModelServer
-from tests.polling import wait_until
 
 NO_WORSE, WORSE, USAGE, CANNOT_TELL, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -43,56 +39,6 @@ def write_set(count: int, **fields: Any) -> None:
 
 def run(*options: str) -> int:
     return main(["run", "set.ndjson", *options])
-
-
-def start(*options: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "monitor", "golden", "run", "set.ndjson", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-    )
-
-
-def answers_in(name: str) -> int:
-    path = Path(name)
-    return path.read_bytes().count(b"golden_answer") if path.exists() else 0
-
-
-def test_a_run_of_500_cases_survives_failures_a_hang_an_interruption_and_a_kill(server: ModelServer) -> None:
-    write_set(500)
-    server.hanging = {"c250"}
-    options = ("--target", server.url, "--run", "r.ndjson", "--timeout", "2s", "--concurrency", "8")
-    process = start(*options)
-    wait_until(lambda: answers_in("r.ndjson") >= 60, 60)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == INTERRUPTED
-    assert "continue with --resume" in errors
-
-    first = answers_in("r.ndjson")
-    process = start(*options, "--resume")
-    wait_until(lambda: answers_in("r.ndjson") >= first + 60, 60)
-    process.kill()
-    process.communicate(timeout=60)
-    with Path("r.ndjson").open("ab") as file:
-        file.write(b'{"record":"golden_answer","case":"c4')  # what a kill within a write leaves
-
-    process = start(*options, "--resume", "--format", "json")
-    output, errors = process.communicate(timeout=300)
-    assert process.returncode == NO_WORSE, errors
-    report = json.loads(output)
-    assert (report["cases"], report["answers"]) == (500, 499)
-    assert [result["id"] for result in report["results"] if result["kind"] == "unanswered"] == ["c250"]
-    asked_again = [case for case, count in server.calls.items() if count > 3 and case != "c250"]
-    assert not asked_again  # answers of before were not asked again, but for those under way
-
-    calls = server.calls.total()
-    assert main(["compare", "set.ndjson", "r.ndjson", "--json", "again.json"]) == NO_WORSE
-    assert json.loads(Path("again.json").read_text()) == report
-    assert run(*options, "--resume") == NO_WORSE  # repeats its verdict
-    assert server.calls.total() == calls
 
 
 def test_cases_that_newly_fail_are_named_and_an_unchanged_target_is_no_worse(
