@@ -137,8 +137,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rows", type=int, nargs=2, default=(0, len(WORLDS)), help="only these, like 0 5")
     options = parser.parse_args()
-    print_table(HEADER, [simulate(world, options.runs, options.seed) for world in WORLDS])
+    worlds = WORLDS[slice(*options.rows)]
+    print_table(HEADER, [simulate(world, options.runs, options.seed) for world in worlds])
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from monitor.golden.case_set import make_case
 from schemas.golden import MAX_TEXT_CHARS, GoldenCase
 from softfail.redact import redact
 
-SIMILAR = 0.5
+SIMILAR = 0.4
 """Inputs that share at least this part of their word pairs are one cluster."""
 MAX_CLUSTERS = 2_000
 _WORD = re.compile(r"\w+|\[[\w-]+\]")

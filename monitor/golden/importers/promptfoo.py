@@ -18,7 +18,7 @@ import yaml
 from monitor.golden.importers.imported import Imported
 from monitor.golden.importers.promptfoo_assertions import map_assertion, parse_compact
 
-_VARIABLE = re.compile(r"\{\{-?\s*([\w.]+)\s*-?\}\}")
+_VARIABLE = re.compile(r"\{\{-?\s*([\w.\[\]]+)\s*-?\}\}")
 _TEMPLATE = re.compile(r"\{\{|\{%|\{#")
 MAX_COMBINATIONS = 500
 Read = Callable[[str], str]
@@ -131,8 +131,8 @@ def _resolved(raw: Any, tree: Mapping[str, Any]) -> Iterator[Any]:
 def render(template: Any, variables: Mapping[str, Any]) -> tuple[Any, list[str]]:
     """Fill variables in; return the result, and the parts of templates that remain.
 
-    >>> render("Hi {{ name }}, {{ day | upper }}", {"name": "Ann"})
-    ('Hi Ann, {{ day | upper }}', ['{{ day | upper }}'])
+    >>> render("{{ names[0] }}, {{ day.name }}, {{ day | upper }}", {"names": ["Ann"], "day": {"name": "Monday"}})
+    ('Ann, Monday, {{ day | upper }}', ['{{ day | upper }}'])
     """
     if isinstance(template, list):
         parts = [render(item, variables) for item in template]
@@ -162,10 +162,13 @@ def _without(marked: str, spans: list[str]) -> str:
 
 def _filled(match: re.Match[str], variables: Mapping[str, Any], spans: list[str]) -> str:
     value: Any = variables
-    for key in match[1].split("."):
-        if not isinstance(value, Mapping) or key not in value:
+    for key in re.findall(r"\w+", match[1]):
+        if isinstance(value, list) and key.isdecimal() and int(key) < len(value):
+            value = value[int(key)]
+        elif isinstance(value, Mapping) and key in value:
+            value = value[key]
+        else:
             return match[0]
-        value = value[key]
     spans.append(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     return f"\ue000{len(spans) - 1}\ue001"
 
