@@ -53,6 +53,7 @@ def decide(
         unfinished: why not all cases were asked; empty if they were.
         margin: greatest rise of the failure rate that does not matter, (0, 1).
 
+    Without a baseline, too many cases without an answer leave the gate open: such a run is no baseline either.
     Cases that must pass are worse if all of at least three answers failed, whatever else is better.
     """
     broken, unsure = _must_pass(answers, must_pass)
@@ -60,6 +61,8 @@ def decide(
     if comparison is not None:
         worse += _worse(comparison)
         open_reasons += _open(comparison, margin)
+    else:
+        open_reasons += _unanswered(answers, margin)
     if unfinished:
         open_reasons.insert(0, Reason("unfinished", unfinished))
     if worse:
@@ -67,6 +70,14 @@ def decide(
     if open_reasons:
         return Decision(Outcome.CANNOT_TELL, tuple(open_reasons))
     return Decision(Outcome.NO_WORSE, (_no_worse(comparison, len(must_pass), margin),))
+
+
+def _unanswered(answers: Answers, margin: float) -> list[Reason]:
+    missing = sum(not passed for passed in answers.values())
+    if not missing or missing < margin * len(answers):
+        return []
+    text = f"{counted(missing, 'case')} of {len(answers)} without an answer; this run is no baseline"
+    return [Reason("unanswered", text)]
 
 
 def _must_pass(answers: Answers, must_pass: Sequence[str]) -> tuple[list[Reason], list[Reason]]:

@@ -24,7 +24,7 @@ from monitor.evaluators.suite import Suite
 from monitor.golden.case_set import CaseSet, case_digest, set_digest
 from monitor.golden.case_verdict import evaluator_digest, judge_answer, response_event, rubrics_of, suite_of
 from monitor.golden.comparison import Comparison, compare
-from monitor.golden.gate import decide
+from monitor.golden.gate import Outcome, decide
 from monitor.golden.report import GoldenReport, case_results
 from monitor.golden.run_record import OUTPUT_CHARS, AnswerRecord, Run, RunHeader, mismatch
 from monitor.wording.number_format import counted
@@ -81,7 +81,7 @@ def run_set(options: argparse.Namespace) -> int:
     write_report(report, options)
     if unfinished:
         print(f"{path} has what was asked; continue with --resume", file=sys.stderr)
-    elif not options.baseline:
+    elif not options.baseline and report.decision.outcome is not Outcome.CANNOT_TELL:
         print(
             f"the run is in {path}; compare later runs with --baseline {path} and another --run",
             file=sys.stderr,

@@ -89,6 +89,7 @@ class Runner:
         self._running: dict[int, tuple[_Call, float]] = {}
         self._calls = 0
         self._failures = 0
+        self._last_failure = ""
         self._has_answered = False
         self._largest_cost = 0.0
         self._has_cost = True
@@ -126,7 +127,7 @@ class Runner:
         if limits.max_time_s is not None and elapsed_s >= limits.max_time_s:
             return f"stopped by the time limit of {limits.max_time_s:g} s"
         if not self._has_answered and self._failures >= FAILURES_IN_A_ROW:
-            return f"the target gave no answer in {self._failures} attempts"
+            return f"the target gave no answer in {self._failures} attempts; the last failure: {self._last_failure}"
         if limits.max_cost_usd is not None and not self._has_cost:
             return "stopped: the answers have no cost_usd, so the cost limit cannot be kept"
         if limits.max_cost_usd is not None and not self._running and not self._can_pay():
@@ -197,6 +198,7 @@ class Runner:
         result = answered if isinstance(answered, TargetFailure) else self._judged(call, answered)
         if isinstance(result, TargetFailure):
             self._failures += 1
+            self._last_failure = str(result)
             if result.is_retried and call.attempt <= self._limits.retries:
                 wait_s = max(result.wait_s, min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (call.attempt - 1)))
                 again = _Call(time.monotonic() + wait_s, call.order, call.case, call.number, call.attempt + 1)

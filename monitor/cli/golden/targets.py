@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -144,6 +145,11 @@ class CommandTarget:
             raise InvalidTarget(f"--target {command!r}: {error}") from None
         if not self._words:
             raise InvalidTarget("--target is empty; give an address, a command or python:module:function")
+        if shutil.which(self._words[0]) is None:
+            raise InvalidTarget(
+                f"--target {command!r}: there is no command {self._words[0]!r}; give a command, an address or"
+                " python:module:function"
+            )
         self.name = self._words[0]
         self._running: set[subprocess.Popen[bytes]] = set()
 

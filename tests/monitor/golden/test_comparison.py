@@ -108,6 +108,12 @@ def test_without_a_baseline_only_the_cases_that_must_pass_decide() -> None:
     assert decide(None, broken(50), ("c3",)).outcome is Outcome.WORSE
 
 
+def test_a_run_without_a_baseline_that_got_few_answers_is_open() -> None:
+    gone: Runs = {**GOOD, **{f"c{n}": [] for n in range(10)}}
+    assert decide(None, gone, ()).reasons[0].name == "unanswered"
+    assert decide(None, {**GOOD, "c0": []}, ()).outcome is Outcome.NO_WORSE
+
+
 def test_missing_answers_can_keep_the_gate_from_green_and_never_make_it_red() -> None:
     gone = {case: passed for number, (case, passed) in enumerate(GOOD.items()) if number >= 20}
     decision = decide(compare(GOOD, gone, 1, {}), gone, ())

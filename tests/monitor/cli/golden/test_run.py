@@ -157,7 +157,7 @@ def test_a_command_reads_json_and_a_hanging_one_is_killed() -> None:
         "print('You asked: ' + request['input'])\n"
     )
     command = f"{sys.executable} bot.py"
-    assert run("--target", command, "--timeout", "5s", "--retries", "0") == NO_WORSE
+    assert run("--target", command, "--timeout", "5s", "--retries", "0") == CANNOT_TELL
     with Path("set.run.ndjson").open("rb") as file:
         run_of, _ = read_run(file)
     assert run_of.records["c0"][0].output == "You asked: Question 0"
@@ -175,7 +175,7 @@ def test_a_function_that_raises_hangs_or_returns_nonsense_costs_only_its_case() 
         "    print('noise')\n"
         "    return 'fine'\n"
     )
-    assert run("--target", "python:bot_of_test:ask", "--timeout", "0.5s", "--retries", "0") == NO_WORSE
+    assert run("--target", "python:bot_of_test:ask", "--timeout", "0.5s", "--retries", "0") == CANNOT_TELL
     with Path("set.run.ndjson").open("rb") as file:
         run_of, _ = read_run(file)
     errors = {case: records[0].error for case, records in run_of.records.items()}
@@ -199,7 +199,7 @@ def test_rubrics_are_decided_by_a_judge_and_open_without_one(capsys: pytest.Capt
     options = ("--target", "python:judge_of_test:answer", "--format", "json")
     assert run(*options, "--judge", "python:judge_of_test:judge") == NO_WORSE
     assert [r["kind"] for r in json.loads(capsys.readouterr().out)["results"]] == ["passed", "failed"]
-    assert run(*options) == NO_WORSE
+    assert run(*options) == CANNOT_TELL
     captured = capsys.readouterr()
     assert "2 cases with rubrics, which are not decided without --judge" in captured.err
     assert [r["reason"] for r in json.loads(captured.out)["results"]] == ["no judge was given"] * 2
@@ -209,6 +209,7 @@ def test_rubrics_are_decided_by_a_judge_and_open_without_one(capsys: pytest.Capt
     ("options", "message"),
     [
         (("--target", "python:nothing_here:f"), "ModuleNotFoundError"),
+        (("--target", "no-such-command --x"), "there is no command 'no-such-command'"),
         (("--target", "python:json"), "write python:module:function"),
         (("--target", "true", "--header", "A: b"), "only an address has headers"),
         (("--target", "http://x", "--header", "A: ${NOT_SET_HERE}"), "NOT_SET_HERE is not set"),
