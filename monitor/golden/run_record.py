@@ -56,12 +56,20 @@ Line = RunHeader | AnswerRecord | RunEnd
 
 
 class Run:
-    """A run as far as its file goes."""
+    """A run as far as its file goes.
+
+    Attributes:
+        count: number of answers with a verdict.
+        failed, missing: of the records, those that failed, and those without a verdict.
+        cost_usd: what all answers cost, as far as the target stated it.
+    """
 
     def __init__(self, header: RunHeader) -> None:
         self.header = header
         self.records: dict[str, list[AnswerRecord]] = {}
         self.is_complete = False
+        self.count = self.failed = self.missing = 0
+        self.cost_usd = 0.0
 
     def add(self, line: AnswerRecord | RunEnd) -> None:
         """Add a line. An answer that came after a failed attempt at the same answer takes its place."""
@@ -69,26 +77,21 @@ class Run:
             self.is_complete = True
             return
         records = self.records.setdefault(line.case, [])
-        for index, record in enumerate(records):
-            if record.number == line.number:
-                records[index] = line
-                return
+        self._tally(records, -1)
+        records[:] = [record for record in records if record.number != line.number]
         records.append(line)
         records.sort(key=lambda record: record.number)
+        self._tally(records, 1)
+
+    def _tally(self, records: Sequence[AnswerRecord], sign: int) -> None:
+        self.count += sign * len(passed_of(records))
+        self.failed += sign * sum(record.passed is False for record in records)
+        self.missing += sign * sum(record.passed is None for record in records)
+        self.cost_usd += sign * sum(record.cost_usd or 0.0 for record in records)
 
     def answers(self) -> Answers:
         """Return the verdicts of each case in the order of its answers, up to the first that is missing."""
         return {case: passed_of(records) for case, records in self.records.items()}
-
-    @property
-    def cost_usd(self) -> float:
-        """What all answers cost, as far as the target stated it."""
-        return sum(record.cost_usd or 0.0 for records in self.records.values() for record in records)
-
-    @property
-    def count(self) -> int:
-        """Number of answers with a verdict."""
-        return sum(len(passed) for passed in self.answers().values())
 
 
 def passed_of(records: Sequence[AnswerRecord]) -> list[bool]:

@@ -242,12 +242,9 @@ def _progress(total: int, run: Run) -> Iterator[Callable[[int], None]]:
 
 
 def _state(run: Run) -> str:
-    records = [record for records in run.records.values() for record in records]
-    failed = sum(record.passed is False for record in records)
-    missing = sum(record.passed is None for record in records)
-    parts = [f"{failed} failed"]
-    if missing:
-        parts.append(f"{missing} without an answer")
+    parts = [f"{run.failed} failed"]
+    if run.missing:
+        parts.append(f"{run.missing} without an answer")
     if run.cost_usd:
         parts.append(f"${run.cost_usd:.2f}")
     return ", ".join(parts)
