@@ -16,7 +16,7 @@ import agents
 
 SET, SAMPLES = "golden.ndjson", "samples.ndjson"
 WAIT_S = 10.0
-TIMEOUT_S = 60.0
+TIMEOUT_S = 180.0
 _TARGET = "python:agents.demo.golden_target:"
 
 
