@@ -133,27 +133,31 @@ def _words(text: str) -> int:
 def _has_counted_loop(text: str) -> bool:
     """Return whether a text repeats a sentence or line that differs only in a counter before it.
 
-    The cheapest conditions come first: nearly all texts lack so many numbers, or repeat nothing but for their numbers.
+    The cheapest conditions come first: nearly all texts lack so many digits, or repeat nothing but for their numbers.
     """
     data = text.encode("utf-8", "replace")
     last_line = data.rfind(b"\n", 0, -1) + 1
     if last_line and _LETTERED.match(data, last_line):
         data = _LETTERED.sub(lambda match: b"%b%d%b" % (match[1], match[2][0], match[3]), data)
-    middle = len(data) // 4
-    numbers = data[middle:].translate(_KEEP_DIGITS).split()[:_MAX_NUMBERS]
-    if len(numbers) < _LEAST_COUNTED:
-        return False
     plain = data.translate(None, _DIGITS)
-    if len(plain) < _LEAST_CHARS // 2 or (span := _loop(plain)) is None or not _has_run(numbers):
+    if len(data) - len(plain) < _LEAST_COUNTED or len(plain) < _LEAST_CHARS // 2:
+        return False
+    if (span := _loop(plain)) is None:
         return False
     begin, end, period = span
+    if (end - begin) // period < _LEAST_COUNTED:
+        return False
     unit = plain[end - period : end].decode("utf-8", "ignore")
-    if (end - begin) // period < _LEAST_COUNTED or unit.lstrip().startswith("|"):
+    if unit.lstrip().startswith("|"):
         return False
     words, ideograms = _WORD.findall(unit), [] if unit.isascii() else _CJK.findall(unit)
     if len(words) + len(ideograms) // 2 < _LEAST_WORDS:
         return False
     if sum(map(len, words)) + len(ideograms) < _LEAST_LETTERS:
+        return False
+    middle = len(data) // 4
+    numbers = data[middle:].translate(_KEEP_DIGITS).split()[:_MAX_NUMBERS]
+    if len(numbers) < _LEAST_COUNTED or not _has_run(numbers):
         return False
     return _counts(
         numbers, _counters(data, middle) if len(numbers) < _MAX_NUMBERS else _counters_of(data, middle)

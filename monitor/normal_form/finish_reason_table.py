@@ -180,6 +180,7 @@ WORDS: tuple[tuple[str, frozenset[str]], ...] = (
     ),
     ("refusal", frozenset({"refusal", "refused", "refuse", "declined"})),
     ("tool_call", frozenset({"tool", "tools", "function", "functions", "toolcall", "toolcalls"})),
+    ("stop", frozenset({"eos", "eot"})),  # `eos_token_id`: a token that ends an answer is no limit
     (
         "length",
         frozenset(

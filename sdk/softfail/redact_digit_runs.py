@@ -8,7 +8,11 @@ from collections.abc import Iterator
 _PLACEHOLDER = re.compile("<(?:PHONE|CARD|SSN|IBAN|SECRET|IP|EMAIL)>")
 # seven or more digits, which are counted after the match: a repeated group takes several times as long
 _RUN = re.compile(r"[0-9](?<![0-9].)(?=[0-9 .\-/()\0]{6})[0-9]*+(?:[ .\-/()\0]{1,7}[0-9]++)*+")
+_RUN_WITHOUT_SLASH = re.compile(
+    r"[0-9](?<![0-9].)(?=[0-9 .\-/()\0]{6})[0-9]*+(?:(?! / )[ .\-/()\0]{1,7}?(?<! /)(?=[0-9])[0-9]++)*+"
+)
 _LEAST_DIGITS = 7
+_MOST_CHARS_OF_A_NUMBER = 20
 _SIGNS = frozenset("+(\0")
 _MOST_SIGNS = 6
 _WORD_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
@@ -84,7 +88,7 @@ def runs(plain: str) -> Iterator[Run | None]:
 
     None stands for a run that is none of them whatever its digits are.
     """
-    for match in _RUN.finditer(plain):
+    for match in _matches(plain):
         digits = match[0]
         if len(digits) < _LEAST_DIGITS:
             continue
@@ -111,6 +115,15 @@ def runs(plain: str) -> Iterator[Run | None]:
             yield None  # a part of an identifier
             continue
         yield Run(plain, start, first, end, digits)
+
+
+def _matches(plain: str) -> Iterator[re.Match[str]]:
+    """Yield the rows of digits; two numbers with `` / `` between them, each too long for a group, are two rows."""
+    for match in _RUN.finditer(plain):
+        if " / " in match[0] and len(match[0]) > _MOST_CHARS_OF_A_NUMBER:
+            yield from _RUN_WITHOUT_SLASH.finditer(plain, match.start(), match.end())
+        else:
+            yield match
 
 
 def is_word(char: str) -> bool:

@@ -50,7 +50,7 @@ _CARD_ISSUERS = re.compile(
     "|(?:2131|1800)[0-9]{11}|5019[0-9]{12}"  # JCB of 15 digits, Dankort
 )
 _MAESTRO = re.compile("(?:0604|5[0678]|6[0-9])[0-9]{10,17}")
-_CARD_SHAPES = re.compile("4-4-4-4(?:-[123])?|4-6-5|4-6-4|4-4-4-[12]|4-4-5|8-8|6-13|6-10|4-12|1[2-9]")
+_CARD_SHAPES = re.compile("4-4-4(?:-4(?:-[123])?)?|4-6-5|4-6-4|4-4-4-[12]|4-4-5|8-8|6-13|6-10|4-12|1[2-9]")
 _CARD_BEFORE = re.compile(
     r"(?:card|credit|debit|visa|mastercard|amex|american express|maestro|discover|diners|jcb|unionpay|karten?|carte"
     r"|tarjeta|cart[aã]o|carta|\bcc|\bpan|kaart|карт[аыу]|カード|卡号|카드)[^\n;!?]{0,28}\Z",

@@ -68,6 +68,7 @@ KEY_NAMES = (
     "authorization",
     "setcookie",
     "cliauth",
+    "clave",
     "pass",
 )
 """Ends of the names of keys and tokens. A value of these is a secret if it looks like one."""
@@ -103,6 +104,7 @@ NAME_STEMS = (
         "session",
     ),
     "cookie",
+    "clave",
 )
 """A part of each name above, also where it is written with separators; searched first, because that is fast."""
 

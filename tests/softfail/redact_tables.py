@@ -34,6 +34,8 @@ PHONES: list[tuple[str, str]] = [
     ("позвоните по 912 112-23-34", "112-23-34"),
     ("اتصل على 0551122334", "0551122334"),
     ("emergency_number: 2079461122", "2079461122"),
+    ("contact: 03-1234-5678 / 090-1234-5678", "1234-5678"),
+    ("Tel 555-123-4567 / 555-987-6543 / 555-111-2222", "-987-"),
     # ITU-T E.123: international and national notation
     ("+22 607 123 4567 is the new one", "123 4567"),
     ("ring (0607) 123 4567", "123 4567"),
@@ -323,6 +325,7 @@ SECRETS: list[tuple[str, str]] = [
     ("пароль: n7Kq2Lw9", "n7Kq2Lw9"),
     ("密码是n7Kq2Lw9", "n7Kq2Lw9"),
     ("我的密码：n7Kq2Lw9。", "n7Kq2Lw9"),
+    ("la clave es n7Kq-2Lw9", "n7Kq-2Lw9"),
     ("新密碼為 n7Kq2Lw9", "n7Kq2Lw9"),
     ("数据库密码=n7Kq2Lw9", "n7Kq2Lw9"),
     ("내 비밀번호는 n7Kq2Lw9입니다", "n7Kq2Lw9"),
@@ -352,6 +355,9 @@ SECRETS: list[tuple[str, str]] = [
 ]
 
 KEPT: list[str] = [
+    "1234 / 5678 / 9012 / 3456 / 7890",
+    "2024-01-02 / 2024-02-03",
+    "la clave es 24/7, palabra clave: logistica",
     "비밀번호는 8자 이상이어야 합니다",
     "パスワードは8文字以上です",
     "id ba731e5f-cd71-b1d3-2bbf-809095b3ddaa, then 7bdd4350-0ea5-804e-be90-20baa63a6194",

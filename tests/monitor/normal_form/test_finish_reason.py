@@ -83,7 +83,7 @@ DOCUMENTED = {
     "vLLM": {"abort": Finish.CANCELLED, "repetition": Finish.ERROR},
     "llama.cpp": {"eos": Finish.STOP, "word": Finish.STOP, "limit": Finish.LENGTH},
     "Ollama": {"load": Finish.ERROR, "unload": Finish.ERROR},
-    "TGI": {"eos_token": Finish.STOP},
+    "TGI": {"eos_token": Finish.STOP, "eos_token_id": Finish.STOP},
     "watsonx": {"time_limit": Finish.ERROR, "token_limit": Finish.LENGTH, "not_finished": Finish.UNKNOWN},
     "xAI": {"REASON_STOP": Finish.STOP, "REASON_MAX_LEN": Finish.LENGTH, "REASON_MAX_CONTEXT": Finish.LENGTH},
     "Vercel AI SDK": {
