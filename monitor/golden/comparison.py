@@ -57,10 +57,10 @@ class Comparison(NamedTuple):
 
     Attributes:
         cases: number of cases compared: those with all answers in both runs.
-        before, after: failure rates, mean share of failing answers.
-        bounds: of the rise.
+        before, after: failure rates: share of failing answers among the first ``repeat`` of each case.
+        bounds: of the rise of this rate.
         worst_high: upper bound of the rise if every missing case had failed.
-        p_value: of the exact test that nothing got worse.
+        p_value: of the exact test that nothing got worse, on the scores, which confirm failures.
         smallest: how many newly failing cases the run could have shown.
         worse, better: changed cases, the surest first.
         tags: results by tag.
@@ -97,48 +97,54 @@ def compare(
         history: further earlier runs; with the baseline they say which cases are flaky.
     """
     unit = score_unit(repeat)
-    rises: dict[str, int] = {}
-    scores: dict[str, tuple[tuple[int, int], tuple[int, int]]] = {}
+    pairs: dict[str, _Pair] = {}
     missing = []
     for case_id in dict.fromkeys([*before, *after]):
-        pair = case_score(before.get(case_id, ()), repeat), case_score(after.get(case_id, ()), repeat)
-        if pair[0] is None or pair[1] is None:
+        old, new = (case_score(run.get(case_id, ()), repeat) for run in (before, after))
+        if old is None or new is None:
             missing.append(case_id)
             continue
-        scores[case_id] = pair[0], pair[1]
-        rises[case_id] = pair[1][0] * unit // pair[1][1] - pair[0][0] * unit // pair[0][1]
-    shares = [rise / unit for rise in rises.values()]
+        rates = tuple(1 - sum(run[case_id][:repeat]) / repeat for run in (before, after))
+        rise = new[0] * unit // new[1] - old[0] * unit // old[1]
+        pairs[case_id] = _Pair(old, new, rise, rates[0], rates[1])
+    rises = [pair.rise for pair in pairs.values()]
+    plain = [pair.rate_after - pair.rate_before for pair in pairs.values()]
     changed = [
-        _changed(case_id, scores[case_id], (before, *history), after)
-        for case_id, rise in rises.items()
-        if rise
+        _changed(case_id, pair, (before, *history), after) for case_id, pair in pairs.items() if pair.rise
     ]
     return Comparison(
-        len(rises),
-        *_rates(list(scores.values())),
-        rise_bounds(shares, Z),
-        rise_bounds(shares + [1.0] * len(missing), Z).high,
-        sign_flip_p_value(list(rises.values())),
-        smallest_visible(list(rises.values()), unit, ALPHA),
-        tuple(sorted((case for case in changed if rises[case.case_id] > 0), key=_by_evidence)),
-        tuple(case for case in changed if rises[case.case_id] < 0),
-        _by_tag(rises, scores, tags),
+        len(pairs),
+        *_rates(list(pairs.values())),
+        rise_bounds(plain, Z),
+        rise_bounds(plain + [1.0] * len(missing), Z).high,
+        sign_flip_p_value(rises),
+        smallest_visible(rises, unit, ALPHA),
+        tuple(sorted((case for case in changed if pairs[case.case_id].rise > 0), key=_by_evidence)),
+        tuple(case for case in changed if pairs[case.case_id].rise < 0),
+        _by_tag(pairs, tags),
         tuple(missing),
     )
 
 
-def _rates(pairs: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> tuple[float, float]:
+class _Pair(NamedTuple):
+    """A case in both runs: scores (failed, of how many), their rise in units, and rates without confirmation."""
+
+    before: tuple[int, int]
+    after: tuple[int, int]
+    rise: int
+    rate_before: float
+    rate_after: float
+
+
+def _rates(pairs: Sequence[_Pair]) -> tuple[float, float]:
     if not pairs:
         return 0.0, 0.0
-    before, after = (sum(pair[side][0] / pair[side][1] for pair in pairs) / len(pairs) for side in (0, 1))
-    return before, after
+    return sum(p.rate_before for p in pairs) / len(pairs), sum(p.rate_after for p in pairs) / len(pairs)
 
 
-def _changed(
-    case_id: str, score: tuple[tuple[int, int], tuple[int, int]], earlier: Sequence[Answers], after: Answers
-) -> ChangedCase:
+def _changed(case_id: str, pair: _Pair, earlier: Sequence[Answers], after: Answers) -> ChangedCase:
     past = [passed for run in earlier for passed in run.get(case_id, ())]
-    before, now = score
+    before, now = pair.before, pair.after
     broken = all_failed(after[case_id]) and 2 * before[0] < before[1]
     return ChangedCase(case_id, before, now, broken, sum(past) / len(past) if past else None)
 
@@ -152,17 +158,13 @@ def _by_evidence(case: ChangedCase) -> tuple[bool, bool, float]:
     return not case.is_broken, case.is_flaky, case.before[0] / case.before[1] - case.after[0] / case.after[1]
 
 
-def _by_tag(
-    rises: Mapping[str, int],
-    scores: Mapping[str, tuple[tuple[int, int], tuple[int, int]]],
-    tags: Mapping[str, Collection[str]],
-) -> tuple[TagResult, ...]:
-    members = {tag: [case_id for case_id in ids if case_id in rises] for tag, ids in tags.items()}
-    members = {tag: ids for tag, ids in members.items() if ids}
-    tested = [tag for tag, ids in members.items() if LEAST_TAG_CASES <= len(ids) < len(rises)]
-    adjusted = holm([sign_flip_p_value([rises[case_id] for case_id in members[tag]]) for tag in tested])
+def _by_tag(pairs: Mapping[str, _Pair], tags: Mapping[str, Collection[str]]) -> tuple[TagResult, ...]:
+    members = {tag: [pairs[case_id] for case_id in ids if case_id in pairs] for tag, ids in tags.items()}
+    members = {tag: found for tag, found in members.items() if found}
+    tested = [tag for tag, found in members.items() if LEAST_TAG_CASES <= len(found) < len(pairs)]
+    adjusted = holm([sign_flip_p_value([pair.rise for pair in members[tag]]) for tag in tested])
     p_values = dict(zip(tested, adjusted, strict=True))
     return tuple(
-        TagResult(tag, len(ids), *_rates([scores[case_id] for case_id in ids]), p_values.get(tag))
-        for tag, ids in sorted(members.items())
+        TagResult(tag, len(found), *_rates(found), p_values.get(tag))
+        for tag, found in sorted(members.items())
     )

@@ -108,15 +108,15 @@ def _worse(comparison: Comparison) -> list[Reason]:
         reasons.append(
             Reason(
                 "worse",
-                f"the failure rate rose from {comparison.before:.1%} to {comparison.after:.1%}"
-                f" (p = {comparison.p_value:.2g}, {comparison.cases} cases)",
+                f"more cases fail than chance explains: failure rate {comparison.before:.1%} before,"
+                f" {comparison.after:.1%} now (p = {comparison.p_value:.2g}, {counted(comparison.cases, 'case')})",
             )
         )
     reasons += [
         Reason(
             "worse_in_tag",
-            f"tag {tag.tag}: the failure rate rose from {tag.before:.1%} to {tag.after:.1%}"
-            f" (p = {tag.p_value:.2g}, {tag.cases} cases)",
+            f"tag {tag.tag}: more cases fail than chance explains: failure rate {tag.before:.1%} before,"
+            f" {tag.after:.1%} now (p = {tag.p_value:.2g}, {counted(tag.cases, 'case')})",
         )
         for tag in comparison.tags
         if tag.p_value is not None and tag.p_value <= TAG_ALPHA
@@ -151,7 +151,10 @@ def _too_few(comparison: Comparison, margin: float) -> str:
     else:
         text += f"{comparison.smallest} newly failing of {cases} cases ({comparison.smallest / cases:.1%})"
     enough = enough_cases(comparison.bounds, cases, margin, Z)
-    return text + (f"; about {enough} cases like these would be enough" if enough else "; add cases")
+    if enough is None:
+        return text + "; add cases"
+    repeats = ", or --repeat 3 in both runs" if comparison.worse or comparison.better else ""
+    return text + f"; about {enough:,} cases like these would be enough{repeats}"
 
 
 def _no_worse(comparison: Comparison | None, must_pass: int, margin: float) -> Reason:
