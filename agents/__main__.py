@@ -27,6 +27,11 @@ COMMANDS = {
         "read events, compute windows, evaluate rules and deliver episodes, until it is stopped",
         is_supervised=True,
     ),
+    "judge": Command(
+        "agents.commands.judge",
+        "have a sample of the responses graded by models, and write their verdicts as events, until it is stopped",
+        is_supervised=True,
+    ),
     "topics": Command(
         "agents.commands.topics", "create the topics with the right settings; report settings that differ"
     ),

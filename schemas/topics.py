@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,6 +19,8 @@ class Topic:
     """Settings with which the topic is created."""
     required: frozenset[str] = frozenset({"cleanup.policy"})
     """Settings that the worker requires: with another value it refuses to start."""
+    only_for: str = ""
+    """The agent without which the topic is not needed."""
 
 
 class TopicDescription(NamedTuple):
@@ -54,6 +56,7 @@ TOPICS: tuple[Topic, ...] = (
         frozenset({"cleanup.policy", "message.timestamp.type"}),
     ),
     Topic("watch.state", None, _STATE),
+    Topic("judge.state", None, _STATE, only_for="judge"),
     Topic("windows", 16, {"cleanup.policy": "compact,delete", "retention.ms": str(30 * DAY_MS)}),
     Topic("alerts", 1, {"cleanup.policy": "delete", "retention.ms": str(90 * DAY_MS)}),
     Topic("notify.state", 1, _STATE),
@@ -79,21 +82,26 @@ def source_of(state: str) -> str | None:
     >>> source_of("watch.state"), source_of("notify.state"), source_of("events")
     ('events', 'alerts', None)
     """
-    return {"watch.state": "events", "notify.state": "alerts"}.get(state)
+    return {"watch.state": "events", "notify.state": "alerts", "judge.state": "events"}.get(state)
 
 
-def faults(descriptions: Mapping[str, TopicDescription], prefix: str, partitions: int) -> list[TopicFault]:
+def faults(
+    descriptions: Mapping[str, TopicDescription], prefix: str, partitions: int, agents: Collection[str] = ()
+) -> list[TopicFault]:
     """List the faults of the topics of a broker.
 
     Args:
         descriptions: full name -> description; without the topics that do not exist.
         prefix: ``kafka.prefix``.
         partitions: ``kafka.partitions``.
+        agents: those that need topics of their own.
     """
     result: list[TopicFault] = []
     for topic in TOPICS:
         name = f"{prefix}.{topic.name}"
         if name not in descriptions:
+            if topic.only_for and topic.only_for not in agents:
+                continue
             result.append(TopicFault(True, f"topic {name} does not exist; run: python -m agents topics"))
             continue
         result += _wrong_partitions(topic, descriptions, prefix, partitions)

@@ -13,10 +13,10 @@ from agents.kafka.connection import clients
 from schemas.config.connections import Kafka
 
 
-async def unowned(kafka: Kafka, sources: Iterable[str]) -> set[TopicPartition]:
+async def unowned(kafka: Kafka, sources: Iterable[str], group: str = "") -> set[TopicPartition]:
     """Return the partitions of the source topics that no member of the group owns.
 
-    While the group rebalances, these are all of them. Raises whatever the client raises when there is no
+    ``group``: its name; empty: that of the workers. While the group rebalances, these are all of them. Raises whatever the client raises when there is no
     broker.
     """
     wanted = set(sources)
@@ -25,7 +25,7 @@ async def unowned(kafka: Kafka, sources: Iterable[str]) -> set[TopicPartition]:
     try:
         # all of them: to ask for one by name creates it, on a broker that creates topics by itself
         topics = [topic for topic in await admin.describe_topics() if topic["topic"] in wanted]
-        (response,) = await admin.describe_consumer_groups([kafka.prefix])
+        (response,) = await admin.describe_consumer_groups([group or kafka.prefix])
     finally:
         await admin.close()
     partitions = {

@@ -91,7 +91,9 @@ async def await_cluster(kafka: Kafka, agents: Sequence[tuple[str, str]]) -> str:
                 existing = await describe(admin, kafka.prefix)
                 fatal = [
                     fault.text
-                    for fault in topics.faults(existing, kafka.prefix, kafka.partitions)
+                    for fault in topics.faults(
+                        existing, kafka.prefix, kafka.partitions, [name for name, _ in agents]
+                    )
                     if fault.fatal
                 ]
                 if not fatal:

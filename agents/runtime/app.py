@@ -70,12 +70,12 @@ STOP_S = 25.0  # docker and Kubernetes kill after 10 to 30 s; a checkpoint takes
 class Worker:
     """One process: its agents, its partitions and its health."""
 
-    def __init__(self, config: Config, agents: Sequence[Agent]) -> None:
-        self.config = config
+    def __init__(self, config: Config, agents: Sequence[Agent], group: str = "") -> None:
+        self.config, self.group = config, group or config.kafka.prefix
         self.counters = Counters(restarts=exits.total_restarts())
         self.store = OwnedPartitions(config.kafka, agents, self.counters, facts={"pane_s": config.time.pane})
         self.faust = build_app(config, self)
-        self.watchdog = Watchdog(config.kafka, self.store, self.group_assignment, self.rewind)
+        self.watchdog = Watchdog(config.kafka, self.store, self.group_assignment, self.rewind, self.group)
         self.intake = BundleIntake(self.store, self.watchdog.earliest, self.rewind)
         self.running = ProcessCounters()
         self.stopping = False
@@ -161,7 +161,7 @@ def build_app(config: Config, worker: Worker) -> _App:
     kafka = config.kafka
     urls = ";".join(f"aiokafka://{broker}" for broker in kafka.brokers.split(","))
     app = _App(
-        kafka.prefix,
+        worker.group,
         broker=urls,
         broker_credentials=credentials(kafka),
         web_enabled=False,
@@ -223,21 +223,30 @@ def instance_id(config: Config) -> str:
 
 
 def run(
-    config: Config, agents: Sequence[Agent], beside: Sequence[Callable[[Worker], Awaitable[None]]] = ()
+    config: Config,
+    agents: Sequence[Agent],
+    beside: Sequence[Callable[[Worker], Awaitable[None]]] = (),
+    group: str = "",
 ) -> NoReturn:
-    """Run until stopped. Never returns: it ends the process with a code of ``agents.process.exits``."""
+    """Run until stopped. Never returns: it ends the process with a code of ``agents.process.exits``.
+
+    ``group``: the consumer group; empty: that of the workers, named like ``kafka.prefix``.
+    """
     log_setup.configure()
     descriptors.raise_limit()
     exits.pause_after_restart()
-    asyncio.run(_run(config, agents, beside))
+    asyncio.run(_run(config, agents, beside, group))
     exits.leave(exits.STATE, "the event loop ended by itself")
 
 
 async def _run(
-    config: Config, agents: Sequence[Agent], beside: Sequence[Callable[[Worker], Awaitable[None]]]
+    config: Config,
+    agents: Sequence[Agent],
+    beside: Sequence[Callable[[Worker], Awaitable[None]]],
+    group: str,
 ) -> None:
     try:
-        worker = Worker(config, agents)
+        worker = Worker(config, agents, group)
     except exits.Misconfigured as error:
         exits.leave(exits.CONFIGURATION, str(error))
     stop = asyncio.Event()

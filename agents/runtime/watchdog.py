@@ -75,8 +75,10 @@ class Watchdog:
         store: OwnedPartitions,
         assignment: Callable[[], set[TP]],
         rewind: Callable[[str], Awaitable[None]],
+        group: str = "",
     ) -> None:
         self._kafka, self._store, self._assignment, self._rewind = kafka, store, assignment, rewind
+        self._group = group
         self.state = WatchdogState(time.monotonic())
         self._seen: object = None
         self._rewound_at = 0.0
@@ -196,7 +198,7 @@ class Watchdog:
         self._asked_group_at = now
         await self.look_at_topics()
         try:
-            missing = await asyncio.wait_for(unowned(self._kafka, list(self._store.agents)), 10)
+            missing = await asyncio.wait_for(unowned(self._kafka, list(self._store.agents), self._group), 10)
         except Exception as error:  # noqa: BLE001 - without an answer there is no judgement
             log.debug("the group does not answer: %r", error)
             missing = set()

@@ -42,18 +42,25 @@ class Trust(NamedTuple):
         return not self.reasons
 
 
-def evidence_of(judge: Judge, identity: str, more: Matrix, last_us: int) -> Evidence:
+def evidence_of(
+    judge: Judge, identity: str, more: Matrix, last_us: int, judged: tuple[float, float] = (0.0, 0.0)
+) -> Evidence:
     """Return the evidence for an identity: its calibration file, and labels that came since.
 
     Args:
         judge: with its calibration file.
         identity: of the judge that answers now.
         more: labels that came since, of this identity; ``last_us``: time of the newest.
+        judged: all that was judged since, as in ``agreement_of``: labels need no random sample then.
     """
     file = judge.calibration
     if file is None or file.identity != identity:
-        return Evidence(more, (0.0, 0.0), last_us)
-    return Evidence(Matrix(*file.labels).plus(more), file.judged, max(microseconds(file.time), last_us))
+        return Evidence(more, judged, last_us)
+    return Evidence(
+        Matrix(*file.labels).plus(more),
+        judged if more.n else file.judged,
+        max(microseconds(file.time), last_us),
+    )
 
 
 def trust_of(judge: Judge, identity: str, evidence: Evidence, now_us: int, doubt: str = "") -> Trust:

@@ -102,6 +102,36 @@ METRICS: dict[str, Metric] = {
     ),
     "softfail_window_events": Metric("gauge", f"Events measured, {_OVER}", SEGMENT),
     "softfail_segments": Metric("gauge", "Live segments", FEATURE),
+    # judges
+    "softfail_judge_results_total": Metric(
+        "counter",
+        "Responses and anchors by result: chosen, verdict (also uncalibrated), error/KIND, skip/REASON, label",
+        ("judge", "result"),
+    ),
+    "softfail_judge_cost_usd_total": Metric("counter", "US dollars that a judge has cost", ("judge",)),
+    "softfail_judge_pending": Metric("gauge", "Responses that wait for a judge", ("judge",)),
+    "softfail_judge_calibrated": Metric(
+        "gauge", "1 if the verdicts of a judge may page, for each process", ("judge",)
+    ),
+    "softfail_judge_labels": Metric(
+        "gauge", "Labels of people on verdicts of the judge as it is", ("judge",)
+    ),
+    "softfail_judge_agreement": Metric(
+        "gauge",
+        "Agreement with people, sensitivity and specificity, with 95 % bounds",
+        ("judge", "figure", "bound"),
+    ),
+    "softfail_judge_failure_rate": Metric(
+        "gauge",
+        "Failure rate of today: as judged, corrected for the judge's errors, and the 95 % bounds of that",
+        ("judge", "service", "feature", "figure"),
+    ),
+    "softfail_judge_sampling_factor": Metric(
+        "gauge", "Share of the wanted sampling rate that the budget allows", ("judge",)
+    ),
+    "softfail_judge_credit_usd": Metric(
+        "gauge", "US dollars that may be spent now: accrued today, less spent and under way", ("judge",)
+    ),
     # alerts
     "softfail_incidents": Metric("gauge", "Firing incidents", (*FEATURE, "rule", "severity")),
     "softfail_episodes": Metric("gauge", "Open episodes", (*FEATURE, "urgency")),

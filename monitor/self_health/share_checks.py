@@ -10,7 +10,7 @@ from monitor.self_health.heartbeat import FindingRecord
 from monitor.wording.number_format import share, span
 from schemas.config.self_health import Health as Settings
 from schemas.records import Heartbeat
-from schemas.times import rfc3339
+from schemas.times import microseconds, rfc3339
 
 MOST_ERROR_SHARE = 0.5
 
@@ -93,6 +93,16 @@ class HealthFinding(NamedTuple):
             since=rfc3339(self.since_us),
             value=self.value,
         )
+
+
+def findings_in(heartbeat: Heartbeat) -> list[HealthFinding]:
+    """Return the findings of a heartbeat that was read."""
+    return [
+        HealthFinding(
+            finding.name, finding.severity, finding.text, microseconds(finding.since), finding.value
+        )
+        for finding in heartbeat.findings
+    ]
 
 
 class ShareChecks:

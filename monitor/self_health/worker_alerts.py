@@ -21,12 +21,11 @@ from monitor.protocol.service import MONITOR, subject_of
 from monitor.self_health.channel_findings import channel_findings
 from monitor.self_health.finding_state import FindingState, Report
 from monitor.self_health.health_episodes import HealthEpisodes
-from monitor.self_health.share_checks import HealthFinding, ShareChecks, coverage, described
+from monitor.self_health.share_checks import HealthFinding, ShareChecks, coverage, described, findings_in
 from monitor.wording.explanation import with_text
 from monitor.wording.number_format import span
 from schemas.config.monitor_config import Config
 from schemas.records import Heartbeat
-from schemas.times import microseconds
 
 STATE_PREFIX = b"health/"  # of its state records
 LEAST_SILENCE_US = 60_000_000  # a restart or a rebalance takes less than this
@@ -58,19 +57,15 @@ class WorkerAlerts:
 
     def take(self, heartbeat: Heartbeat, now_us: int) -> None:
         """Take a heartbeat. ``now_us``: wall clock, microseconds since 1970."""
+        if heartbeat.agent == "judge":
+            self._take_judges(heartbeat, now_us)
         if heartbeat.agent != "watch":
             return
         if heartbeat.partitions != self._partitions:
             self._partitions = heartbeat.partitions
             self._changed[_SEEN] = None
         self._heartbeats[heartbeat.partition] = now_us, heartbeat
-        findings = [
-            HealthFinding(
-                finding.name, finding.severity, finding.text, microseconds(finding.since), finding.value
-            )
-            for finding in heartbeat.findings
-        ]
-        seen_by_one = findings
+        findings = seen_by_one = findings_in(heartbeat)
         if heartbeat.partitions > 1 and heartbeat.counts.get("records"):
             findings = [finding.as_one_partition_sees_it() for finding in findings]
         part, looked_long_enough = str(heartbeat.partition), heartbeat.observed_s * 1e6 >= self._window_us
@@ -79,6 +74,12 @@ class WorkerAlerts:
             self._findings[MONITOR, "dead-letters"].may_rise = True
         if looked_long_enough:
             self._clear(MONITOR, part, {finding.name for finding in findings}, now_us)
+
+    def _take_judges(self, heartbeat: Heartbeat, now_us: int) -> None:
+        """Take the findings of a process of judges. That it is silent is no finding: it runs for tickets only."""
+        part = f"judge/{heartbeat.partition}"
+        self._add(MONITOR, part, findings_in(heartbeat), now_us)
+        self._clear(MONITOR, part, {finding.name for finding in heartbeat.findings}, now_us)
 
     def check_channel(
         self,

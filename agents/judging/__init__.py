@@ -1,0 +1,1 @@
+"""Calls of judges: the clients of the providers, retries, and the agent."""
