@@ -62,7 +62,7 @@ def wanted_rate(sampling: JudgeSampling, stratum: Stratum, hourly: float) -> flo
     (0.05, 0.2)
     """
     rate = sampling.failed if stratum == "failed" else sampling.rate
-    floor = 1.0 if hourly <= sampling.least_per_hour else sampling.least_per_hour / hourly
+    floor = 1.0 if hourly < sampling.least_per_hour else sampling.least_per_hour / max(1.0, hourly)
     return max(rate, floor)
 
 
