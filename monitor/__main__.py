@@ -1,4 +1,4 @@
-"""``python -m monitor baseline | check | evaluate | golden | replay``."""
+"""``python -m monitor baseline | check | evaluate | golden | judge | replay``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ USAGE = """usage: python -m monitor COMMAND ...
   check FILE      check a configuration file; print each fault with its path and remedy, and what matches nothing seen
   evaluate FILES  print the verdicts on each response in NDJSON files
   golden          sets of cases that a model must answer well: run them before a release, and fail only if it is worse
+  judge calibrate FILES
+                  compare the verdicts of a judge with labels of people; write its calibration file
   replay FILES    run the rules over files of events; report the episodes that they would have opened, as text or as
                   a page with plots, and how another configuration would change them
 
@@ -38,6 +40,8 @@ def _command(name: str) -> Callable[[Sequence[str]], int] | None:
         from monitor.cli.evaluate import main as command
     elif name == "golden":
         from monitor.cli.golden.main import main as command
+    elif name == "judge":
+        from monitor.cli.judge import main as command
     elif name == "replay":
         from monitor.cli.replay import main as command
     else:

@@ -20,10 +20,16 @@ def test_topics_with_the_created_settings_have_no_faults():
 def test_each_missing_topic_is_fatal_and_named_with_the_command(topic):
     topics = good()
     del topics[f"p.{topic.name}"]
-    (fault,) = faults(topics, "p", 16)
+    (fault,) = faults(topics, "p", 16, ["watch", "notify", "judge"])
     assert fault.fatal
     assert f"p.{topic.name}" in fault.text
     assert "python -m agents topics" in fault.text
+
+
+def test_a_worker_needs_no_topic_of_judges():
+    topics = good()
+    del topics["p.judge.state"]
+    assert faults(topics, "p", 16, ["watch", "notify"]) == []
 
 
 @pytest.mark.parametrize(

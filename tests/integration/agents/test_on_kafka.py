@@ -121,7 +121,7 @@ def wait_for(condition: Any, patience_s: float = 40) -> Any:
 def test_topics_are_created_once_with_the_documented_settings(make_topics):
     topics = make_topics(4)
     again = topics_command(topics)
-    assert (again.returncode, again.stdout) == (0, "7 topics, 0 differences\n")
+    assert (again.returncode, again.stdout) == (0, "8 topics, 0 differences\n")
 
     async def scene() -> dict[str, Any]:
         from aiokafka.admin import AIOKafkaAdminClient
@@ -138,6 +138,7 @@ def test_topics_are_created_once_with_the_documented_settings(make_topics):
     assert {name.removeprefix(topics.prefix + "."): topic.partitions for name, topic in result.items()} == {
         "events": 4,
         "watch.state": 4,
+        "judge.state": 4,
         "windows": 16,
         "alerts": 1,
         "notify.state": 1,

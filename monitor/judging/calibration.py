@@ -1,0 +1,98 @@
+"""Compare the verdicts of a judge with those of people, and make its calibration file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from monitor.judging.agreement import Matrix
+from monitor.judging.ledger import WeightedCount
+from schemas.config.judges import Calibration, Judge
+
+
+class Labelled(NamedTuple):
+    """An answer with both verdicts."""
+
+    feature: str
+    judge_failed: bool
+    human_failed: bool
+
+
+class Comparison(NamedTuple):
+    """Labels compared with verdicts of one identity of a judge.
+
+    Attributes:
+        identity: of the judge.
+        labels: counts; ``by_feature``: the same by `service/feature`.
+        judged: effective number of all verdicts, and of failed ones; (0, 0) if only labelled answers are known.
+        unmatched: labels without a verdict of the judge.
+        others: verdicts of other identities that were labelled: identity -> number.
+        last_us: time of the newest label, microseconds since 1970.
+    """
+
+    identity: str
+    labels: Matrix
+    by_feature: dict[str, Matrix]
+    judged: tuple[float, float]
+    unmatched: int
+    others: dict[str, int]
+    last_us: int
+
+
+def compare(judge: Judge, evaluations: Iterable[tuple[Any, int]]) -> Comparison:
+    """Join the evaluation events of a judge and of people on the response.
+
+    If several people labelled an answer, the majority counts, and of a tie the failure. The identity with the most
+    labelled verdicts is compared.
+
+    Args:
+        judge: its name and question say which events count.
+        evaluations: decoded evaluation events, and their times in microseconds since 1970; others are left out.
+    """
+    verdicts: dict[str, tuple[bool, str, str, float]] = {}
+    labels: dict[str, list[bool]] = {}
+    last_us = 0
+    for event, time_us in evaluations:
+        if event.kind != "evaluation" or event.passed is None:
+            continue
+        if event.evaluator in (judge.name, judge.uncalibrated_name):
+            verdicts[event.response_id] = (
+                not event.passed,
+                event.evaluator_version,
+                f"{event.service}/{event.feature}",
+                event.sample_probability,
+            )
+        elif event.evaluator == judge.label_evaluator:
+            labels.setdefault(event.response_id, []).append(not event.passed)
+            last_us = max(last_us, time_us)
+    counts = Counter(verdicts[response][1] for response in labels if response in verdicts)
+    identity = counts.most_common(1)[0][0] if counts else ""
+    total, by_feature, judged = Matrix(), dict[str, Matrix](), WeightedCount()
+    for response, (judge_failed, version, feature, probability) in verdicts.items():
+        if version != identity:
+            continue
+        judged.add(probability, judge_failed)
+        if response in labels:
+            human_failed = 2 * sum(labels[response]) >= len(labels[response])
+            total = total.add(judge_failed, human_failed)
+            by_feature[feature] = by_feature.get(feature, Matrix()).add(judge_failed, human_failed)
+    everything = judged.effective()
+    unlabelled = sum(version == identity for _, version, _, _ in verdicts.values()) > total.n
+    unmatched = sum(response not in verdicts for response in labels)
+    others = {version: n for version, n in counts.items() if version != identity}
+    return Comparison(
+        identity, total, by_feature, everything if unlabelled else (0.0, 0.0), unmatched, others, last_us
+    )
+
+
+def calibration_of(judge: Judge, comparison: Comparison, time: Any) -> Calibration:
+    """Return the calibration file of a comparison. ``time``: of the newest label, an aware time."""
+    return Calibration(
+        record="judge_calibration",
+        judge=judge.name,
+        identity=comparison.identity,
+        time=time,
+        labels=tuple(comparison.labels),
+        judged=comparison.judged,
+    )
