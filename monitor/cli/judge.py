@@ -15,7 +15,7 @@ from monitor.backtest.event_files import Files, UnreadableInput
 from monitor.cli.atomic_output import atomic_output
 from monitor.cli.command_line import INVALID, report_unreadable, run_command
 from monitor.config_check import load_checked_config
-from monitor.judging.agreement import Agreement, Share, agreement_of
+from monitor.judging.agreement import Agreement, Matrix, Share, agreement_of
 from monitor.judging.calibration import Comparison, calibration_of, compare
 from monitor.judging.trust import evidence_of, trust_of
 from schemas.config.judges import Judge
@@ -98,7 +98,7 @@ def _calibrate(options: argparse.Namespace) -> int:
         print(f"written: {options.output}; name it in the configuration: calibration: {options.output.name}")
     judge = judge.model_copy(update={"calibration": calibration})
     now_us = microseconds(datetime.now(UTC))
-    evidence = evidence_of(judge, comparison.identity, comparison.labels._make([0, 0, 0, 0]), 0)
+    evidence = evidence_of(judge, comparison.identity, Matrix(), 0)
     trust = trust_of(judge, comparison.identity, evidence, now_us)
     for reason in trust.reasons:
         print(sanitize(f"uncalibrated: {reason}"))

@@ -20,6 +20,7 @@ from monitor.ingest.dead_letters import RejectedRecord, dead_letter
 from monitor.ingest.failure_samples import SampleRecord, sample_failures
 from monitor.ingest.feature_cap import FeatureCap
 from monitor.ingest.feature_settings import MAX_FEATURES, FeatureSettings
+from monitor.ingest.judge_versions import note_judge_versions
 from monitor.normal_form.response import normal_form
 from monitor.protocol.limits import FORWARDED_HEADER
 from monitor.protocol.messages import Message, Outputs, Record
@@ -66,6 +67,7 @@ class Ingestor:
         self._chunks: dict[tuple[str, int], Chunk] = {}
         self._too_old: set[Any] = set()
         self._outcomes = OutcomeReports(partition_state)
+        self._judges = {judge.name for judge in config.judges}
 
     def owns(self, event: Any) -> bool:
         """Return whether the event belongs to this partition."""
@@ -190,6 +192,8 @@ class Ingestor:
                 aggregate_feedback(chunk.events, chunk.group_of, chunk.groups)
             else:
                 aggregate_evaluations(chunk.events, chunk.group_of, chunk.groups, chunk.suite.names)
+                judged = chunk.events, chunk.group_of, chunk.groups
+                note_judge_versions(*judged, self._judges, self.partition_state)
             counts = np.bincount(np.asarray(chunk.group_of, np.int64), minlength=len(chunk.groups)).tolist()
             for group, n in zip(chunk.groups, counts, strict=True):
                 self._account(chunk.kind, group, n, closed_us)
