@@ -39,6 +39,7 @@ from tests.durability.hostile_hour.hostile_http import HostileHttp
 from tests.durability.hostile_hour.memory import MemoryObserver
 from tests.durability.hostile_hour.plan import FAILURE_MIN, failures_of
 from tests.durability.hostile_hour.traffic import CALLS_A_MINUTE, FLOOD, HEALTHY, LABELS, Traffic
+from tests.durability.hostile_hour.worker import CORES
 from tests.durability.real_time import ROUTING_KEY, Receiver, publish_history, receiver
 from tests.durability.soak.workers import Workers
 
@@ -61,7 +62,7 @@ class Run:
         environment = {"PAGERDUTY_ROUTING_KEY": ROUTING_KEY} | clock.environment
         self.workers = Workers(directory, self._command, environment)
         self.traffic = Traffic(broker.address, PREFIX, seed)
-        self.memory = MemoryObserver(self.workers)
+        self.memory = MemoryObserver(self.workers, self.say)
         self.https = [HostileHttp(port) for port in self._ports.values()]
         self.periods: list[account.Period] = []
         self.attacks: dict[str, int] = {}
@@ -197,6 +198,8 @@ class Run:
             yield f"the publisher lost {len(self.traffic.lost)}: {self.traffic.lost[:3]}"
         if self.memory.peak_mb["worker"] > MOST_MB:
             yield f"a worker took {self.memory.peak_mb['worker']:.0f} MB, more than {MOST_MB:.0f}"
+        if (cores := self._most_cores()) > PARTITIONS:
+            yield f"a worker had {cores} cores of {PARTITIONS} partitions in memory"
         for http in self.https:
             wrong = {
                 f"{name} {status}": number
@@ -207,6 +210,10 @@ class Run:
                 yield f"answers to hostile requests: {wrong}"
         if self.workers.misconfigured:
             yield f"workers ended with 78: {self.workers.misconfigured}"
+
+    def _most_cores(self) -> int:
+        lines = self.workers.log().splitlines()
+        return max((int(line.removeprefix(CORES)) for line in lines if line.startswith(CORES)), default=0)
 
     def _table(self, counted: account.Counted, rings: Sequence[object], tickets: Sequence[object]) -> None:
         log = self.workers.log()
@@ -228,7 +235,10 @@ class Run:
             print(f"| {period.fault} | {period.feature} | {period.begin:.1f} | {rung} | {over} |")
         print(f"\nattacks: {self.attacks}; junk: {len(self.traffic.junk):,} records")
         print(f"exits: {dict(self.workers.exits)}; restarts: {log.count('RESTART')}")
-        print(f"peak memory, MB: { {role: round(mb) for role, mb in self.memory.peak_mb.items()} }")
+        print(
+            f"peak memory, MB: { {role: round(mb) for role, mb in self.memory.peak_mb.items()} };"
+            f" cores in memory: {self._most_cores()}"
+        )
         for number, http in enumerate(self.https, 1):
             probes = sorted(http.probes_s) or [0.0]
             print(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from agents.process.supervisor import supervise
 
+CORES, CORES_S = "cores in memory: ", 5.0
 KILL, HANG = b'{"poison": "kill"}', b'{"poison": "hang"}'
 
 
@@ -33,9 +34,35 @@ def add_poison() -> None:
     Watch.steps = poisoned  # type: ignore[method-assign]
 
 
+def log_cores() -> None:
+    """Log every few seconds how many cores of partitions are in memory, those that were released among them."""
+    import threading
+    import time
+    import weakref
+    from typing import Any
+
+    from monitor.watch import Watch
+
+    cores: weakref.WeakSet[Watch] = weakref.WeakSet()
+    make = Watch.__init__
+
+    def noted(self: Watch, *arguments: Any, **named: Any) -> None:
+        make(self, *arguments, **named)
+        cores.add(self)
+
+    def log() -> None:
+        while True:
+            time.sleep(CORES_S)
+            print(f"{CORES}{len(cores)}", flush=True)
+
+    Watch.__init__ = noted  # type: ignore[method-assign]
+    threading.Thread(target=log, daemon=True).start()
+
+
 if __name__ == "__main__":
     supervise()  # before anything large is imported
     from agents.commands.worker import main
 
     add_poison()
+    log_cores()
     raise SystemExit(main())
