@@ -8,6 +8,7 @@ of it once more. And it sees no increase of a series that begins above 0.
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -23,14 +24,16 @@ class ProcessCounters:
     def __init__(self) -> None:
         self.scrape_lock = asyncio.Lock()
         self._sums: dict[SeriesKey, float] = {}
-        self._last: dict[tuple[str, int], tuple[Any, dict[SeriesKey, float]]] = {}
+        # a reference to a core would keep the state of a released partition in memory
+        self._last: dict[tuple[str, int], tuple[weakref.ref[Any], dict[SeriesKey, float]]] = {}
         self._seen: set[SeriesKey] = set()
         self._exported: set[SeriesKey] | None = None  # None: nobody has read them yet
 
     def take(self, part: PartitionStatus, measures: Iterable[Measure]) -> Iterator[Measure]:
         """Return the gauges of a partition; add its counters to the sums."""
-        core, last = self._last.get((part.agent, part.partition), (None, {}))
-        if core is not part.core:  # another ownership: counts from where it was restored
+        previous, last = self._last.get((part.agent, part.partition), (None, {}))
+        # another ownership: counts from where it was restored
+        if previous is None or previous() is not part.core:
             last = dict(part.counted_at_start)
         now: dict[SeriesKey, float] = {}
         for measure in measures:
@@ -41,7 +44,7 @@ class ProcessCounters:
             now[series] = now.get(series, 0) + measure.value
         for series, value in now.items():
             self._sums[series] = self._sums.get(series, 0) + max(0.0, value - last.get(series, 0))
-        self._last[part.agent, part.partition] = part.core, now
+        self._last[part.agent, part.partition] = weakref.ref(part.core), now
         self._seen |= now.keys()
 
     def counters(self) -> Iterator[Measure]:
@@ -52,6 +55,7 @@ class ProcessCounters:
         """
         self._sums = {series: value for series, value in self._sums.items() if series in self._seen}
         self._seen = set()
+        self._last = {key: last for key, last in self._last.items() if last[0]() is not None}
         for series, value in self._sums.items():
             name, labels = series
             is_new = bool(labels) and self._exported is not None and series not in self._exported

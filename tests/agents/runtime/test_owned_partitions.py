@@ -18,6 +18,7 @@ from agents.runtime import owned_partitions
 from agents.runtime.counters import Counters
 from agents.runtime.faust_transport import Bundle
 from agents.runtime.owned_partitions import OwnedPartitions
+from agents.runtime.process_counters import ProcessCounters
 from agents.runtime.state_header import expected_header
 from agents.watch import WatchAgent
 from monitor.protocol.messages import FileRecord
@@ -214,10 +215,10 @@ UNREADABLE = (
 )
 
 
-def test_a_revoked_partition_that_had_unreadable_records_leaves_memory_without_a_collection():
+def test_a_revoked_partition_that_was_scraped_and_had_unreadable_records_leaves_memory_without_a_collection():
     """What a restore froze is never collected: a core in a cycle of an error and its frame would stay for ever."""
 
-    async def scene() -> tuple[weakref.ref[Any], weakref.ref[Any]]:
+    async def scene() -> list[Any]:
         kafka = made_kafka()
         kafka.may_write.set()
         store = OwnedPartitions(
@@ -229,15 +230,20 @@ def test_a_revoked_partition_that_had_unreadable_records_leaves_memory_without_a
         bundle = Bundle(FileRecord(value, 7 + number) for number, value in enumerate(UNREADABLE))
         bundle.start, bundle.stop = 7, 7 + len(UNREADABLE)
         await partition.take(bundle)
+        scraped = ProcessCounters()
+        for status in store.status():
+            list(scraped.take(status, partition.core.measures()))
+            del status
         released = weakref.ref(partition), weakref.ref(partition.core)
         del partition, bundle
         await store.revoke({A})
         await idle()  # the tasks that have ended are taken away
-        return released
+        list(scraped.counters())
+        return [reference() for reference in released]
 
     gc.collect()
     gc.disable()
     try:
-        assert [reference() for reference in asyncio.run(scene())] == [None, None]
+        assert asyncio.run(scene()) == [None, None]
     finally:
         gc.enable()
