@@ -10,11 +10,14 @@ from typing import Any, Literal
 from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 
+from schemas.bounded_file import read_bounded
 from schemas.config.fault_text import plain_text
 from schemas.fields import Part
 from softfail.event_time import Time
 from softfail.events import Total
 
+MAX_BYTES = 256 << 20
+"""A larger file is not read: it takes ten times its size in memory."""
 PIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 
 
@@ -121,7 +124,7 @@ def inline_pins(tree: dict[str, Any], folder: Path, faults: list[str]) -> None:
 def _read(path: Path, name: str) -> Pin:
     remedy = f"create it with: python -m monitor baseline pin {name} --from TIME --to TIME FILES"
     try:
-        raw = json.loads(path.read_text("utf-8"))
+        raw = json.loads(read_bounded(path, MAX_BYTES))
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}; {remedy}") from None
     except (ValueError, RecursionError) as error:

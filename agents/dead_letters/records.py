@@ -87,7 +87,7 @@ def decode_mark(value: bytes) -> list[Identity]:
     """
     try:
         return [Identity(*identity) for identity in msgspec.json.decode(value, type=_Mark).reinjected]
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(
             f"a mark of re-injected letters cannot be read: {error}; run the release that wrote it"
         ) from None

@@ -39,7 +39,7 @@ async def read_known_features(kafka: Kafka, now: datetime, enough: Callable[[Fea
                 for record in records:
                     try:
                         labels = decode(record.value or b"")
-                    except msgspec.MsgspecError:
+                    except (msgspec.MsgspecError, RecursionError):
                         continue
                     feature = labels.service, labels.feature, labels.environment
                     if feature not in known and enough(feature):

@@ -58,7 +58,7 @@ def read_header(value: bytes, expected: Mapping[str, Any], where: str, remedy: s
     try:
         header: dict[str, Any] = json.loads(value)
         layout = int(header["layout"])
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise exits.Misconfigured(f"{where}: the header cannot be read ({error}); {remedy}") from error
     if layout > expected["layout"]:
         raise exits.Misconfigured(
@@ -88,7 +88,7 @@ def compare_with_lead(value: bytes, facts: Mapping[str, Any], lead: str, where: 
     """
     try:
         header: dict[str, Any] = dict(json.loads(value))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise exits.Misconfigured(f"{lead}: the header cannot be read ({error})") from error
     for name in GROUP_FACTS:
         if name in facts and name in header and facts[name] != header[name]:

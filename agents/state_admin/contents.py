@@ -115,7 +115,7 @@ def decode_contents(snapshot: StateSnapshot) -> StoredPartition:
         try:
             result.clock = layouts.decode_record("clock", value)
             result.partition_state = PartitionState(0, result.clock[0])
-        except (ValueError, msgspec.MsgspecError, TypeError) as error:
+        except (ValueError, msgspec.MsgspecError, TypeError, RecursionError) as error:
             records.pop(CLOCK)
             result.note(CLOCK, str(error))
     for key, value in records.items():

@@ -253,7 +253,7 @@ def _start_us(key: bytes) -> int:
     """
     try:
         plain = json.loads(key)
-    except ValueError:
+    except (ValueError, RecursionError):
         plain = None
     is_pane = (
         isinstance(plain, list)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 
 from monitor.backtest.run import BacktestRun
 from monitor.protocol.messages import Outputs, Record
@@ -11,6 +10,7 @@ from monitor.watch import Watch
 from schemas.config.monitor_config import Config
 
 BUNDLE = 5000  # records that are applied together
+BUNDLE_BYTES = 64 << 20  # and about so many bytes
 
 
 def replay(config: Config, records: Iterable[Record]) -> Iterator[Outputs]:
@@ -22,9 +22,16 @@ def replay(config: Config, records: Iterable[Record]) -> Iterator[Outputs]:
 
 
 def bundles(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """Split records into lists of at most ``BUNDLE``."""
-    remaining = iter(records)
-    while bundle := list(islice(remaining, BUNDLE)):
+    """Split records into lists of at most ``BUNDLE`` records, which end at ``BUNDLE_BYTES``."""
+    bundle: list[Record] = []
+    size = 0
+    for record in records:
+        bundle.append(record)
+        size += len(record.value or b"")
+        if len(bundle) == BUNDLE or size >= BUNDLE_BYTES:
+            yield bundle
+            bundle, size = [], 0
+    if bundle:
         yield bundle
 
 

@@ -17,6 +17,7 @@ from monitor.backtest.file_clock import FileClock
 from monitor.protocol.messages import FileRecord, Record
 from schemas.event_decoder import InvalidEvent, decode
 from schemas.times import microseconds
+from softfail.bounded_lines import bounded_lines
 
 _GZIP = b"\x1f\x8b"
 
@@ -80,7 +81,7 @@ class Files:
         path, number = self.paths[nth], 0
         try:
             with ExitStack() as stack:
-                for number, line in enumerate(self._stream(nth, stack), 1):
+                for number, line in enumerate(bounded_lines(self._stream(nth, stack)), 1):
                     if line.strip():
                         yield FileRecord(line.rstrip(b"\r\n"), number, topic=path)
         except gzip.BadGzipFile as error:
@@ -96,7 +97,7 @@ class Files:
         except OSError as error:
             raise UnreadableInput(f"{path}: cannot be read: {error.strerror or error}") from None
 
-    def _stream(self, nth: int, stack: ExitStack) -> Iterable[bytes]:
+    def _stream(self, nth: int, stack: ExitStack) -> BinaryIO:
         path = self.paths[nth]
         if path == "-":
             raw: BinaryIO = sys.stdin.buffer
@@ -106,7 +107,7 @@ class Files:
             stack.callback(self._close, nth)
         head = raw.peek(2)[:2] if isinstance(raw, io.BufferedReader) else b""
         if head == _GZIP or path.endswith(".gz"):
-            return cast("Iterable[bytes]", stack.enter_context(gzip.GzipFile(fileobj=raw)))
+            return cast("BinaryIO", stack.enter_context(gzip.GzipFile(fileobj=raw)))
         return raw
 
     def _close(self, nth: int) -> None:

@@ -14,9 +14,12 @@ from monitor.protocol.limits import MAX_AHEAD_US
 from monitor.protocol.messages import FileRecord
 from schemas.event_decoder import InvalidEvent, decode
 from schemas.times import microseconds
+from softfail.bounded_lines import too_long
 
 LOOK_AHEAD = 1000
 """Records that are read after a step forward before it is decided."""
+LOOK_AHEAD_BYTES = 64 << 20
+"""Bytes after which no further record is read for that."""
 BACK_US = 2 * 3_600_000_000
 """How far before the latest event the file may go on: later events are not counted anyhow."""
 LONGEST_GAP_US = 8 * 86_400_000_000
@@ -32,7 +35,7 @@ class FileClock:
     """Marks the records whose time lies ahead of their neighbours, with the time that the file had reached as
     their append time. So they become dead letters as in a worker.
 
-    At most ``look_ahead`` records are kept.
+    At most ``look_ahead`` records are kept, and about ``LOOK_AHEAD_BYTES``.
     """
 
     def __init__(self, look_ahead: int = LOOK_AHEAD) -> None:
@@ -43,6 +46,7 @@ class FileClock:
         # positions and times of following records, both rising: the first is the least time that follows
         self._least: deque[tuple[int, int]] = deque()
         self._position = 0  # of the first of `_following`
+        self._bytes = 0  # of the records of `_following`
 
     def mark(self, records: Iterable[FileRecord]) -> Iterator[FileRecord]:
         """Yield the records of one file in their order, those ahead of their neighbours with a timestamp."""
@@ -57,9 +61,14 @@ class FileClock:
         """Yield the first record that waits; before a step forward is decided, read what follows."""
         reached_us, (record, time_us) = self._reached_us, self._following[0]
         if time_us is not None and (reached_us is None or time_us > reached_us + MAX_AHEAD_US):
-            while len(self._following) <= self._look_ahead and (more := next(remaining, None)) is not None:
+            while (
+                len(self._following) <= self._look_ahead
+                and self._bytes < LOOK_AHEAD_BYTES
+                and (more := next(remaining, None)) is not None
+            ):
                 self._append(more)
         self._following.popleft()
+        self._bytes -= len(record.value or b"")
         if self._least and self._least[0][0] == self._position:
             self._least.popleft()
         self._position += 1
@@ -80,6 +89,7 @@ class FileClock:
                 self._least.pop()
             self._least.append((self._position + len(self._following), time_us))
         self._following.append((record, time_us))
+        self._bytes += len(record.value or b"")
 
     def _ahead_of(self, time_us: int) -> int | None:
         """Return the time of the file, if an event at ``time_us`` is ahead of it and of what follows."""
@@ -133,7 +143,9 @@ def _falls(times_us: list[int]) -> bool:
 
 def _time_us(value: bytes | None) -> int | None:
     """Return the time of an event, microseconds since 1970; None if it cannot be read."""
+    if value is None or too_long(value):
+        return None
     try:
-        return microseconds(decode(value or b"").time)
+        return microseconds(decode(value).time)
     except InvalidEvent:
         return None

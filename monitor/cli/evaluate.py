@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 from monitor.cli.command_line import run_command
 from monitor.evaluators.suite import Suite, suite_for
@@ -19,6 +19,7 @@ from monitor.evaluators.user_evaluator import has_user_evaluators, requests_of
 from monitor.evaluators.verdict import State, Verdict
 from monitor.normal_form.response import normal_form
 from schemas.event_decoder import InvalidEvent, read_event
+from softfail.bounded_lines import bounded_lines, too_long
 from softfail.evaluator_pool import EvaluatorPool
 from softfail.evaluator_process import EvaluatorSpec
 from softfail.field_repair import LeftOut
@@ -119,10 +120,12 @@ class _Reader:
             number = 0
             try:
                 with _opened(name) as file:
-                    for number, line in enumerate(file, 1):
+                    for number, line in enumerate(bounded_lines(file), 1):
                         if not line.strip():
                             continue
                         try:
+                            if fault := too_long(line):
+                                raise InvalidEvent(fault)
                             event, left_out = read_event(line)
                         except InvalidEvent as error:
                             self._report(f"{name}:{number}: {error}")
@@ -143,7 +146,7 @@ class _Reader:
         print(sanitize(message), file=sys.stderr)
 
 
-def _opened(name: str) -> IO[bytes]:
+def _opened(name: str) -> BinaryIO:
     if name == "-":
         return sys.stdin.buffer
     return gzip.open(name, "rb") if name.endswith(".gz") else Path(name).open("rb")  # type: ignore[return-value]  # GzipFile is binary IO

@@ -15,6 +15,7 @@ from monitor.backtest.event_files import Files
 from schemas.event_decoder import InvalidEvent, decode
 
 TIMEOUT_S = 10.0
+MAX_ANSWER_BYTES = 16 << 20
 
 
 class NotAnswered(ValueError):
@@ -118,14 +119,14 @@ class SeenByWorker:
         request = urllib.request.Request(f"{self.where.rstrip('/')}/api/status{query}", headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-                status = json.load(answer)
+                status = json.loads(answer.read(MAX_ANSWER_BYTES))  # a longer answer is cut: no JSON
             if not isinstance(status, dict) or "features_total" not in status:
                 raise NotAnswered(f"{self.where}: is no worker of softfail; give the address of its page")
             return status
         except urllib.error.HTTPError as error:
             remedy = "; set SOFTFAIL_HTTP__TOKEN to its http.token" if error.code == 401 else ""
             raise NotAnswered(f"{self.where}: answered {error.code}{remedy}") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             if isinstance(error, NotAnswered):
                 raise
             why = getattr(error, "reason", None) or error

@@ -72,6 +72,8 @@ def _read(
             return model.model_validate_json(json.dumps(fields))
         except ValidationError as error:
             faults = error.errors(include_url=False, include_input=False)
+        except RecursionError as error:  # as deep as Python reads, so too deep to be written again
+            raise ValueError(f"not JSON: {error}") from None
         unknown = [fault["loc"] for fault in faults if fault["type"] == "extra_forbidden"]
         if len(unknown) < len(faults):
             break

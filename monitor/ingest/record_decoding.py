@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 
 from monitor.ingest.dead_letters import RejectedRecord
-from monitor.protocol.limits import MAX_AHEAD_US
+from monitor.protocol.limits import MAX_AHEAD_US, TOO_LARGE
 from monitor.protocol.messages import Record
 from schemas.event_decoder import InvalidEvent, read_event
 from schemas.times import microseconds
+from softfail.bounded_lines import MAX_LINE_BYTES, too_long
 from softfail.events import LABEL_CHARS
 from softfail.field_repair import LeftOut
 from softfail.redact import redact
@@ -38,6 +39,8 @@ def decode_record(record: Record) -> tuple[Any, int, int, Sequence[LeftOut]]:
     """
     if record.value is None:
         raise RejectedRecord("empty", "the record has no value; send one JSON object a message")
+    if len(record.value) > MAX_LINE_BYTES:  # from a file: a batch of Kafka that is as large is never read
+        raise RejectedRecord(TOO_LARGE, too_long(record.value))
     try:
         event, left_out = read_event(record.value)
     except InvalidEvent as error:

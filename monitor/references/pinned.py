@@ -117,7 +117,7 @@ def pin_fault(pin: Pin) -> str:
                     return f"features[{number}]: what it holds is not what it says it holds; {_remedy(pin)}"
                 for sketches in series.texts.values():
                     _texts(sketches)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 return f"features[{number}]: cannot be read: {error}; {_remedy(pin)}"
     return ""
 

@@ -125,7 +125,15 @@ def restore_record(contents: PartitionContents, key: bytes, value: bytes) -> Par
     """
     try:
         return _restore(contents, _decode_key(key), value)
-    except (msgspec.MsgspecError, ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
+    except (
+        msgspec.MsgspecError,
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise ValueError(f"state record {key!r} cannot be read: {error}") from None
 
 

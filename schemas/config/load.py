@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from schemas.bounded_file import read_bounded
 from schemas.config.connections import OPEN_TOKEN
 from schemas.config.fault_text import faults_in
 from schemas.config.monitor_config import Config
@@ -22,6 +23,8 @@ from schemas.judge_files import inline_judges
 from schemas.pin_file import inline_pins
 
 _PREFIX = "SOFTFAIL_"
+MAX_SCHEMA_BYTES = 16 << 20
+"""Of a JSON Schema file; its subschemas are limited, too."""
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SECRETS = {"routing_key", "password", "key_password", "token", "secret", "webhook_url", "dead_mans_url"}
 _STAND_INS: dict[str, dict[str, Any]] = {
@@ -212,7 +215,7 @@ def _inline_schemas(tree: dict[str, Any], folder: Path, faults: list[str]) -> No
             for parameters in setting.values() if isinstance(setting, dict) else ():
                 if isinstance(parameters, dict) and isinstance(file := parameters.get("file"), str):
                     try:
-                        parameters["schema"] = json.loads((folder / file).read_text("utf-8"))
+                        parameters["schema"] = json.loads(read_bounded(folder / file, MAX_SCHEMA_BYTES))
                         del parameters["file"]
                     except OSError as error:
                         faults.append(

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import from_json
 
+from softfail.bounded_lines import bounded_lines, too_long
 from softfail.event_faults import describe_faults
 from softfail.events import KINDS, LABEL_CHARS, Event
 from softfail.field_repair import repair
@@ -51,6 +52,8 @@ def parse_line(line: bytes) -> ParsedLine:
     >>> parse_line(line).key
     b's/f'
     """
+    if fault := too_long(line):
+        raise InvalidLine(fault)
     try:
         fields = from_json(line.removeprefix(BOM_UTF8), allow_inf_nan=False)
     except ValueError as error:
@@ -159,7 +162,7 @@ class Publisher:
                 continue
             position = f"{name}:{number}"
             try:
-                parsed = parse_line(line)
+                parsed = parse_line(raw_line if too_long(raw_line) else line)
             except InvalidLine as error:
                 self.counts.invalid += 1
                 self.counts.errors.append(f"{position}: {error}")
@@ -249,7 +252,7 @@ def publish(
         )
         publisher = Publisher(sender, redact, speed, progress, patience_s)
         try:
-            complete = publisher.publish("<stdin>" if name == "-" else name, file)
+            complete = publisher.publish("<stdin>" if name == "-" else name, bounded_lines(file))
         except KeyboardInterrupt:
             complete = False
             publisher.counts.errors.append("interrupted; the lines read so far are being sent")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from schemas import pin_file
 from schemas.config.load import InvalidConfig, load
 from schemas.pin_file import pinned_name
 
@@ -108,6 +109,14 @@ def test_an_invalid_file_is_a_single_fault_with_the_remedy(
     tmp_path: Path, pin: str | None, fault: str
 ) -> None:
     assert faults(tmp_path, CONFIG, pin) == [f"pinned.march.file: pinned/march.json {fault}"]
+
+
+def test_a_file_without_an_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pin_file, "MAX_BYTES", 1 << 20)
+    (tmp_path / "pinned").mkdir()
+    (tmp_path / "pinned" / "march.json").symlink_to("/dev/zero")
+    message = f"pinned.march.file: pinned/march.json is not JSON: it has more than 1 MiB; {REMEDY}"
+    assert faults(tmp_path, CONFIG, None) == [message]
 
 
 def test_a_reference_to_an_unpinned_feature_is_a_fault(tmp_path: Path) -> None:

@@ -24,9 +24,12 @@ from monitor.windows.feature_series import MAX_SEGMENTS
 from monitor.windows.producer_counters import MAX_PRODUCERS
 from monitor.windows.segment_series import FINE_RETENTION_US
 from monitor.windows.unrepeated_labels import LEAST_MERGED, LEAST_VALUES
+from schemas import pin_file
+from schemas.config.load import MAX_SCHEMA_BYTES
 from schemas.config.monitor_config import Config
 from schemas.config.yaml_text import MAX_BYTES, MAX_VALUES
 from schemas.config.yaml_text import MAX_DEPTH as MAX_YAML_DEPTH
+from softfail.bounded_lines import MAX_LINE_BYTES
 from softfail.evaluator_budget import RECENT
 from softfail.events import LABEL_CHARS
 from softfail.text_truncation import LIMIT_BYTES
@@ -65,7 +68,9 @@ LIMITS = {
     "silences": ("1,000", "tests/agents/commands/test_silence.py", "at_most_a_thousand"),
     "the answer of a receiver": ("2,048 bytes", "tests/agents/notify/test_channels.py", "a_compressed_answer"),
     "`softfail.yaml`": (f"{MAX_VALUES:,} values with aliases resolved, {MAX_YAML_DEPTH} levels", YAML, "a_bomb_is_refused"),
-    "a JSON Schema": (f"{_MAX_SUBSCHEMAS:,} subschemas", SCHEMAS, "a_schema_without_a_bound"),
+    "a line of a file": (f"{MAX_LINE_BYTES >> 20} MiB", "tests/monitor/cli/test_hostile_files.py", "each_command_names_the_line"),
+    "the file of a pin": (f"{pin_file.MAX_BYTES >> 20} MiB", "tests/schemas/test_pin_file.py", "a_file_without_an_end"),
+    "a JSON Schema": (f"{MAX_SCHEMA_BYTES >> 20} MiB, {_MAX_SUBSCHEMAS:,} subschemas", SCHEMAS, "a_schema_without_a_bound"),
     "a text in the SDK": (f"{LIMIT_BYTES >> 10} KiB", "tests/softfail/test_text_truncation.py", "a_long_text_of_any"),
 }  # fmt: skip
 """Beginning of a line -> its limit, and the file and the beginning of the name of the test that exceeds it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+from base64 import b64encode
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -360,6 +361,12 @@ Change = Callable[[dict[str, Any]], Any]
         ),
         (
             lambda pin: pin["features"][0]["segments"][0]["blocks"][0].update(pane="YWJj"),
+            r"features\[0\]: cannot be read: .*; pin it anew",
+        ),
+        (
+            lambda pin: pin["features"][0]["whole"]["blocks"][0].update(
+                pane=b64encode(b"\x91" * 5000).decode()  # lists in lists
+            ),
             r"features\[0\]: cannot be read: .*; pin it anew",
         ),
         (

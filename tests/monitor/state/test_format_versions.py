@@ -232,6 +232,12 @@ def test_trailing_bytes_are_refused(layout, data):
     assert_refused_by_name(key, value + data.draw(st.binary(min_size=1, max_size=4)))
 
 
+@pytest.mark.parametrize("layout", ALL)
+def test_a_record_that_is_nested_too_deep_is_refused_by_its_key(layout):
+    for key, value in SAMPLE[layout]:
+        assert_refused_by_name(key, value[: 2 if layout > 1 else 0] + b"\x91" * 5000)
+
+
 @given(
     number=st.integers(0, 255).filter(lambda number: not 2 <= number <= NEWEST),
     index=st.integers(0, 4),
