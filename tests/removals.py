@@ -237,7 +237,7 @@ REMOVALS = (
         "a-crash-of-faust-is-the-end",
         "Faust 4",
         "agents/runtime/app.py",
-        'exits.restart(exits.STATE, f"Faust crashed: {reason!r}")',
+        'end_by(self.ledger.kafka, "Faust crashed", reason)',
         "await super().crash(reason)",
         (f"{APP}::test_a_crash_of_faust_restarts_the_process",),
     ),
@@ -514,8 +514,7 @@ REMOVALS = (
         "a-failed-checkpoint-is-the-end",
         "state 4",
         "agents/runtime/checkpointed_core.py",
-        'exits.restart(exits.STATE, f"checkpoint of {self.tp.topic}/{self.tp.partition} at {position}:'
-        ' {error!r}")',
+        'exits.restart(code, f"checkpoint of {self.tp.topic}/{self.tp.partition} at {position}: {error!r}")',
         "del error",
         (f"{PARTITION}::test_any_failing_checkpoint_exits_with_70",),
     ),
@@ -739,7 +738,7 @@ REMOVALS = (
         "careful-replay",
         "state, poison",
         "agents/runtime/partition.py",
-        "if recovered.openings > 1 or exits.restarts() or noted:",
+        "if recovered.unclean or exits.restarts():",
         "if False:",
         (
             "tests/agents/runtime/test_careful_replay.py::test_a_deadly_record_is_set_aside_with_its_offset_after_a_few_deaths",
@@ -756,16 +755,6 @@ REMOVALS = (
         ),
     ),
     Removal(
-        "an-attempt-after-compaction",
-        "state, poison",
-        "agents/runtime/partition.py",
-        "exits.restarts() or noted:",
-        "exits.restarts():",
-        (
-            "tests/agents/runtime/test_careful_replay.py::test_compaction_between_the_deaths_does_not_begin_the_search_again",
-        ),
-    ),
-    Removal(
         "the-leading-partition",
         "state, group",
         "agents/runtime/changelog.py",
@@ -779,7 +768,7 @@ REMOVALS = (
         "a-withdrawn-attempt",
         "state, poison",
         "agents/runtime/partition.py",
-        "self._attempt, self._mark = NO_ATTEMPT, self._mark + 1",
+        "self._attempt = RELEASED if self._replay is None else self._replay.release_note(self.position)",
         "pass",
         (
             "tests/agents/runtime/test_careful_replay.py::test_a_partition_that_is_released_between_the_note_and_its_attempt_blames_no_record",
@@ -810,7 +799,7 @@ REMOVALS = (
         "fault = str(error)",
         "fault = error",
         (
-            "tests/agents/runtime/test_owned_partitions.py::test_a_revoked_partition_that_had_unreadable_records_leaves_memory_without_a_collection",
+            "tests/agents/runtime/test_owned_partitions.py::test_a_revoked_partition_that_was_scraped_and_had_unreadable_records_leaves_memory_without_a_collection",
         ),
     ),
     Removal(
@@ -820,7 +809,47 @@ REMOVALS = (
         "tasks, self._tasks = self._tasks, []",
         "tasks = self._tasks",
         (
-            "tests/agents/runtime/test_owned_partitions.py::test_a_revoked_partition_that_had_unreadable_records_leaves_memory_without_a_collection",
+            "tests/agents/runtime/test_owned_partitions.py::test_a_revoked_partition_that_was_scraped_and_had_unreadable_records_leaves_memory_without_a_collection",
+        ),
+    ),
+    Removal(
+        "a-scrape-keeps-no-core",
+        "memory",
+        "agents/runtime/process_counters.py",
+        "weakref.ref(part.core), now",
+        "(lambda core=part.core: core), now",
+        (
+            "tests/agents/runtime/test_owned_partitions.py::test_a_revoked_partition_that_was_scraped_and_had_unreadable_records_leaves_memory_without_a_collection",
+        ),
+    ),
+    Removal(
+        "an-unclean-end-is-known-to-the-next-owner",
+        "state, poison",
+        "agents/runtime/changelog.py",
+        "attempt or self._attempt, attempt != RELEASED",
+        "attempt or self._attempt, False",
+        (
+            "tests/agents/runtime/test_careful_replay.py::test_a_deadly_record_in_quiet_traffic_ends_the_process_three_times",
+        ),
+    ),
+    Removal(
+        "a-release-is-noted",
+        "state, poison",
+        "agents/runtime/partition.py",
+        "self._attempt = RELEASED if self._replay is None else self._replay.release_note(self.position)",
+        "pass",
+        (
+            "tests/agents/runtime/test_careful_replay.py::test_the_owner_after_one_that_released_in_order_searches_nothing",
+        ),
+    ),
+    Removal(
+        "a-release-continues-the-search",
+        "state, poison",
+        "agents/runtime/careful_replay.py",
+        "if self._noted is None or not self.is_suspect(position):",
+        "if not self.is_suspect(position) or self._noted:",
+        (
+            "tests/agents/runtime/test_careful_replay.py::test_an_owner_that_releases_before_it_applied_anything_does_not_begin_the_search_again",
         ),
     ),
 )

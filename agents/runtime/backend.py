@@ -82,8 +82,8 @@ class Backend(Protocol):
 class Recovery(NamedTuple):
     """The restored state.
 
-    ``lost``: offsets between the recorded position and the start of the log; ``openings``: how often the state
-    was opened since the position last moved, this time included; ``attempt``: the last one that was noted.
+    ``lost``: offsets between the recorded position and the start of the log; ``unclean``: an earlier
+    owner did not release it in order; ``attempt``: the last one that was noted.
     """
 
     records: list[StateRecord]
@@ -91,7 +91,7 @@ class Recovery(NamedTuple):
     partitions: int
     fresh: bool
     lost: int
-    openings: int = 1
+    unclean: bool = False
     attempt: Attempt | None = None
 
 

@@ -1,12 +1,13 @@
 """Find the record that ends the process whenever it is applied, in ranges that shrink with each death.
 
-After an unclean end, a partition applies its next records in *attempts*: a range of offsets is noted in the
-state topic, applied, and made durable before the next one. If the process dies meanwhile, whoever restores
-the partition finds the note, and tries a sixteenth of the range. A single record that was tried twice and
-ended the process twice is *poison*: it is set aside as a dead letter.
+An owner that releases a partition in order notes that in the state topic. After any other end, the next owner
+applies the next records in *attempts*: a range of offsets is noted in the state topic, applied, and made durable
+before the next one. If the process dies meanwhile, whoever restores the partition finds the note, and tries a
+sixteenth of the range. A single record that was tried twice and ended the process twice is *poison*: it is set
+aside as a dead letter.
 
-The note is the value of a barrier record, which every release ignores as state. Nothing is noted, and nothing
-costs anything, while no process dies.
+The note is the value of a barrier record, which every release ignores as state. Nothing else is noted while no
+process dies.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Attempt(NamedTuple):
     def is_unfinished(self, position: int) -> bool:
         """Return whether it was noted, and nothing of it is durable.
 
-        >>> Attempt(5, 6).is_unfinished(5), Attempt(5, 6).is_unfinished(6), NO_ATTEMPT.is_unfinished(0)
+        >>> Attempt(5, 6).is_unfinished(5), Attempt(5, 6).is_unfinished(6), RELEASED.is_unfinished(0)
         (True, False, False)
         """
         return self.start == position < self.stop
@@ -54,12 +55,14 @@ def decode_attempt(value: bytes | None) -> Attempt | None:
     try:
         fields = json.loads(value or b"{}")
         return Attempt(int(fields["start"]), int(fields["stop"]), int(fields["deaths"]))
-    except (ValueError, TypeError, KeyError, OverflowError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
 
 
-NO_ATTEMPT = Attempt(-1, -1)
-"""Noted by an owner that released its partition in order."""
+RELEASED = Attempt(-1, -1)
+"""Noted by an owner that releases its partition in order."""
+UNSEARCHED = Attempt(-2, -2)
+"""Noted by an owner that releases its partition before its search was over."""
 
 
 class CarefulReplay:
@@ -72,12 +75,32 @@ class CarefulReplay:
     """
 
     def __init__(self, position: int, noted: Attempt | None, turn: asyncio.Lock) -> None:
-        self.turn = turn
+        self.turn, self._noted = turn, noted
         self._size, self._suspect_until, self._deaths = FIRST, position, 0
         if noted is not None and noted.is_unfinished(position):
             length = noted.stop - noted.start
             self._size, self._suspect_until = max(1, length // SHRINK), noted.stop
             self._deaths = noted.deaths + 1 if length == 1 else 0
+
+    def release_note(self, position: int) -> Attempt:
+        """Return the note of an owner that releases the partition: what is still suspect, so that the next owner
+        continues the search. An attempt that was noted and not begun has ended no process, so it is not the note.
+
+        >>> noted, turn = Attempt(5, 261), asyncio.Lock()
+        >>> CarefulReplay(5, noted, turn).release_note(5) == noted
+        True
+        >>> CarefulReplay(5, noted, turn).release_note(21)
+        Attempt(start=21, stop=261, deaths=0)
+        >>> CarefulReplay(5, noted, turn).release_note(261) == UNSEARCHED
+        True
+        """
+        if self._noted is None or not self.is_suspect(position):
+            return UNSEARCHED
+        if self._noted.start == position:
+            return self._noted
+        # the last record of the range was not tried alone: the next owner adds the death that it finds noted
+        is_single = self._suspect_until - position == 1
+        return Attempt(position, self._suspect_until, -1 if is_single else 0)
 
     def is_suspect(self, position: int) -> bool:
         """Return whether the record that ended the process may be the next one."""

@@ -21,7 +21,7 @@ from agents.kafka.state_topic import BARRIER, HEADER, POSITION, StateRecord, kee
 from agents.kafka.topics import ALERTS
 from agents.process import exits
 from agents.runtime.backend import Backend, LogReader, Recovery, Row, Target, WriteResult
-from agents.runtime.careful_replay import Attempt, decode_attempt
+from agents.runtime.careful_replay import RELEASED, Attempt, decode_attempt
 from agents.runtime.kafka_backend import KafkaBackend
 from agents.runtime.state_header import FACTS, compare_with_lead, expected_header, read_header
 from agents.runtime.state_sizes import MOST_BYTES, StateSizes, check_sizes
@@ -72,7 +72,8 @@ class Changelog:
         self._lead = self._state if lead is None else lead
         self._partitions: dict[str, int] = {}
         self._has_header = False
-        self._openings, self._attempt = 0, None  # type: int, Attempt | None
+        self._attempt: Attempt | None = None  # the last note of earlier owners
+        self._unclean = False  # whether the last of them did not release the state in order
         self._began: int | None = None  # the source offset at which this state began to count
         self._open = False
         self._backend: Backend = KafkaBackend(kafka) if backend is None else backend
@@ -114,7 +115,7 @@ class Changelog:
         if recorded is None:
             self._began = position
         return Recovery(
-            list(latest.items()), position, partitions, recorded is None, lost, self._openings, self._attempt
+            list(latest.items()), position, partitions, recorded is None, lost, self._unclean, self._attempt
         )
 
     @property
@@ -204,16 +205,12 @@ class Changelog:
         state = TopicPartition(*self._state)
         first = (await reader.begins([state]))[state]
         latest: dict[bytes, bytes] = {}
-        position: bytes | None = None
         async for records in reader.batches({state: range(first, barrier + 1)}, READ_RECORDS):
             keep_latest(latest, records)
             for record in records:
-                if record.key == BARRIER:
+                if record.key == BARRIER and record.offset < barrier:
                     attempt = decode_attempt(record.value)
-                    self._openings += attempt is None
-                    self._attempt = attempt or self._attempt
-                elif record.key == POSITION and record.value != position:
-                    position, self._openings = record.value, 0
+                    self._attempt, self._unclean = attempt or self._attempt, attempt != RELEASED
             self.restored += len(records)
             self.share = min(1.0, (reader.position(state) - first) / (barrier + 1 - first))
             await asyncio.sleep(0)  # fetched records come without waiting

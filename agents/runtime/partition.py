@@ -13,7 +13,7 @@ from faust.types import TP
 
 from agents.process import exits, pulse
 from agents.runtime.backend import StateLog
-from agents.runtime.careful_replay import NO_ATTEMPT, Attempt, CarefulReplay
+from agents.runtime.careful_replay import RELEASED, Attempt, CarefulReplay
 from agents.runtime.checkpointed_core import CheckpointedCore
 from agents.runtime.counters import Counters, PartitionStatus
 from agents.runtime.faust_transport import Bundle
@@ -116,9 +116,7 @@ class Partition(CheckpointedCore):
         self.position = self.durable = recovered.position
         self.lost += recovered.lost
         self.counters.lost_events += recovered.lost
-        # somebody has died before this position moved; after a compaction the note alone says so
-        noted = recovered.attempt is not None and recovered.attempt.is_unfinished(self.position)
-        if recovered.openings > 1 or exits.restarts() or noted:
+        if recovered.unclean or exits.restarts():  # somebody has died, perhaps by the record that comes next
             self._replay = CarefulReplay(self.position, recovered.attempt, self._turn)
         if recovered.fresh:  # makes durable where this partition began
             self._mark += 1
@@ -228,8 +226,8 @@ class Partition(CheckpointedCore):
     async def close(self) -> None:
         """Make everything durable and release the partition."""
         self._closed = True
-        if self._replay is not None:  # what was noted and not begun has ended no process
-            self._attempt, self._mark = NO_ATTEMPT, self._mark + 1
+        self._attempt = RELEASED if self._replay is None else self._replay.release_note(self.position)
+        self._mark += 1
         # A cancelled task keeps the frames in which it ended, and these keep this object: with it a cycle, which
         # is never collected once a restore has frozen it.
         tasks, self._tasks = self._tasks, []

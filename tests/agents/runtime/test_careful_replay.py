@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from agents.kafka.state_topic import POSITION, keep_latest
 from agents.process import exits
-from agents.runtime import bundle_intake, careful_replay
-from agents.runtime.careful_replay import Attempt, CarefulReplay
+from agents.runtime import bundle_intake
+from agents.runtime.careful_replay import RELEASED, UNSEARCHED, Attempt, CarefulReplay, decode_attempt
 from tests.agents.counting_worker import Counts
 from tests.agents.runtime.memory_backend import MemoryKafka
 from tests.agents.runtime.test_worker_in_memory import OWNED, PARTITIONS, Process, end, made_kafka
@@ -38,12 +38,25 @@ def deadly_apply(apply: Any) -> Any:
     return applied
 
 
-async def lives(kafka: MemoryKafka, rng: random.Random, most: int = 40, *, is_compacted: bool = False) -> int:
+async def lives(
+    kafka: MemoryKafka,
+    rng: random.Random,
+    most: int = 40,
+    *,
+    is_compacted: bool = False,
+    is_taken_over: bool = False,
+) -> int:
     """Run processes one after the other until one has read everything; return how many were killed.
 
-    ``is_compacted``: the state topic is compacted after each death.
+    Args:
+        is_compacted: the state topic is compacted after each death.
+        is_taken_over: after each death another process owns the partitions, and releases them at once.
     """
     for deaths in range(most):
+        if is_taken_over:
+            other = Process(kafka, rng)
+            await other.store.assign(OWNED)
+            await other.store.revoke_all()
         process = Process(kafka, rng)
         process.disturbance = 0.0
         await process.store.assign(OWNED)
@@ -60,7 +73,7 @@ async def lives(kafka: MemoryKafka, rng: random.Random, most: int = 40, *, is_co
 
 
 def scene(
-    numbers: dict[int, int], places: dict[int, list[int]], seed: int = 0, *, is_compacted: bool = False
+    numbers: dict[int, int], places: dict[int, list[int]], seed: int = 0, **conditions: bool
 ) -> tuple[int, MemoryKafka]:
     """Publish ``numbers`` records a partition, deadly ones at ``places``, and let processes live."""
 
@@ -70,7 +83,7 @@ def scene(
             for offset in range(number):
                 value = DEADLY if offset in places.get(partition, ()) else b'{"key": "k", "minute": 0}'
                 kafka.publish("t.events", partition, (b"k", value))
-        return await lives(kafka, random.Random(seed), is_compacted=is_compacted), kafka
+        return await lives(kafka, random.Random(seed), **conditions), kafka
 
     with (
         mock.patch.object(exits, "restart", end),
@@ -104,15 +117,23 @@ def test_a_deadly_record_is_set_aside_with_its_offset_after_a_few_deaths():
     assert deaths <= 7
 
 
-def test_a_deadly_record_in_quiet_traffic_ends_the_process_four_times():
+def test_a_deadly_record_in_quiet_traffic_ends_the_process_three_times():
     deaths, kafka = scene({0: 1}, {0: [0]})
     assert letters(kafka) == {0}
-    assert deaths == 4  # twice before anybody knows, twice alone
+    assert deaths == 3  # once before anybody knows, twice alone
 
 
 @pytest.mark.parametrize(("number", "place"), [(1, 0), (300, 7), (3000, 2000)])
 def test_compaction_between_the_deaths_does_not_begin_the_search_again(number, place):
     deaths, kafka = scene({0: number, 1: 50}, {0: [place]}, is_compacted=True)
+    assert letters(kafka) == {place}
+    assert (counted(kafka, 0), counted(kafka, 1)) == (number - 1, 50)
+    assert deaths <= 8
+
+
+@pytest.mark.parametrize(("number", "place"), [(1, 0), (300, 7), (3000, 2000)])
+def test_an_owner_that_releases_before_it_applied_anything_does_not_begin_the_search_again(number, place):
+    deaths, kafka = scene({0: number, 1: 50}, {0: [place]}, is_taken_over=True)
     assert letters(kafka) == {place}
     assert (counted(kafka, 0), counted(kafka, 1)) == (number - 1, 50)
     assert deaths <= 8
@@ -149,20 +170,40 @@ def test_deaths_of_others_set_no_record_aside():
     assert counted(kafka, 0) + counted(kafka, 1) == 60
 
 
-def test_a_partition_that_was_never_opened_in_vain_notes_no_attempt(make_partition, bundle):
+def test_a_partition_that_was_released_in_order_notes_no_attempt(make_partition, bundle):
     async def run() -> None:
-        partition = await make_partition(openings=1)
+        partition = await make_partition()
         await partition.take(bundle(0, 3))
         assert partition.changelog.transactions == []
 
     asyncio.run(run())
 
 
+def test_the_owner_after_one_that_released_in_order_searches_nothing():
+    """Also if the position did not move in the meantime."""
+
+    async def run() -> list[Attempt]:
+        kafka = made_kafka()
+        for _ in range(3):
+            process = Process(kafka, random.Random(1))
+            process.disturbance = 0.0
+            await process.store.assign(OWNED)
+            await process.finish()
+        kafka.publish("t.events", 0, (b"k", b'{"key": "k", "minute": 0}'))
+        process = Process(kafka, random.Random(1))
+        await process.store.assign(OWNED)
+        await process.finish()
+        notes = [decode_attempt(record.value) for record in kafka.read("t.watch.state", 0)]
+        return [note for note in notes if note is not None]
+
+    assert set(asyncio.run(run())) == {RELEASED}
+
+
 def test_a_partition_that_is_released_between_the_note_and_its_attempt_blames_no_record(
     make_partition, bundle
 ):
     async def run() -> None:
-        partition = await make_partition(openings=2)
+        partition = await make_partition(unclean=True)
         noted: list[Any] = []
         write = partition.changelog.write
 
@@ -178,7 +219,7 @@ def test_a_partition_that_is_released_between_the_note_and_its_attempt_blames_no
         await asyncio.sleep(0)
         partition.changelog.gate.set()
         await asyncio.gather(taking, closing)
-        assert noted == [(0, Attempt(0, 3)), (0, careful_replay.NO_ATTEMPT)]
+        assert noted == [(0, Attempt(0, 3)), (0, UNSEARCHED)]
         assert partition.position == 0
 
     asyncio.run(run())
@@ -193,7 +234,7 @@ def test_a_partition_that_is_released_between_the_note_and_its_attempt_blames_no
         (Attempt(10, 11), Attempt(10, 11, 1)),
         (Attempt(10, 11, 1), Attempt(10, 11, 2)),
         (Attempt(9, 265), Attempt(10, 266)),
-        (careful_replay.NO_ATTEMPT, Attempt(10, 266)),
+        (RELEASED, Attempt(10, 266)),
     ],
     ids=["none", "many", "few", "one", "one twice", "of another position", "released"],
 )
