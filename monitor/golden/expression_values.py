@@ -211,9 +211,17 @@ def _match(text: str, regex: Any, *_: Any) -> Any:
     return None if match is None else [match.group(), *(group or UNDEFINED for group in match.groups())]
 
 
+_GROUP = re.compile(r"\$(\d)")
+
+
+def _substring(text: str, start: Any = 0.0, end: Any = UNDEFINED, *_: Any) -> str:
+    places = [len(text) if place is UNDEFINED else max(0, int(number_of(place))) for place in (start, end)]
+    return text[min(places) : max(places)]
+
+
 def _replace(text: str, what: Any, by: Any, *_: Any) -> str:
     if isinstance(what, Regex):
-        replacement = text_of(by).replace("\\", "\\\\")
+        replacement = _GROUP.sub(r"\\\1", text_of(by).replace("\\", "\\\\"))
         return str(what.compiled.sub(replacement, text, 0 if what.is_global else 1))
     return text.replace(text_of(what), text_of(by), 1)
 
@@ -234,7 +242,7 @@ STRING_METHODS: dict[str, Callable[..., Any]] = {
     "match": _match,
     "replace": _replace,
     "slice": _slice,
-    "substring": _slice,
+    "substring": _substring,
     "toString": lambda text, *_: text,
 }
 LIST_METHODS: dict[str, Callable[..., Any]] = {

@@ -42,6 +42,7 @@ def verdict(code: str, output: str = "", threshold: float | None = None, **varia
         ("Object.keys(JSON.parse(output)).length >= 2", '{"a":1,"b":2}', "{}"),
         ("output.replace(/[^a-z]/g, '') === 'abc'", "a-b-c!", "ab"),
         ("Number(output) > 0.5", "0.7", "none"),
+        ("output.replace(/(b)/g, '<$1>') === 'a<b>' && output.substring(2, 1) === 'b'", "ab", "ac"),
         ("const long = text => text.length > 3;\nreturn long(output)", "four", "two"),
     ],
 )  # fmt: skip
