@@ -76,7 +76,7 @@ class BaselineBank:
             streams
         )  # of the last block that the detector was given after five minutes
         self.logs = np.zeros((streams, len(_ODDS)))
-        self.tolerance = np.full(streams, lagging_reference.TOLERANCE)
+        self.tolerance = np.ones(streams)
         self._rate = np.zeros(streams)
         self._gains = np.zeros((streams, 2 * len(self.weights), len(_ODDS)))
         self._stale = np.ones(streams, bool)
@@ -84,7 +84,12 @@ class BaselineBank:
         self._block_cap = math.log(self.bound / _SHARES[-1]) / 2
 
     def feed(
-        self, edge: int, events: Floats, failed: Floats, present: Bools | None = None
+        self,
+        edge: int,
+        events: Floats,
+        failed: Floats,
+        present: Bools | None = None,
+        is_weighed: Bools | None = None,
     ) -> tuple[Indices, Floats]:
         """Weigh a block of each series and learn from it.
 
@@ -92,6 +97,7 @@ class BaselineBank:
             edge: end of the block, minutes.
             events: by series and class; ``failed``: how many of them failed.
             present: which classes the block names, also without events; None: those with events.
+            is_weighed: by series; a block that is not weighed is only learned from. None: all are.
 
         Returns:
             The series whose block was weighed, and the statistic of each. Those at the bound begin anew.
@@ -114,7 +120,10 @@ class BaselineBank:
         learns = early | (self.n[rows] < lagging_reference.MIN_REFERENCE_EVENTS)
         if learns.any():
             self._learn_block(rows[learns], n[learns], failures[learns])
-        weighed = np.flatnonzero(~learns)
+        follows = np.zeros(len(rows), bool) if is_weighed is None else ~learns & ~is_weighed[rows]
+        if follows.any():
+            self._follow(edge, rows[follows], n[follows], failures[follows])
+        weighed = np.flatnonzero(~learns & ~follows)
         statistic = self._step(
             edge, rows[weighed], n[weighed], failures[weighed], events[weighed], failed[weighed]
         )
@@ -131,7 +140,7 @@ class BaselineBank:
         self._refresh(rows)
         young = (edge - self.begun[rows]) * MINUTE_US < YOUNG_US
         known_rho = self.rho[rows]
-        weight = _event_weight(n, np.where(young, np.maximum(known_rho, YOUNG_CORRELATION), known_rho))
+        weight = event_weights(n, np.where(young, np.maximum(known_rho, YOUNG_CORRELATION), known_rho))
         counts = np.concatenate([failed, events - failed], 1)
         gain = np.einsum("sc,sco->so", counts, self._gains[rows]) * weight[:, None]
         large = np.flatnonzero(self.n[rows] >= lagging_reference.POOLED_EVENTS)
@@ -144,9 +153,16 @@ class BaselineBank:
         self.logs[rows] = np.round(np.minimum(np.log1p(likelihood), self._caps), 4)
         sure = statistic < law.DOUBT
         self._learn_correlation(rows[sure], n[sure], failures[sure])
-        weight = _event_weight(n, known_rho)
+        weight = event_weights(n, known_rho)
         self._queue(edge, rows, np.stack([n * weight, failures * weight], 1), statistic)
         return statistic
+
+    def _follow(self, edge: int, rows: Indices, n: Floats, failures: Floats) -> None:
+        """Learn from blocks that are weighed elsewhere, as late as from others."""
+        self._refresh(rows)
+        weight = event_weights(n, self.rho[rows])
+        self._learn_correlation(rows, n, failures)
+        self._queue(edge, rows, np.stack([n * weight, failures * weight], 1), np.zeros(len(rows)))
 
     def _pooled_gain(self, rows: Indices, block: Floats, counts: Floats) -> Floats:
         """Return ln LR of the blocks of series with a large reference, before they are weighed less."""
@@ -167,8 +183,8 @@ class BaselineBank:
         first = self.recent[rows, 0] == 0
         self.recent_edge[rows[first]] = edge
         self.recent[rows] = np.round(self.recent[rows] + np.round(block, 4), 4)
-        least, largest = lagging_reference.BUCKET_EVENTS
-        full = self.recent[rows, 0] >= np.minimum(np.maximum(self.n[rows] / 2, least), largest)
+        size = bucket_sizes(self.n[rows], statistic >= math.sqrt(self.bound))
+        full = self.recent[rows, 0] >= size
         full &= (edge - self.recent_edge[rows]) * MINUTE_US >= LAG_US
         if not full.any():
             return
@@ -181,7 +197,7 @@ class BaselineBank:
         self.recent[rows] = 0
 
     def _learn_block(self, rows: Indices, n: Floats, failures: Floats) -> None:
-        weight = _event_weight(n, self.rho[rows])
+        weight = event_weights(n, self.rho[rows])
         old = self.n[rows] > 0
         self._refresh(rows[old])
         self._learn_correlation(rows[old], n[old], failures[old])
@@ -232,8 +248,7 @@ class BaselineBank:
         self._stale[rows] = True
 
     def set_tolerance(self, tolerance: Floats) -> None:
-        """Set by which factor the rate of each series may exceed its reference, at least ``TOLERANCE``."""
-        tolerance = np.maximum(lagging_reference.TOLERANCE, tolerance)
+        """Set by which factor the rate of each series may exceed its reference by a cycle, at least 1."""
         self._stale |= tolerance != self.tolerance
         self.tolerance = tolerance
 
@@ -241,7 +256,10 @@ class BaselineBank:
         """Return the rate of the sample that is no rise, of so many events and failures."""
         factor = self.odds_factor[rows]
         p = shift_odds((failures + 1) / np.maximum(n + 1, failures + 1.5), factor)
-        return shift_odds(np.minimum(p * self.tolerance[rows], (1 + p) / 2), 1 / factor)
+        least = lagging_reference.TOLERANCE
+        usual = np.minimum(p * least, 1 - (1 - p) / least)
+        of_cycle = np.minimum(p * self.tolerance[rows], (1 + p) / 2)
+        return shift_odds(np.maximum(usual, of_cycle), 1 / factor)
 
     def _refresh(self, rows: Indices) -> None:
         """Compute what a failure and another event of each class add, where the reference has changed."""
@@ -264,5 +282,13 @@ class BaselineBank:
         self._stale[rows] = False
 
 
-def _event_weight(n: Floats, rho: Floats) -> Floats:
+def bucket_sizes(n: Floats, is_doubtful: Bools) -> Floats:
+    """Return the sizes of the newest buckets of references of ``n`` events."""
+    is_held = is_doubtful & (n >= lagging_reference.DOUBTED_EVENTS) & (n < lagging_reference.HOLD_BACK_EVENTS)
+    usual = np.clip(n / 2, *lagging_reference.BUCKET_EVENTS)
+    return np.where(is_held, lagging_reference.DOUBTED_BUCKET_EVENTS, usual)
+
+
+def event_weights(n: Floats, rho: Floats) -> Floats:
+    """Return the weight of each event of blocks of ``n`` events with correlation ``rho``."""
     return 1 / (1 + np.maximum(n - 1, 0.0) * rho * block_correlation.CAUTION)

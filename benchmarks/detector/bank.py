@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from benchmarks.baseline_bank import bucket_sizes
 from monitor.drift import block_correlation, lagging_reference, likelihood_ratios, shiryaev_roberts
 from monitor.rules.learned_baseline import YOUNG_CORRELATION
 
@@ -48,7 +49,7 @@ class Bank:
 
     def tolerated(self, p: np.ndarray) -> np.ndarray:
         """Return the rate that counts as no rise."""
-        return np.minimum(p * lagging_reference.TOLERANCE, (1 + p) / 2)
+        return np.minimum(p * lagging_reference.TOLERANCE, 1 - (1 - p) / lagging_reference.TOLERANCE)
 
     def log_ratio(self, events: np.ndarray, failed: np.ndarray, event_weight: np.ndarray) -> np.ndarray:
         """Return ln LR of a block for each multiplier."""
@@ -83,7 +84,8 @@ class Bank:
             np.where(new, 0, self.recent_f + failed),
         )
         self.since = np.where(new, 0, self.since + 1)
-        full = (self.recent_n >= np.clip(self.n / 2, *lagging_reference.BUCKET_EVENTS)) & (self.since > LAG)
+        size = bucket_sizes(self.n, statistic >= np.sqrt(self.bound))
+        full = (self.recent_n >= size) & (self.since > LAG)
         if full.any() or new.any():
             enter = full & ((statistic < np.sqrt(self.bound)) | (self.n < lagging_reference.HOLD_BACK_EVENTS))
             self.learn(self.pending_n, self.pending_f, enter)

@@ -14,12 +14,15 @@ MIN_REFERENCE_EVENTS = 100.0
 """Events of reference before anything is weighed, if a series has so many in two days."""
 HOLD_BACK_EVENTS = 1000.0
 """Events of reference from which learning pauses in doubt. A smaller one learns on: it may be wrong."""
+DOUBTED_EVENTS = 400.0
+DOUBTED_BUCKET_EVENTS = 1000.0
+"""From so many events of reference on, and below ``HOLD_BACK_EVENTS``, a bucket is longer in doubt."""
 POOLED_EVENTS = 2000.0
 """Events of reference from which all events so far are compared with. A smaller one would learn a change."""
 HORIZON_EVENTS = 1_000_000.0
 """Events of reference beyond which half is dropped: four days of the largest traffic, so whole days."""
 TOLERANCE = 1.05
-"""Factor by which the rate may exceed the reference without drift: real rates vary over the day."""
+"""Factor by which the rarer outcome may vary without drift: real rates vary over the day."""
 
 
 class LaggingReference:
@@ -34,8 +37,8 @@ class LaggingReference:
         recent_edge: end of the first block of ``recent``.
         rho: correlation of outcomes within a block, within ``CORRELATION``.
         least_events: events of reference before anything is weighed.
-        tolerance: factor by which the true rate may exceed the reference; ``odds_factor``: true odds of
-            failure divided by those of the sample. ``allow`` sets both.
+        tolerance: factor by which the true rate may exceed the reference by its daily and weekly cycle;
+            ``odds_factor``: true odds of failure divided by those of the sample. ``allow`` sets both.
     """
 
     __slots__ = (
@@ -57,7 +60,7 @@ class LaggingReference:
         self.pending = self.recent = (0.0, 0.0)
         self.recent_edge = 0.0
         self.rho = CORRELATION[0]
-        self.tolerance, self.odds_factor = TOLERANCE, 1.0
+        self.tolerance, self.odds_factor = 1.0, 1.0
         self.least_events = MIN_REFERENCE_EVENTS
         # derived from the reference; None after it or the tolerance changed
         self._usual_rate: float | None = None
@@ -102,17 +105,20 @@ class LaggingReference:
     def _tolerated(self, share: float) -> float:
         """Return the share with the tolerance, which is one of the true rate, not of the sample's share."""
         p = shift_odds(share, self.odds_factor)
-        return shift_odds(min(p * self.tolerance, (1 + p) / 2), 1 / self.odds_factor)
+        usual = min(p * TOLERANCE, 1 - (1 - p) / TOLERANCE)
+        of_cycle = min(p * self.tolerance, (1 + p) / 2)
+        return shift_odds(max(usual, of_cycle), 1 / self.odds_factor)
 
     def allow(self, tolerance: float, odds_factor: float) -> None:
         """Set the factor by which the true rate may exceed the reference.
 
         Args:
-            tolerance: the factor; less than ``TOLERANCE`` counts as that.
+            tolerance: the factor that a cycle of the day or the week shows, at least 1. The rarer outcome may
+                vary by ``TOLERANCE`` in any case.
             odds_factor: true odds of failure divided by those of the sample.
         """
-        if (least := max(TOLERANCE, tolerance)) != self.tolerance or odds_factor != self.odds_factor:
-            self.tolerance, self.odds_factor = least, odds_factor
+        if tolerance != self.tolerance or odds_factor != self.odds_factor:
+            self.tolerance, self.odds_factor = tolerance, odds_factor
             self._usual_rate = self._log_ratios = None
 
     def forget_ratios(self) -> None:
@@ -146,14 +152,17 @@ class LaggingReference:
 
         Args:
             edge: end of the block, in the unit of ``lag``, the least length of a bucket.
-            calm: whether there is little evidence for a rise; else a large reference learns nothing.
+            calm: whether there is little evidence for a rise; else a large reference learns nothing, and a
+                smaller one later.
         """
         if not self.recent[0]:
             self.recent_edge = float(edge)
         self.recent = rounded(self.recent[0] + events), rounded(self.recent[1] + failed)
         least, largest = BUCKET_EVENTS
-        is_full = self.recent[0] >= min(max(self.n / 2, min(least, self.least_events / 2)), largest)
-        if not is_full or edge - self.recent_edge < lag:
+        size = min(max(self.n / 2, min(least, self.least_events / 2)), largest)
+        if not calm and DOUBTED_EVENTS <= self.n < HOLD_BACK_EVENTS:
+            size = DOUBTED_BUCKET_EVENTS
+        if self.recent[0] < size or edge - self.recent_edge < lag:
             return
         if calm or self.n < HOLD_BACK_EVENTS:
             self.learn(*self.pending)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from monitor.drift.block_correlation import event_weight
-from monitor.drift.lagging_reference import POOLED_EVENTS, TOLERANCE, LaggingReference, rescaled
+from monitor.drift.lagging_reference import POOLED_EVENTS, LaggingReference, rescaled
 from monitor.drift.likelihood_ratios import (
     ODDS,
     WEIGHTS,
@@ -64,7 +64,7 @@ class ShiryaevRoberts:
       and p', which is nearer to p' the less is known of p over the events that an alarm for p' takes.
 
     A rate is the mean of the Clopper–Pearson upper confidence distribution, Beta(failures + 1, others), times
-    1.05.
+    1.05; above one half the rate of the other events is divided by 1.05 instead.
 
     Events of different weights count in units, failures and other events apart (``step``,
     ``weight_classes``). The share of failures is then that of the sample. A rise of the odds by a factor is
@@ -75,7 +75,7 @@ class ShiryaevRoberts:
     n / (1 + (n - 1) rho); rho, the correlation of outcomes within a block, is learned from Pearson residuals
     and at least 0.005. No block alarms alone.
 
-    Null: the rate does not rise by more than a twentieth. Needs 100 events of reference. Measured false
+    Null: the rarer outcome varies by a twentieth at most. Needs 100 events of reference. Measured false
     alarms, power and limits: docs/statistics.md.
 
     Args:
@@ -131,7 +131,7 @@ class ShiryaevRoberts:
         edge: float = 0.0,
         *,
         frozen: bool = False,
-        tolerance: float = TOLERANCE,
+        tolerance: float = 1.0,
         odds_factor: float = 1.0,
         weight_classes: Sequence[WeightClass] | None = None,
         lag: float = 0.0,
@@ -145,7 +145,8 @@ class ShiryaevRoberts:
             edge: end of the block, in any unit.
             frozen: an incident is open: a reference of enough events stays as it is, and pending events are
                 dropped.
-            tolerance: factor by which the rate may exceed the reference, at least ``TOLERANCE``.
+            tolerance: factor by which the rate may exceed the reference by a cycle of the day or the week, at
+                least 1. The rarer outcome may vary by a twentieth in any case.
             odds_factor: true odds of failure divided by those of the sample, c_f/c_s.
             weight_classes: the block by weight; None if each event is one unit.
             lag: least length of a bucket, in the unit of ``edge``.

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
 from monitor.drift.block_correlation import CORRELATION, event_weight
-from monitor.drift.lagging_reference import HORIZON_EVENTS, MIN_REFERENCE_EVENTS
+from monitor.drift.lagging_reference import HORIZON_EVENTS, MIN_REFERENCE_EVENTS, LaggingReference
 from monitor.drift.likelihood_ratios import ODDS, WEIGHTS, pooled_log_ratios
 from monitor.drift.shiryaev_roberts import ShiryaevRoberts
 from tests.tiers import examples
@@ -135,6 +135,49 @@ def test_rates_that_vary_between_blocks_and_by_a_twentieth_over_the_day_do_not_a
                 continue
             reading = detector.step(1000, failures, edge)
             assert reading.statistic < reading.bound
+
+
+@pytest.mark.parametrize(
+    ("failures", "tolerance", "usual"),
+    [
+        (100, 1.0, 0.1 * 1.05),
+        (640, 1.0, 1 - 0.36 / 1.05),
+        (900, 1.0, 1 - 0.1 / 1.05),
+        (640, 1.02, 1 - 0.36 / 1.05),  # as much as may vary in any case
+        (640, 1.2, 0.64 * 1.2),
+        (900, 1.2, 0.95),
+    ],
+)
+def test_the_rarer_outcome_may_vary_by_a_twentieth_and_failures_by_what_a_cycle_shows(
+    failures, tolerance, usual
+):
+    reference = LaggingReference()
+    reference.learn(500_000, 500 * failures)
+    reference.allow(tolerance, 1.0)
+    assert reference.usual_rate == pytest.approx(usual, rel=1.5e-3)
+
+
+@pytest.mark.parametrize("p", [0.64, 0.9])
+def test_a_feature_that_fails_most_of_the_time_may_vary_by_a_twentieth_of_the_rest(p):
+    rng = np.random.default_rng(8)
+    detector = ShiryaevRoberts(RUN_LENGTH)
+    for edge in range(6 * 1440):
+        rate = 1 - (1 - p) * (1 + 0.05 * np.sin(2 * np.pi * edge / 1440))
+        assert detector.step(60, rng.binomial(60, rate), edge).statistic < RUN_LENGTH
+
+
+@pytest.mark.parametrize(("size", "blocks"), [(12, 18), (60, 5)])
+def test_refusals_that_rise_from_64_to_89_percent_are_found_after_an_hour(size, blocks):
+    found = []
+    for seed in range(30):
+        rng, detector = np.random.default_rng(seed), ShiryaevRoberts(RUN_LENGTH)
+        for edge in range(60):
+            detector.step(size, rng.binomial(size, 0.64), edge, lag=5)
+        found.append(next(
+            count for count in range(1, 100)
+            if detector.step(size, rng.binomial(size, 0.89), 60 + count, lag=5).statistic >= RUN_LENGTH
+        ))  # fmt: skip
+    assert sorted(found)[15] <= blocks
 
 
 def test_the_correlation_within_blocks_is_learned_and_excludes_the_increase():
@@ -288,3 +331,15 @@ def test_invalid_counts_are_refused_by_name(n, failures):
 def test_an_invalid_run_length_is_refused(run_length):
     with pytest.raises(ValueError, match="run_length"):
         ShiryaevRoberts(run_length)
+
+
+@pytest.mark.parametrize(("events", "lag"), [(200, 50), (450, 1000), (1200, 10**9)])
+def test_a_reference_in_doubt_learns_later_the_larger_it_is(events, lag):
+    reference = LaggingReference()
+    reference.learn(events, events * 0.03)
+    for edge in range(4000):
+        reference.enqueue(1.0, 0.1, edge, 0, calm=False)
+        if reference.n > events:
+            break
+    learned_after = edge + 1 if reference.n > events else 10**9
+    assert lag <= learned_after <= max(2.2 * lag, 300)
