@@ -8,13 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from monitor.backtest.event_files import UnreadableInput
 from monitor.cli.atomic_output import atomic_output
 from monitor.cli.golden.set_files import MAX_SET_BYTES, case_lines
 from monitor.golden.importers import FORMATS
-from monitor.golden.importers.imported import Imported
+from monitor.golden.importers.imported import Imported, plain_tree, read_tree
 from monitor.wording.number_format import counted
 from softfail.sanitize import sanitize
 
@@ -80,14 +78,14 @@ def _decoded(path: Path) -> Any:
     if path.suffix in (".jsonl", ".ndjson"):
         return [_line(path, number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     try:
-        return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        return plain_tree(json.loads(text)) if path.suffix == ".json" else read_tree(text)
+    except (ValueError, RecursionError) as error:
         raise UnreadableInput(f"{path}: is neither YAML nor JSON: {error}") from None
 
 
 def _line(path: Path, number: int, line: str) -> Any:
     try:
-        return json.loads(line)
+        return plain_tree(json.loads(line))
     except (ValueError, RecursionError) as error:
         raise UnreadableInput(f"{path}:{number}: not JSON: {error}") from None
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
+
+import yaml
 
 from monitor.golden.case_set import MAX_CASES, make_case
 from monitor.golden.checks import check_fault
+from schemas.config.yaml_text import read_yaml
 from schemas.golden import Check, GoldenCase
 
 _NOT_ID = re.compile(r"[^\w.\-]+")
@@ -69,6 +74,32 @@ class Imported:
         return dict(tree)
 
 
+def read_tree(text: str) -> Any:
+    """Read YAML, within the limits of a configuration, to values that JSON has.
+
+    Raises:
+        ValueError: it is no YAML, or exceeds a limit.
+
+    >>> read_tree("{2026-11-30: .nan, yes: [1]}")
+    {'2026-11-30': 'nan', 'True': [1]}
+    """
+    try:
+        return plain_tree(read_yaml(text))
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"is no YAML: {error}") from None
+
+
+def plain_tree(value: Any) -> Any:
+    """Return a value with dates and other values that JSON has not as text."""
+    if isinstance(value, dict):
+        return {str(key): plain_tree(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [plain_tree(item) for item in value]
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
 def as_text(value: Any) -> str | None:
     """Return a reference answer as text; None if there is none.
 
@@ -81,8 +112,6 @@ def as_text(value: Any) -> str | None:
         return value[0]
     if isinstance(value, dict) and set(value) in ({"output"}, {"answer"}, {"text"}, {"expected"}):
         return as_text(next(iter(value.values())))
-    import json
-
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -13,9 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import yaml
-
-from monitor.golden.importers.imported import Imported
+from monitor.golden.importers.imported import Imported, read_tree
 from monitor.golden.importers.promptfoo_assertions import map_assertion, parse_compact
 
 _VARIABLE = re.compile(r"\{\{-?\s*([\w.\[\]]+)\s*-?\}\}")
@@ -208,8 +206,8 @@ def _messages(text: str) -> Any:
     """Return the messages of a chat prompt in JSON or YAML, else the text."""
     if text.lstrip().startswith(("[", "- role")):
         try:
-            tree = yaml.safe_load(text)
-        except yaml.YAMLError:
+            tree = read_tree(text)
+        except ValueError:
             return text
         if (
             isinstance(tree, list)
@@ -256,12 +254,12 @@ def _file_tests(path: str, imported: Imported, read: Read) -> Iterator[tuple[str
         if path.endswith(".csv"):
             rows: list[Any] = [_csv_test(row) for row in csv.DictReader(io.StringIO(content))]
         elif path.endswith((".yaml", ".yml", ".json")):
-            rows = yaml.safe_load(content)
+            rows = read_tree(content)
         elif path.endswith(".jsonl"):
             rows = [json.loads(line) for line in content.splitlines() if line.strip()]
         else:
             raise ValueError("code, a sheet or a pattern of files is not read")
-    except (ValueError, yaml.YAMLError, csv.Error) as error:
+    except (ValueError, csv.Error) as error:
         imported.note(f"tests {path}", str(error))
         return
     for number, row in enumerate(rows if isinstance(rows, list) else [rows], 1):
@@ -279,8 +277,8 @@ def _test(raw: Any, place: str, imported: Imported, read: Read) -> dict[str, Any
     """Return a test with ``vars``, ``options`` and ``assert`` of the right types."""
     if isinstance(raw, str) and raw.startswith("file://"):
         try:
-            raw = yaml.safe_load(read(raw.removeprefix("file://")))
-        except (ValueError, yaml.YAMLError) as error:
+            raw = read_tree(read(raw.removeprefix("file://")))
+        except ValueError as error:
             imported.note(place, f"{raw}: {error}")
             return {}
     if raw is None:

@@ -7,10 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import yaml
-
 from monitor.golden.expression_checks import expression_fault
-from monitor.golden.importers.imported import Imported
+from monitor.golden.importers.imported import Imported, read_tree
 
 _PLAIN = {
     "equals": "equals",
@@ -191,7 +189,7 @@ def _value(value: Any, variables: Mapping[str, Any], read: Read) -> Any:
         if not path.endswith((".json", ".yaml", ".yml", ".txt", ".md")):
             raise ValueError(f"{path} is code, which is not run")
         content = read(path)
-        return content if path.endswith((".txt", ".md")) else yaml.safe_load(content)
+        return content if path.endswith((".txt", ".md")) else read_tree(content)
     filled, remaining = render(value, variables)
     if remaining:
         raise ValueError(f"the template {remaining[0]} is not filled in; only {{{{variable}}}} is")
@@ -201,8 +199,8 @@ def _value(value: Any, variables: Mapping[str, Any], read: Read) -> Any:
 def _schema(value: Any) -> Any:
     if isinstance(value, str):
         try:
-            value = yaml.safe_load(value)
-        except yaml.YAMLError:
+            value = read_tree(value)
+        except ValueError:
             raise ValueError("the schema is no YAML") from None
     return json.loads(json.dumps(value))
 

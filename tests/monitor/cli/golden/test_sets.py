@@ -88,11 +88,25 @@ def test_an_import_writes_a_set_names_what_is_left_and_reads_no_file_outside(
     assert "exists, and people edit sets" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", ["", "{", "- 1", "a: [", "tests: 3"])
+BOMB = "a: &a [x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{b}: &{b} [{','.join([f'*{a}'] * 8)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize("content", [BOMB, "", "{", "- 1", "a: [", "tests: 3"])
 def test_a_file_that_is_no_configuration_is_refused(content: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("c.yaml").write_text(content)
     assert main(["import", "c.yaml", "--from", "promptfoo"]) == 2
     assert "c.yaml" in capsys.readouterr().err
+
+
+def test_dates_and_other_values_of_yaml_become_text() -> None:
+    Path("c.yaml").write_text(
+        "prompts: ['On {{day}}']\ntests: [{vars: {day: 2026-11-30}, assert: [{type: equals, value: 2026-11-30}]}]\n"
+    )
+    assert main(["import", "c.yaml", "--from", "promptfoo", "--output", "set.ndjson"]) == 0
+    (case,) = cases().values()
+    assert (case.input, case.checks[0].value) == ("On 2026-11-30", "2026-11-30")
 
 
 def test_json_lines_of_a_data_set_are_read(capsys: pytest.CaptureFixture[str]) -> None:
