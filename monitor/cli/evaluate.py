@@ -56,12 +56,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def work() -> int:
         with EvaluatorPool(cuts_off=False) as pool:
-            return _run(options.files, _load(options.config, pool), options.format, pool)
+            return _run(options.files, load_config(options.config, pool), options.format, pool)
 
     return run_command(work, interrupted="interrupted")
 
 
-def _load(path: str | None, pool: EvaluatorPool) -> Any:
+def load_config(path: str | None, pool: EvaluatorPool) -> Any:
+    """Read and check a configuration; None: there is none."""
     if path is None:
         return None
     from monitor.config_check import load_checked_config  # imported late: only needed with --config
@@ -72,7 +73,7 @@ def _load(path: str | None, pool: EvaluatorPool) -> Any:
 def _run(files: Sequence[str], config: Any, form: str, pool: EvaluatorPool) -> int:
     reader = _Reader(files)
     printer = _Table() if form == "table" else _Lines()
-    for event, suite, verdicts in _judged(reader.responses(), config, pool):
+    for event, suite, verdicts in judge_events(reader.responses(), config, pool):
         printer.add(event, suite, verdicts)
     printer.end()
     sys.stdout.flush()
@@ -85,7 +86,7 @@ def _run(files: Sequence[str], config: Any, form: str, pool: EvaluatorPool) -> i
     return 1 if reader.faults else 0
 
 
-def _judged(
+def judge_events(
     events: Iterator[Any], config: Any, pool: EvaluatorPool
 ) -> Iterator[tuple[Any, Suite, Sequence[Verdict]]]:
     """Yield each response with its suite and its verdicts; those of users' evaluators are made in batches."""
@@ -180,13 +181,13 @@ class _Table:
     """Prints a line for each event, then the number of verdicts of each evaluator."""
 
     def __init__(self) -> None:
-        self._seen = self._passed = self._judged = 0
+        self._seen = self._passed = self.judge_events = 0
         self._counts: dict[str, Counter[State]] = {}
 
     def add(self, event: Any, suite: Suite, verdicts: Sequence[Verdict]) -> None:
         states = [verdict.state for verdict, gates in zip(verdicts, suite.gating, strict=True) if gates]
         self._seen += 1
-        self._judged += State.PASSED in states or State.FAILED in states
+        self.judge_events += State.PASSED in states or State.FAILED in states
         self._passed += State.FAILED not in states and State.PASSED in states
         problems = []
         for name, verdict in zip(suite.names, verdicts, strict=True):
@@ -203,5 +204,5 @@ class _Table:
             decided = counts[State.PASSED] + counts[State.FAILED]
             rate = f"{counts[State.FAILED] / decided:.2%}" if decided else "-"
             print(f"{name:<16} " + " ".join(f"{counts[state]:>8}" for state in State) + f" {rate:>10}")
-        rate = f"{self._passed / self._judged:.2%}" if self._judged else "-"
+        rate = f"{self._passed / self.judge_events:.2%}" if self.judge_events else "-"
         print(f"\n{self._seen} responses, pass rate {rate}")

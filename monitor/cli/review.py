@@ -1,0 +1,305 @@
+"""``python -m monitor review sample | status | import``: answers that people read, and their labels."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from monitor.backtest.event_files import EventFilter, Files, UnreadableInput
+from monitor.cli.atomic_output import atomic_output
+from monitor.cli.command_line import report_unreadable, run_command
+from monitor.cli.evaluate import judge_events, load_config
+from monitor.cli.options import instant
+from monitor.cli.review_status import print_status
+from monitor.evaluators import EVALUATORS
+from monitor.protocol.messages import to_json
+from monitor.protocol.service import SERVICE
+from monitor.review.answer import answer_of
+from monitor.review.consensus import common_factor, consensus_of, events_of
+from monitor.review.label_page import render
+from monitor.review.labels import Labels, csv_text
+from monitor.review.question import InvalidQuestion, make_question
+from monitor.review.sample_file import InvalidSample, Sample, numbered, read_sample
+from monitor.review.stratified_sample import STRATA, StratifiedSample
+from monitor.review.stratum import stratum_of
+from schemas.event_decoder import InvalidEvent, read_event
+from schemas.times import utc
+from softfail.evaluator_pool import EvaluatorPool
+from softfail.redact import redact
+from softfail.sanitize import sanitize
+
+LEAST_ANSWERS, MOST_ANSWERS = 1, 1_000
+SAMPLE_FILE, CSV_FILE, PAGE_FILE = "sample.jsonl", "labels.csv", "review.html"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the command.
+
+    Returns:
+        Exit code: 0; 1 if a line could not be read; 2 if a file, the configuration or an option cannot be used.
+    """
+    parser = _parser()
+    options = parser.parse_args(argv)
+    work = {"sample": _sample, "status": _status, "import": _import}[options.action]
+    return run_command(functools.partial(work, parser, options))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m monitor review",
+        description="Let people read answers: draw them, label them on a page, make events of the labels.",
+    )
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    sample = actions.add_parser(
+        "sample",
+        help="draw answers; write a page to label them, a CSV file and the sample",
+        description="Draw answers from files of events, half of them failed, and write the page on which a person"
+        " labels them.",
+    )
+    sample.add_argument("files", nargs="+", metavar="FILE", help="NDJSON events, plain or gzip")
+    sample.add_argument(
+        "--question", required=True, metavar="NAME", help="in metrics human:NAME, like correct"
+    )
+    sample.add_argument("--ask", metavar="TEXT", help="the question as people read it (default: of its name)")
+    sample.add_argument(
+        "--pass", dest="passing", type=_names, metavar="LABEL,...", help="labels that pass (default: pass)"
+    )
+    sample.add_argument(
+        "--fail", dest="failing", type=_names, metavar="LABEL,...", help="labels that fail (default: fail)"
+    )
+    sample.add_argument(
+        "--answers", type=int, default=200, metavar="N", help="answers to draw (default: %(default)s)"
+    )
+    sample.add_argument(
+        "--by",
+        type=_names,
+        default=list(STRATA),
+        metavar="NAME,...",
+        help=f"strata (default: {','.join(STRATA)})",
+    )
+    sample.add_argument(
+        "--verdict",
+        metavar="EVALUATOR",
+        help="stratify by this evaluator or judge (default: whether the response passed)",
+    )
+    sample.add_argument("--config", metavar="softfail.yaml", help="with the evaluators of each feature")
+    sample.add_argument("--from", dest="since", type=instant, metavar="TIME", help="from this time on")
+    sample.add_argument("--to", dest="until", type=instant, metavar="TIME", help="until this time, exclusive")
+    sample.add_argument("--match", metavar="SERVICE/FEATURE", help="only these features, with * and ?")
+    sample.add_argument("--seed", default="", metavar="TEXT", help="another one draws other answers")
+    sample.add_argument(
+        "--no-redact", action="store_true", help="leave personal data and secrets in the texts"
+    )
+    sample.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help=f"for {PAGE_FILE}, {CSV_FILE}, {SAMPLE_FILE}",
+    )
+    status = actions.add_parser("status", help="progress, agreement, rate, labels that are still missing")
+    importing = actions.add_parser(
+        "import", help="write the labels as evaluation events; then: python -m softfail publish FILE"
+    )
+    for action in (status, importing):
+        action.add_argument("sample", metavar="SAMPLE", help=f"the {SAMPLE_FILE}")
+        action.add_argument(
+            "labels",
+            nargs="*" if action is status else "+",
+            metavar="LABELS",
+            help="what the page saved, or the filled CSV file; one or more a rater",
+        )
+        action.add_argument(
+            "--width",
+            type=_share,
+            metavar="W",
+            help="say how many labels the rate needs for this width, like 0.05",
+        )
+    importing.add_argument("--time", type=instant, metavar="TIME", help="of the events (default: now)")
+    importing.add_argument(
+        "--output", type=Path, metavar="FILE", help="write to this file (default: standard output)"
+    )
+    return parser
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: not between 0 and 1; 0.05 is 5 points")
+    return value
+
+
+def _sample(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    if not LEAST_ANSWERS <= options.answers <= MOST_ANSWERS:
+        parser.error(f"--answers: {options.answers} is not {LEAST_ANSWERS} to {MOST_ANSWERS:,}")
+    if unknown := [name for name in options.by if name not in STRATA]:
+        parser.error(f"--by: {unknown[0]!r} is unknown; there are {', '.join(STRATA)}")
+    if options.match is not None and "/" not in options.match:
+        parser.error(f"--match: write service/feature, like support-bot/*, not {options.match!r}")
+    if "-" in options.files:
+        parser.error("standard input cannot be sampled, because it may be read twice; give a file")
+    try:
+        question = make_question(options.question, options.ask, options.passing, options.failing)
+    except InvalidQuestion as error:
+        parser.error(str(error))
+    outside = _verdicts_in_files(options) if options.verdict and options.verdict not in EVALUATORS else None
+    events = _Events(options)
+    drawn = StratifiedSample(options.answers, options.by, options.seed)
+    cleaned = None if options.no_redact else redact
+    with EvaluatorPool(cuts_off=False) as pool:
+        for event, suite, verdicts in judge_events(events.answers(), load_config(options.config, pool), pool):
+            stratum = stratum_of(event, suite, verdicts, options.verdict, outside)
+            if stratum is not None:
+                drawn.offer(
+                    f"{event.service}/{event.feature} {event.event_id}",
+                    stratum,
+                    functools.partial(answer_of, event, stratum, cleaned),
+                )
+    sample = Sample(question, drawn.by, options.verdict or "", tuple(drawn.draw()))
+    if not sample.answers:
+        raise UnreadableInput(_nothing_drawn(options, events))
+    _write(sample, options.output)
+    _print_sample(sample, drawn, options)
+    return report_unreadable(events.unreadable)
+
+
+def _nothing_drawn(options: argparse.Namespace, events: _Events) -> str:
+    if options.verdict and events.seen:
+        return f"--verdict: {options.verdict} judged none of the {events.seen:,} answers in these files"
+    return "no response with an output text in these files; look at --from, --to and --match, or at text sampling"
+
+
+class _Events:
+    """Reads the responses of files that people can read: those with an output, and no call of softfail's own."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.unreadable = self.seen = 0
+        self._options = options
+
+    def answers(self) -> Iterator[Any]:
+        """Yield the responses."""
+        for event in self.all():
+            if (
+                event.kind == "response"
+                and event.output
+                and event.output.strip()
+                and not event.error_type
+                and event.service != SERVICE
+            ):
+                self.seen += 1
+                yield event
+
+    def all(self) -> Iterator[Any]:
+        """Yield all events; print each line that cannot be read."""
+        options = self._options
+        records = Files(options.files).records()
+        for record in EventFilter(options.since, options.until, options.match).select(records):
+            try:
+                event, _ = read_event(record.value or b"")
+            except InvalidEvent as error:
+                self.unreadable += 1
+                print(sanitize(f"{record.topic}:{record.offset}: {error}"), file=sys.stderr)
+                continue
+            yield event
+
+
+def _verdicts_in_files(options: argparse.Namespace) -> dict[tuple[str, str, str], bool]:
+    """Return the last verdict of an evaluator outside of softfail on each response, from evaluation events."""
+    reader = argparse.Namespace(files=options.files, since=None, until=None, match=options.match)
+    return {
+        (event.service, event.feature, event.response_id): event.passed
+        for event in _Events(reader).all()
+        if event.kind == "evaluation" and event.evaluator == options.verdict and event.passed is not None
+    }
+
+
+def _write(sample: Sample, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UnreadableInput(f"--output: {folder}: {error.strerror or error}") from None
+    with atomic_output(folder / SAMPLE_FILE) as stream:
+        stream.writelines(sample.lines())
+    with atomic_output(folder / CSV_FILE) as stream:
+        rows = (
+            {"answer": str(number), "input": answer.input, "context": answer.context, "output": answer.output}
+            for number, answer in numbered(sample.answers)
+        )
+        stream.write(csv_text(rows))
+    with atomic_output(folder / PAGE_FILE) as stream:
+        stream.write(render(sample))
+
+
+def _print_sample(sample: Sample, drawn: StratifiedSample, options: argparse.Namespace) -> None:
+    failed = sum(answer.stratum.get("verdict") == "failed" for answer in sample.answers)
+    print(
+        f"{len(sample.answers):,} of {drawn.seen:,} answers, {failed:,} of them failed, in {options.output}/:"
+    )
+    print(f"  {PAGE_FILE}    open it in a browser, label by keyboard, press s to save")
+    print(f"  {CSV_FILE}     or fill in this spreadsheet")
+    print(f"  {SAMPLE_FILE}   `review status` and `review import` need it, with the labels")
+    if given_up := [name for name in STRATA if name in options.by and name not in drawn.by]:
+        print(f"not stratified by {' and '.join(given_up)}: too many values for {options.answers} answers")
+    factor, beyond = common_factor(sample)
+    if factor > 1 and beyond:
+        print(f"{beyond} answers stand for over 10,000 times as many calls as others; their weight is cut")
+
+
+def _read_all(options: argparse.Namespace) -> tuple[Sample, Labels]:
+    try:
+        sample = read_sample(_text(options.sample).splitlines())
+    except InvalidSample as error:
+        raise UnreadableInput(f"{options.sample}: {error}") from None
+    labels = Labels(sample.question, sample.sample_id, len(sample.answers))
+    for name in options.labels:
+        labels.read(name, _text(name))
+    for fault in labels.faults:
+        print(sanitize(fault), file=sys.stderr)
+    return sample, labels
+
+
+def _text(name: str) -> str:
+    try:
+        return Path(name).read_text("utf-8")
+    except OSError as error:
+        raise UnreadableInput(f"{name}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise UnreadableInput(
+            f"{name}: not UTF-8 ({error}); save it as UTF-8, in Excel as CSV UTF-8"
+        ) from None
+
+
+def _status(_: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    sample, labels = _read_all(options)
+    print_status(sample, labels, options.width, sys.stdout)
+    return report_unreadable(len(labels.faults))
+
+
+def _import(_: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    sample, labels = _read_all(options)
+    time = datetime.now(UTC) if options.time is None else utc(options.time)
+    events = events_of(sample, consensus_of(sample, labels.by_answer()), time)
+    if not events:
+        raise UnreadableInput(
+            "no answer has a verdict yet; label answers on the page, save, and give that file"
+        )
+    with atomic_output(options.output) as stream:
+        stream.writelines(to_json(event).decode() + "\n" for event in events)
+    print_status(sample, labels, options.width, sys.stderr if options.output is None else sys.stdout)
+    if options.output is not None:
+        print(
+            f"\n{len(events):,} events in {options.output}; send them: python -m softfail publish {options.output}"
+        )
+    return report_unreadable(len(labels.faults))
