@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 
 from monitor.evaluators.suite import Suite
-from monitor.ingest import language_detection
+from monitor.languages import language_detection
 from monitor.state.outcome_reports import ABSENT_IS_OK, OutcomeReports
 from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import FeatureState

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from monitor.ingest.language_detection import detect_language
 from monitor.ingest.text_format import text_format
+from monitor.languages.language_detection import detect_language
 from monitor.stats.text_sketch import FEATURES, FeatureVectors, text_features
 
 MAX_CHARS = 500

@@ -75,7 +75,7 @@ def answer_of(event: Any, stratum: dict[str, str], redact: Callable[[str], str] 
         stratum: of the answer.
         redact: applied to its texts; None leaves them.
     """
-    texts = {name: _shown(getattr(event, name) or "", redact) for name in TEXT_FIELDS}
+    given, context, output = (_shown(getattr(event, name) or "", redact) for name in TEXT_FIELDS)
     return Answer(
         event.event_id,
         rfc3339(event.time),
@@ -83,8 +83,10 @@ def answer_of(event: Any, stratum: dict[str, str], redact: Callable[[str], str] 
         dict(event.dimensions),
         event.sample_probability,
         event.sample_probability * event.content_probability,
-        stratum=stratum,
-        **texts,
+        given,
+        context,
+        output,
+        stratum,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from monitor.evaluators.suite import Suite
 from monitor.evaluators.verdict import State, Verdict
-from monitor.ingest.language_detection import detect_language
+from monitor.languages.language_detection import detect_language
 from monitor.review.stratified_sample import FAILED, FEATURE, LANGUAGE, VERDICT, VERSION
 
 PASSED, NOT_JUDGED = "passed", "not judged"

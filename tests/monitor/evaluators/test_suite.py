@@ -96,6 +96,11 @@ events = st.fixed_dictionaries(
         "interaction": st.sampled_from([None, "sync", "progressive", "async"]),
         "duration_s": st.none() | st.floats(0, 1e7),
         "time_to_first_token_s": st.none() | st.floats(0, 1e7),
+        "context": st.none() | st.text(max_size=40),
+        "input_tokens": st.none() | st.integers(0, 10**9),
+        "cost_usd": st.none() | st.floats(0, 1e6),
+        "cold_start": st.none() | st.booleans(),
+        "stages_s": st.dictionaries(st.sampled_from(["model", "search"]), st.floats(0, 1e7)),
     }
 )
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 
 from monitor.ingest import repeated_texts
-from monitor.ingest.language_detection import detect_language
 from monitor.ingest.repeated_texts import MAX_TEXTS, cached_features, cached_format, cached_language
 from monitor.ingest.text_format import text_format
+from monitor.languages.language_detection import detect_language
 from monitor.stats.text_sketch import text_features
 
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.ingest import language_detection
-from monitor.ingest.language_detection import LANGUAGES, MAX_CHARS, detect_language
+from monitor.languages import language_detection
+from monitor.languages.language_detection import LANGUAGES, MAX_CHARS, detect_language
 from monitor.protocol.messages import FileRecord
 from monitor.watch import Watch
 from schemas.config.monitor_config import Config
@@ -170,7 +170,7 @@ def test_accent_encoding_capitals_and_embedded_code_do_not_matter(text):
 
 def test_a_detection_does_not_depend_on_previous_detections():
     asked_first = (
-        "from monitor.ingest.language_detection import detect_language; import json, sys;"
+        "from monitor.languages.language_detection import detect_language; import json, sys;"
         " print(json.dumps([detect_language(text) for text in json.load(sys.stdin)]))"
     )
     backwards = subprocess.run(

@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 import pycld2
 
-from monitor.ingest.text_script import SCRIPT_LANGUAGES, main_script
+from monitor.languages.text_script import SCRIPT_LANGUAGES, main_script
 
 MAX_CHARS = 400
 """Characters of a text that are read: the language is certain long before."""

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.ingest import language_detection, text_script
-from monitor.ingest.language_detection import LANGUAGES, detect_language
-from monitor.ingest.text_script import SCRIPT_LANGUAGES, main_script
+from monitor.languages import language_detection, text_script
+from monitor.languages.language_detection import LANGUAGES, detect_language
+from monitor.languages.text_script import SCRIPT_LANGUAGES, main_script
 
 SHORT = {
     "ru": ("Да, конечно.", "Заказ отправлен", "Нет, это невозможно"),
