@@ -81,7 +81,8 @@ def fenced_blocks(text: str) -> Iterator[tuple[str, str, bool]]:
     >>> list(fenced_blocks("Try:\\n```py\\nx\\n```"))
     [('py', 'x', True)]
     """
-    fence, name, lines = "", "", []
+    fence, name = "", ""
+    lines: list[str] = []
     for line in text.split("\n"):
         match = _FENCE.match(line)
         if not fence:
