@@ -139,7 +139,7 @@ def allocate(size: int, sizes: Sequence[int], is_failed: Sequence[bool]) -> list
         is_failed: whether each stratum is of answers that failed.
 
     >>> allocate(100, [30, 900, 9_000], [True, False, False])
-    [30, 18, 52]
+    [30, 17, 53]
     """
     failed = [index for index, flag in enumerate(is_failed) if flag]
     others = [index for index, flag in enumerate(is_failed) if not flag]
