@@ -24,8 +24,8 @@ from monitor.judging.correction import corrected_rate
 from monitor.rules.learned_baseline import RUN_LENGTH
 
 DAYS, CHANGE_DAY = 14, 10
-BLOCKS = 100  # looks a day
-CHECK_BLOCKS = 4  # an hour: least time between two runs of the anchors
+BLOCKS = 50  # looks a day
+CHECK_BLOCKS = 2  # an hour: least time between two runs of the anchors
 SENSITIVITY, SPECIFICITY, DRIFTED, FAILING, WORSE = 0.80, 0.97, 0.90, 0.03, 0.06
 
 
@@ -153,8 +153,17 @@ def run(rng: np.random.Generator, scenario: str, options: argparse.Namespace) ->
 
 def row(scenario: str, options: argparse.Namespace) -> list[str]:
     """Run one scenario; return its row of the table."""
+    return summary(scenario, results_of(scenario, options, range(options.runs)))
+
+
+def results_of(scenario: str, options: argparse.Namespace, runs: range) -> list[Result]:
+    """Run some of the ``options.runs`` worlds of a scenario."""
     seeds = np.random.SeedSequence([options.seed, len(scenario)]).spawn(options.runs)
-    results = [run(np.random.default_rng(seed), scenario, options) for seed in seeds]
+    return [run(np.random.default_rng(seeds[number]), scenario, options) for number in runs]
+
+
+def summary(scenario: str, results: list[Result]) -> list[str]:
+    """Return the row of a scenario."""
     covered = np.array([result.covered for result in results])
     widths = np.array([result.widths for result in results])
     changed = [result.changed_after for result in results if result.changed_after is not None]
@@ -165,10 +174,10 @@ def row(scenario: str, options: argparse.Namespace) -> list[str]:
         f"{covered[:, CHANGE_DAY - 1].mean():.1%}",
         f"{np.median(widths[:, CHANGE_DAY - 2]):.3f}",
         f"{np.median(widths[:, CHANGE_DAY - 1]):.3f}",
-        f"{np.mean([at < 3 for at in changed] + [False] * (options.runs - len(changed))):.1%}",
+        f"{np.mean([at < 3 for at in changed] + [False] * (len(results) - len(changed))):.1%}",
         f"{np.mean([result.changed_before for result in results]):.1%}",
-        f"{np.mean([at < 1 for at in paged] + [False] * (options.runs - len(paged))):.1%}",
-        f"{len(paged) / options.runs:.1%}",
+        f"{np.mean([at < 1 for at in paged] + [False] * (len(results) - len(paged))):.1%}",
+        f"{len(paged) / len(results):.1%}",
         f"{np.median(paged):.2f}" if paged else "—",
         f"{np.mean([result.paged_before for result in results]):.1%}",
         f"{np.mean([result.anchor_runs for result in results]) / DAYS:.1f}",
