@@ -2,11 +2,12 @@
 
     python -m benchmarks.judge_drift --runs 1000 --seed 0
 
-Each day 20,000 responses are judged and 20 of them labelled by people, half of them judged failed; 500 anchors are
+Each day 19,600 responses are judged and 20 of them labelled by people, half of them judged failed; 500 anchors are
 judged once, and again when the judged rate rises. 3 % of the answers fail; the judge has sensitivity 0.8 and
 specificity 0.97. On day 10 of 14 either the judge changes (specificity 0.90), or the answers do (6 % fail), or nothing.
 A verdict on an answer is the same each time but for one in 200 (`--noise`). Pages are those of a rule
-`above: baseline` on the verdicts of a calibrated judge. Source of the table in docs/statistics.md, "Judges".
+`above: baseline` on the verdicts of a calibrated judge, looked at each minute from day 10 on and each half hour before.
+Source of the table in docs/statistics.md, "Judges".
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from monitor.judging.correction import corrected_rate
 from monitor.rules.learned_baseline import RUN_LENGTH
 
 DAYS, CHANGE_DAY = 14, 10
-BLOCKS = 50  # looks a day
+BLOCKS = 50  # looks of the judge a day
+MINUTES = 28  # looks of the rule in each of them
 CHECK_BLOCKS = 2  # an hour: least time between two runs of the anchors
 SENSITIVITY, SPECIFICITY, DRIFTED, FAILING, WORSE = 0.80, 0.97, 0.90, 0.03, 0.06
 
@@ -100,8 +102,8 @@ def run(rng: np.random.Generator, scenario: str, options: argparse.Namespace) ->
                 labels, judged_n, judged_failed = Matrix(), 0.0, 0.0
             else:
                 history.add(verdicts)
-        counts = rng.binomial(size, rate, BLOCKS)
-        for block, failed in enumerate(counts.tolist()):
+        counts = rng.binomial(size // MINUTES, rate, (BLOCKS, MINUTES))
+        for block, failed in enumerate(counts.sum(axis=1).tolist()):
             failed_today += failed
             now = day + block / BLOCKS
             if (block + 1) % (2 * BLOCKS // options.labels) == 0:  # people label all day
@@ -131,10 +133,19 @@ def run(rng: np.random.Generator, scenario: str, options: argparse.Namespace) ->
                 if state == "unclear":
                     continue
                 watch.accept()
-            reading = detector.step(size, failed, now * 1440)
-            if reading.statistic >= reading.bound:
-                pages.append(now)
-                detector.reset_evidence()
+            if day < CHANGE_DAY:
+                looks = [(size, failed)]
+            elif pages:  # the first page is enough
+                continue
+            else:
+                looks = [(size // MINUTES, n) for n in counts[block].tolist()]
+            for minute, (n, minute_failed) in enumerate(looks):
+                at = now + minute / (BLOCKS * MINUTES)
+                reading = detector.step(n, minute_failed, at * 1440)
+                if reading.statistic >= reading.bound:
+                    pages.append(at)
+                    detector.reset_evidence()
+                    break
         labels = labels.plus(labelled_today)
         judged_n, judged_failed = judged_n + options.judged, judged_failed + failed_today
         share = corrected_rate((options.judged, failed_today), labels, (judged_n, judged_failed))
@@ -191,7 +202,7 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--judged", type=int, default=20_000, help="responses judged a day")
+    parser.add_argument("--judged", type=int, default=19_600, help="responses judged a day")
     parser.add_argument(
         "--labels", type=int, default=20, help="labels a day, half of them of judged failures"
     )
