@@ -12,9 +12,6 @@ from monitor.config_check import load_checked_config
 from schemas.config.load import InvalidConfig
 from schemas.config.monitor_config import Config
 
-GROUP = "judge"
-"""Added to ``kafka.prefix``: the consumer group, so that judges and workers read every event."""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until stopped; return 78 for a configuration that cannot be used, else the process ends itself."""
@@ -32,6 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from agents.judging.agent import JudgeAgent
         from agents.judging.caller import Caller
         from agents.judging.clients import client_of
+        from agents.kafka.consumer_group import group_of
         from agents.runtime.app import run
         from agents.web.server import serve
         from monitor.judging.standing import Standing
@@ -44,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (InvalidConfig, exits.Misconfigured) as error:
         return invalid_configuration(error)
     agent = JudgeAgent(config, callers, standings)
-    run(config, [agent], beside=[serve], group=f"{config.kafka.prefix}.{GROUP}")
+    run(config, [agent], beside=[serve], group=group_of(config.kafka, agent.name))
     raise AssertionError("run returned")  # pragma: no cover
 
 

@@ -13,6 +13,11 @@ from agents.kafka.connection import clients
 from schemas.config.connections import Kafka
 
 
+def group_of(kafka: Kafka, agent: str) -> str:
+    """Return the consumer group of an agent: judges have one of their own, so that they read every event, too."""
+    return f"{kafka.prefix}.{agent}" if agent == "judge" else kafka.prefix
+
+
 async def unowned(kafka: Kafka, sources: Iterable[str], group: str = "") -> set[TopicPartition]:
     """Return the partitions of the source topics that no member of the group owns.
 

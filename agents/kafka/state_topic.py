@@ -66,6 +66,7 @@ class StateTopic:
     def __init__(self, kafka: Kafka, agent: str) -> None:
         self.kafka, self.agent = kafka, agent
         self.name = f"{kafka.prefix}.{agent}.state"
+        self.group = consumer_group.group_of(kafka, agent)
         self.source = f"{kafka.prefix}.{topics.source_of(f'{agent}.state')}"
 
     async def partitions(self, only: int | None = None) -> list[int]:
@@ -123,7 +124,7 @@ class StateTopic:
         group = await self._group()
         if group["members"] and group["state"] != "Stable":
             raise Refused(
-                f"group {self.kafka.prefix} is rebalancing ({group['state']}), so it is not known who owns"
+                f"group {self.group} is rebalancing ({group['state']}), so it is not known who owns"
                 f" {self.name}. {linger}"
             )
         owners = {
@@ -144,7 +145,7 @@ class StateTopic:
         async with admin_client(self.kafka) as admin:
             for _ in range(20):
                 try:
-                    (response,) = await admin.describe_consumer_groups([self.kafka.prefix])
+                    (response,) = await admin.describe_consumer_groups([self.group])
                     group: dict[str, Any] = response.to_object()["groups"][0]
                 except _AWAY:
                     group = {"error_code": _AWAY[0].errno}
@@ -152,6 +153,6 @@ class StateTopic:
                     return group
                 await asyncio.sleep(0.5)  # a broker that has just started
         raise Refused(
-            f"the coordinator of group {self.kafka.prefix} does not answer, so it is not known who owns"
+            f"the coordinator of group {self.group} does not answer, so it is not known who owns"
             f" {self.name}; try again"
         )

@@ -206,7 +206,7 @@ class RiseWatch:
         kept = 0
         for n, failed in reversed(self.recent):
             self.n, self.failed, kept = self.n + n, self.failed + failed, kept + n
-            if kept >= max(rise.n, self.SPANS[3]):
+            if kept >= (rise.n or self.SPANS[3]):
                 break
         self.recent.clear()
         self._recent_n = 0
