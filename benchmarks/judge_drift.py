@@ -27,7 +27,7 @@ from monitor.rules.learned_baseline import RUN_LENGTH
 DAYS, CHANGE_DAY = 14, 10
 BLOCKS = 50  # looks of the judge a day
 MINUTES = 28  # looks of the rule in each of them
-CHECK_BLOCKS = 2  # an hour: least time between two runs of the anchors
+CHECK_BLOCKS = 1  # half an hour: least time between two runs of the anchors
 SENSITIVITY, SPECIFICITY, DRIFTED, FAILING, WORSE = 0.80, 0.97, 0.90, 0.03, 0.06
 
 

@@ -179,7 +179,7 @@ class RiseWatch:
     """
 
     SPANS = (10, 30, 100, 300, 1000, 3000)
-    TAIL = 0.002
+    TAIL = 2e-4
     LEAST = 100
     BLOCK = 10
     MOST = 100_000

@@ -21,7 +21,7 @@ from monitor.judging.trust import Trust, evidence_of, trust_of
 from schemas.config.judges import Judge
 from softfail.backoff import Backoff
 
-CHECK_US = 3_600_000_000
+CHECK_US = 900_000_000
 """Least time between two runs of the anchors."""
 MOST_CHECKS = 8
 """Runs of the anchors on one day."""
