@@ -233,6 +233,9 @@ class JudgeCore:
         ledger, waiting = self.ledgers[judge.name], self.pending[judge.name]
         if not event.output or call_failed(event) or not (normal := normal_form(event)).output:
             return
+        if not ledger.has_room(event.service, event.feature, time_us):
+            ledger.tally("skip/too many features")
+            return
         counts = ledger.feature(event.service, event.feature)
         stratum = self._stratum(event)
         rate = wanted_rate(judge.sample, stratum, counts.hourly.at(time_us))

@@ -17,6 +17,8 @@ from monitor.judging.trust import VALID_DAYS
 
 MOST_VERDICTS = 20_000
 """Verdicts of a judge and partition that wait for labels of people; the oldest leave first."""
+MOST_FEATURES = 1000
+"""Features of a judge and partition; beyond, those that were quiet for a day leave, and new ones are not judged."""
 _encode, _decode = msgspec.json.encode, msgspec.json.decode
 StateRecord = tuple[bytes, bytes | None]
 
@@ -119,6 +121,16 @@ class Ledger:
             ledger = self.features[key] = FeatureLedger()
         return ledger
 
+    def has_room(self, service: str, feature: str, time_us: int) -> bool:
+        """Return whether a feature is known or may be added; names come from outside. ``time_us``: event time."""
+        if (service, feature) in self.features or len(self.features) < MOST_FEATURES:
+            return True
+        quiet = [key for key, ledger in self.features.items() if ledger.hourly.last_us < time_us - DAY_US]
+        for key in quiet:
+            del self.features[key]
+            self._mark("f", *key)
+        return len(self.features) < MOST_FEATURES
+
     def tally(self, result: str) -> None:
         """Count ``verdict``, ``error/KIND``, ``skip/REASON`` or ``chosen``."""
         self.results[result] += 1
@@ -207,7 +219,9 @@ class Ledger:
                 "results": dict(self.results),
             }
         elif kind == "f":
-            row = self.features[rest[0], rest[1]].row()
+            if (feature := self.features.get((rest[0], rest[1]))) is None:
+                return None
+            row = feature.row()
         elif kind == "l":
             days = {str(day): list(counts) for day, counts in self.labels[rest[0]].items()}
             row = {"days": days, "last_us": self.last_label_us[rest[0]]}
