@@ -117,11 +117,14 @@ def report(judge: Judge, comparison: Comparison, agreement: Agreement) -> Iterat
     yield f"  specificity  {_share(agreement.specificity)}  of the good answers are judged passed"
     yield f"  agreement    {_share(agreement.agreement)}  (bar: {judge.bar:.0%})"
     yield f"  failure rate {_share(agreement.failure_rate)}  corrected for the judge's errors"
-    yield f"  Cohen's kappa {_number(agreement.kappa)} ± {_number(agreement.kappa_error)} (one standard error)"
-    for feature, labels in sorted(comparison.by_feature.items()):
-        shown = agreement_of(labels)
+    error = (
+        "" if math.isnan(agreement.kappa_error) else f" ± {agreement.kappa_error:.2f} (one standard error)"
+    )
+    yield f"  Cohen's kappa {_number(agreement.kappa)}{error}"
+    for feature, (labels, judged) in sorted(comparison.by_feature.items()):
+        shown = agreement_of(labels, judged)
         yield (
-            f"  {feature}: {labels.n} labels; of those as they are: sensitivity {_share(shown.sensitivity)}, specificity"
+            f"  {feature}: {labels.n} labels; sensitivity {_share(shown.sensitivity)}, specificity"
             f" {_share(shown.specificity)}, kappa {_number(shown.kappa)}"
         )
     if comparison.unmatched:

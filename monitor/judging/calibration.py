@@ -24,8 +24,9 @@ class Comparison(NamedTuple):
 
     Attributes:
         identity: of the judge.
-        labels: counts; ``by_feature``: the same by `service/feature`.
+        labels: counts.
         judged: effective number of all verdicts, and of failed ones; (0, 0) if only labelled answers are known.
+        by_feature: both by `service/feature`, of features with labels.
         unmatched: labels without a verdict of the judge.
         others: verdicts of other identities that were labelled: identity -> number.
         last_us: time of the newest label, microseconds since 1970.
@@ -33,8 +34,8 @@ class Comparison(NamedTuple):
 
     identity: str
     labels: Matrix
-    by_feature: dict[str, Matrix]
     judged: tuple[float, float]
+    by_feature: dict[str, tuple[Matrix, tuple[float, float]]]
     unmatched: int
     others: dict[str, int]
     last_us: int
@@ -68,22 +69,27 @@ def compare(judge: Judge, evaluations: Iterable[tuple[Any, int]]) -> Comparison:
             last_us = max(last_us, time_us)
     counts = Counter(verdicts[response][1] for response in labels if response in verdicts)
     identity = counts.most_common(1)[0][0] if counts else ""
-    total, by_feature, judged = Matrix(), dict[str, Matrix](), WeightedCount()
+    total, judged = Matrix(), WeightedCount()
+    by_feature, judged_by = dict[str, Matrix](), dict[str, WeightedCount]()
     for response, (judge_failed, version, feature, probability) in verdicts.items():
         if version != identity:
             continue
         judged.add(probability, judge_failed)
+        judged_by.setdefault(feature, WeightedCount()).add(probability, judge_failed)
         if response in labels:
             human_failed = 2 * sum(labels[response]) >= len(labels[response])
             total = total.add(judge_failed, human_failed)
             by_feature[feature] = by_feature.get(feature, Matrix()).add(judge_failed, human_failed)
-    everything = judged.effective()
-    unlabelled = sum(version == identity for _, version, _, _ in verdicts.values()) > total.n
+    has_others = sum(version == identity for _, version, _, _ in verdicts.values()) > total.n
     unmatched = sum(response not in verdicts for response in labels)
     others = {version: n for version, n in counts.items() if version != identity}
-    return Comparison(
-        identity, total, by_feature, everything if unlabelled else (0.0, 0.0), unmatched, others, last_us
-    )
+    nothing = 0.0, 0.0
+    features = {
+        feature: (counts, judged_by[feature].effective() if has_others else nothing)
+        for feature, counts in by_feature.items()
+    }
+    everything = judged.effective() if has_others else nothing
+    return Comparison(identity, total, everything, features, unmatched, others, last_us)
 
 
 def calibration_of(judge: Judge, comparison: Comparison, time: Any) -> Calibration:
