@@ -13,14 +13,15 @@ TRAFFIC, FAILING = (20, 200, 1000), (0.002, 0.01, 0.05)
 
 
 class Sampling(NamedTuple):
-    """How one segment is sampled: its share of the calls, and the probabilities of errors, of other calls, and
-    of the text of a call that is sent.
+    """How one segment is sampled: its share of the calls, the probabilities of errors, of other calls, and of
+    the text of a call that is sent, and whether meters state how many calls there were.
     """
 
     share: float
     of_errors: float
     of_others: float
     of_text: float = 1.0
+    has_meters: bool = False
 
 
 DESIGNS: dict[str, tuple[Sampling, ...]] = {
@@ -28,6 +29,9 @@ DESIGNS: dict[str, tuple[Sampling, ...]] = {
     **{f"errors at 1, others at {p:g}": (Sampling(1, 1.0, p),) for p in (0.1, 0.01, 0.001)},
     "fleet at 0.001, canary (1 %) at 1": (Sampling(0.99, 0.001, 0.001), Sampling(0.01, 1.0, 1.0)),
     "texts at 0.1 (q)": (Sampling(1, 1.0, 1.0, 0.1),),
+    **{
+        f"errors at 1, others at {p:g}, meters": (Sampling(1, 1.0, p, 1.0, True),) for p in (0.1, 0.01, 0.001)
+    },
 }
 
 
@@ -37,6 +41,11 @@ class Cell(NamedTuple):
     design: str
     calls: int
     failing: float
+
+    @property
+    def has_meters(self) -> bool:
+        """Whether meters state the calls."""
+        return DESIGNS[self.design][0].has_meters
 
     @property
     def rates(self) -> tuple[float, float]:

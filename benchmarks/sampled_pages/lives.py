@@ -12,6 +12,7 @@ from benchmarks.baseline_bank import Floats
 from benchmarks.false_pages.simulated_feature import Feature
 from benchmarks.false_pages.traffic import MINUTE_US, MINUTES, START_US
 from benchmarks.sampled_pages.designs import DESIGNS, Cell, Day, draw_day
+from benchmarks.sampled_pages.meters import PRODUCERS, MeteredDay, apply_meters, draw_meters
 from benchmarks.sampled_pages.screen import Screen
 from monitor.stats.sampling_weights import to_ppm
 from monitor.windows.segment_series import SegmentSeries
@@ -57,14 +58,28 @@ class SampledFeature(Feature):
             feature.count_arrivals(start_us, responses, self.partition_state.pane_us)
 
 
-def pages_of(cell: Cell, days: Iterator[Day], life: int) -> list[dict[str, Any]]:
+Days = Iterator[tuple[Day, MeteredDay | None]]
+
+
+def drawn_days(cell: Cell, lives: int, seed: int, nth_round: int, days: int) -> Days:
+    """Draw the days of some lives, with their meters if the design has any."""
+    for nth in range(days):
+        key = seed, nth_round, nth
+        day = draw_day(cell, lives, key)
+        yield day, draw_meters(cell, day, key) if cell.has_meters else None
+
+
+def pages_of(cell: Cell, days: Days, life: int) -> list[dict[str, Any]]:
     """Run one life through the core; return its pages."""
-    feature, known, pages = SampledFeature(cell), set(), []
-    for nth, day in enumerate(days):
+    feature, known, pages, seen = SampledFeature(cell), set(), [], [0] * PRODUCERS
+    for nth, (day, meters) in enumerate(days):
         counts = np.stack([kind[:, :, life] for kind in day], 1)
         for minute, row in enumerate(counts):
             start_us = START_US + (nth * MINUTES + minute) * MINUTE_US
             feature.count_minute(start_us, row)
+            if meters is not None:
+                producers = feature.partition_state.feature(feature.key).producers
+                apply_meters(producers, seen, meters, minute, life, start_us + MINUTE_US)
             for episode in feature.close(start_us + MINUTE_US):
                 if episode["urgency"] == "high" and episode["episode_id"] not in known:
                     known.add(episode["episode_id"])
@@ -78,16 +93,17 @@ def run_cells(
 ) -> list[dict[str, Any]]:
     """Simulate one round of some cells of one design."""
     begun, screen, out = time.process_time(), Screen(cells, lives), []
-    for nth in range(days):
-        screen.add(nth, [draw_day(cell, lives, (seed, nth_round, nth)) for cell in cells])
+    for nth, drawn in enumerate(
+        zip(*(drawn_days(cell, lives, seed, nth_round, days) for cell in cells), strict=True)
+    ):
+        screen.add(nth, [day for day, _ in drawn], [meters for _, meters in drawn if meters is not None])
     for cell in cells:
         marked = screen.marked(cell)
         rng = np.random.default_rng([seed, nth_round])
         others = rng.permutation(np.flatnonzero(~marked))[:checked]
         pages = []
         for life in [*np.flatnonzero(marked), *others]:
-            drawn_days = (draw_day(cell, lives, (seed, nth_round, nth)) for nth in range(days))
-            life_pages = pages_of(cell, drawn_days, int(life))
+            life_pages = pages_of(cell, drawn_days(cell, lives, seed, nth_round, days), int(life))
             assert marked[life] or not life_pages, (cell, life, life_pages)
             pages += [{"life": int(life), "round": nth_round, **page} for page in life_pages]
         blocks, early = screen.count(cell)

@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks.baseline_bank import BaselineBank, Floats
 from benchmarks.false_pages.traffic import MINUTES
 from benchmarks.sampled_pages.designs import DESIGNS, Cell, Day, weights_of
+from benchmarks.sampled_pages.meters import MeteredBaselines, MeteredDay
 from benchmarks.window_screen import Bools, Counts, may_be_silent, may_breach
 
 EARLY_SHARE = 1000.0
@@ -78,9 +79,16 @@ class Screen:
         self.largest = self.blocks = np.zeros(0)
         self._days: list[dict[tuple[Cell, Key], SeriesCounts]] = []
         self._responses: dict[Cell, list[Counts]] = {cell: [] for cell in cells}
+        self.metered = MeteredBaselines(len(cells) * lives, self.weights) if cells[0].has_meters else None
+        self._calls: dict[Cell, list[SeriesCounts]] = {cell: [] for cell in cells}
 
-    def add(self, nth: int, days: Sequence[Day]) -> None:
-        """Feed one day of each cell to the baselines, and keep its counts for ``marked``."""
+    def add(self, nth: int, days: Sequence[Day], meters: Sequence[MeteredDay] = ()) -> None:
+        """Feed one day of each cell to the baselines, and keep its counts for ``marked``.
+
+        Args:
+            nth: number of the day, from 0.
+            days: of the cells; ``meters``: likewise, if their designs have meters.
+        """
         series = {
             (cell, key): counts
             for cell, day in zip(self.cells, days, strict=True)
@@ -102,6 +110,23 @@ class Screen:
         self._days.append({key: counts for key, counts in series.items() if key[1][0] != "refusal"})
         for cell, day in zip(self.cells, days, strict=True):
             self._responses[cell].append(sum(kind.sum(1) for kind in day))  # type: ignore[arg-type]
+        if self.metered is not None:
+            self._add_calls(nth, [series[cell, ("error", 0)] for cell in self.cells], meters)
+
+    def _add_calls(self, nth: int, errors: Sequence[SeriesCounts], meters: Sequence[MeteredDay]) -> None:
+        """Feed the errors of a day to the baselines of whole features, which read their meters."""
+        assert self.metered is not None
+        events, failed, present = (np.concatenate(parts, 1) for parts in zip(*errors, strict=True))
+        calls = np.concatenate([day.n for day in meters], 1)
+        crossing = np.concatenate([day.crossing for day in meters], 1)
+        crossing[1:] += crossing[:-1].copy()
+        for minute in range(len(calls)):
+            block = events[minute], failed[minute], present[minute], calls[minute], crossing[minute]
+            self.metered.feed(nth * MINUTES + minute + 1, *block)
+        for cell, counts, day in zip(self.cells, errors, meters, strict=True):
+            failures = counts.failed.sum(2, keepdims=True)
+            n = np.maximum(day.n[..., None], failures).astype(np.int32)
+            self._calls[cell].append(SeriesCounts(n, failures, n > 0))
 
     def marked(self, cell: Cell) -> Bools:
         """Return the lives of a cell that might page."""
@@ -120,15 +145,26 @@ class Screen:
                 limits.append(FLOOR)  # the failures of both rates are the same
             for limit in limits:
                 marked |= may_breach(events, failed, self.weights, limit, heaviest)
+        if self.metered is not None:
+            marked |= self._of_cell(self.metered.largest, cell) >= self.bank.bound / 2
+            calls, failed, _ = (np.concatenate(parts) for parts in zip(*self._calls[cell], strict=True))
+            marked |= may_breach(calls, failed, [1.0], ERROR_LIMIT, np.ones(calls.shape[:2]))
         return marked
 
     def count(self, cell: Cell) -> tuple[int, int]:
         """Return the blocks of a cell, and in how many series and lives the statistic reached
         ``1 / EARLY_SHARE`` of its bound.
         """
-        early = self._of(self.largest, cell) >= self.bank.bound / EARLY_SHARE
-        return int(self._of(self.blocks, cell).sum()), int(early.sum())
+        early = int((self._of(self.largest, cell) >= self.bank.bound / EARLY_SHARE).sum())
+        blocks = int(self._of(self.blocks, cell).sum())
+        if self.metered is not None:
+            early += int((self._of_cell(self.metered.largest, cell) >= self.bank.bound / EARLY_SHARE).sum())
+            blocks += int(self._of_cell(self.metered.blocks, cell).sum())
+        return blocks, early
 
     def _of(self, column: Floats, cell: Cell) -> Floats:
         chosen = [nth for nth, (owner, _) in enumerate(self.keys) if owner == cell]
         return column.reshape(len(self.keys), self.lives)[chosen]
+
+    def _of_cell(self, column: Floats, cell: Cell) -> Floats:
+        return column.reshape(len(self.cells), self.lives)[self.cells.index(cell)]

@@ -14,6 +14,7 @@ from benchmarks.false_pages.simulated_feature import Feature
 from benchmarks.false_pages.traffic import MINUTE_US, MINUTES, START_US
 from benchmarks.sampled_pages.designs import DESIGNS, FAILING, Cell, Day, Sampling, draw_day
 from benchmarks.sampled_pages.lives import SampledFeature, pages_of, run_cells
+from benchmarks.sampled_pages.meters import PRODUCERS, apply_meters, draw_meters
 from benchmarks.sampled_pages.screen import Screen
 from benchmarks.sampled_pages.table import broken, merged, name_of, table
 from benchmarks.window_screen import may_be_silent, may_breach
@@ -126,6 +127,42 @@ def test_the_screen_has_the_evidence_of_the_core_over_some_thousand_panes() -> N
     assert compared >= 5000
 
 
+@pytest.mark.parametrize(("p", "calls", "failing"), [(0.1, 20, 0.01), (0.01, 200, 0.05), (0.001, 20, 0.05)])
+def test_the_screen_has_the_evidence_of_both_baselines_where_meters_state_the_calls(
+    p: float, calls: int, failing: float
+) -> None:
+    cell = Cell(f"errors at 1, others at {p:g}, meters", calls, failing)
+    day = draw_day(cell, 2, (5, 0, 0))
+    meters, screen, feature = draw_meters(cell, day, (5, 0, 0)), Screen([cell], 2), SampledFeature(cell)
+    screen.add(0, [day], [meters])
+    counts, seen = np.stack([kind[:, :, 0] for kind in day], 1), [0] * PRODUCERS
+    for minute in range(MINUTES):
+        start_us = START_US + minute * MINUTE_US
+        feature.count_minute(start_us, counts[minute])
+        producers = feature.partition_state.feature(feature.key).producers
+        apply_meters(producers, seen, meters, minute, 0, start_us + MINUTE_US)
+        if minute == 700:
+            shared = producers.calls_within(start_us, start_us + MINUTE_US)
+            assert shared is not None
+            crossing = int(meters.crossing[minute - 1, 0] + meters.crossing[minute, 0])
+            assert (shared.n, shared.most) == (meters.n[minute, 0], meters.n[minute, 0] + crossing)
+        assert not list(feature.close(start_us + MINUTE_US))
+    assert sum(seen) == meters.n[:, 0].sum()
+    baselines = feature.partition_state.baselines[feature.key][None]
+    pair = screen.metered
+    assert pair is not None
+    for bank, name in ((pair.events, "error_rate"), (pair.calls, "error_rate@calls")):
+        name = name.replace("error_rate", "evaluator.error.fail_rate")
+        detector = baselines[name].detector
+        assert [bank.n[0], bank.failures[0], bank.rho[0]] == pytest.approx(
+            [detector.reference.n, detector.reference.failures, detector.reference.rho], rel=1e-3
+        )
+        # with a tolerance of the daily cycle the core has less evidence, never more
+        assert (bank.logs[0] > np.array(detector.logs) - 0.02).all()
+        assert bank.logs[0] == pytest.approx(detector.logs, abs=0.3)
+    assert pair.calls.n[0] > 1000 or calls == 20
+
+
 def test_every_page_of_the_core_is_marked_by_the_screen() -> None:
     cell = Cell("errors at 1, others at 0.1", 200, 0.01)
     day = Day(*(kind[:420] for kind in draw_day(cell, 3, (7, 0, 0))))
@@ -135,7 +172,7 @@ def test_every_page_of_the_core_is_marked_by_the_screen() -> None:
     screen.add(0, [day])
     marked = screen.marked(cell)
     assert marked.tolist() == [False, True, True]
-    pages = [pages_of(cell, iter([day]), life) for life in range(3)]
+    pages = [pages_of(cell, iter([(day, None)]), life) for life in range(3)]
     assert [bool(life_pages) for life_pages in pages] == [False, True, True]
     assert 360 <= pages[2][0]["minute"] <= 363
 
