@@ -1,4 +1,4 @@
-"""``python -m monitor baseline | check | evaluate | golden | judge | replay | review``."""
+"""``python -m monitor baseline | check | evaluate | golden | judge | replay | report | review``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ USAGE = """usage: python -m monitor COMMAND ...
                   compare the verdicts of a judge with labels of people; write its calibration file
   replay FILES    run the rules over files of events; report the episodes that they would have opened, as text or as
                   a page with plots, and how another configuration would change them
+  report weekly   write a page: what moved this week, new inputs, cost, trust in judges, what to review
   review sample   draw answers for people to read, with a page to label them by keyboard
   review status   show progress, agreement, the rate of the labels, and how many labels are missing
   review import   make evaluation events of labels
@@ -47,6 +48,8 @@ def _command(name: str) -> Callable[[Sequence[str]], int] | None:
         from monitor.cli.judge import main as command
     elif name == "replay":
         from monitor.cli.replay import main as command
+    elif name == "report":
+        from monitor.cli.report import main as command
     elif name == "review":
         from monitor.cli.review import main as command
     else:

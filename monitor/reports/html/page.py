@@ -87,10 +87,10 @@ def render(
         }
     episodes = sorted(result.alerts.in_order(), key=lambda episode: not episode.is_page)
     yield from (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .generate(
-            css=Markup((_TEMPLATES / "report.css").read_text("utf-8")),
+            css=style_sheet(),
             title=title[:1].upper() + title[1:],
             config=result.name,
             what_if=compared,
@@ -103,8 +103,14 @@ def render(
     )
 
 
+def style_sheet() -> Markup:
+    """Return the style of reports."""
+    return Markup((_TEMPLATES / "report.css").read_text("utf-8"))
+
+
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return the templates of reports: they escape and sanitize what they show."""
     return Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,

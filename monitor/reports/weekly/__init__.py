@@ -1,0 +1,1 @@
+"""The weekly report: this week beside the last one."""
