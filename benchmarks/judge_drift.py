@@ -140,10 +140,10 @@ def run(rng: np.random.Generator, scenario: str, options: argparse.Namespace) ->
             else:
                 looks = [(size // MINUTES, n) for n in counts[block].tolist()]
             for minute, (n, minute_failed) in enumerate(looks):
-                at = now + minute / (BLOCKS * MINUTES)
-                reading = detector.step(n, minute_failed, at * 1440)
+                looked_at = now + minute / (BLOCKS * MINUTES)
+                reading = detector.step(n, minute_failed, looked_at * 1440)
                 if reading.statistic >= reading.bound:
-                    pages.append(at)
+                    pages.append(looked_at)
                     detector.reset_evidence()
                     break
         labels = labels.plus(labelled_today)

@@ -15,6 +15,7 @@ from monitor.judging.prompt import Prompt, Texts, build_prompt, repair_text
 from monitor.judging.records import Judgement
 from monitor.judging.standing import Standing
 from softfail.backoff import Backoff
+from softfail.redact import redact
 from softfail.sanitize import sanitize
 
 log = logging.getLogger("softfail.judge")
@@ -107,7 +108,7 @@ class Caller:
         now_s = time.monotonic()
         if now_s - self._logged_s >= LOG_S:
             self._logged_s = now_s
-            log.warning("judge %s: %s: %s", self._standing.judge.name, kind, sanitize(text, 300))
+            log.warning("judge %s: %s: %s", self._standing.judge.name, kind, sanitize(redact(text), 300))
 
 
 class _Tally:

@@ -8,6 +8,8 @@ from monitor.judging.standing import CHANGED_US
 from monitor.self_health.heartbeat import HeartbeatRecord
 from monitor.self_health.share_checks import HealthFinding
 from schemas.times import rfc3339
+from softfail.redact import redact
+from softfail.sanitize import sanitize
 
 if TYPE_CHECKING:
     from monitor.judging.core import JudgeCore
@@ -53,6 +55,7 @@ def judge_findings(standing: Standing, now_us: int) -> list[HealthFinding]:
         text = f"the judge {judge.name} is not calibrated any more: {trust.reasons[0]}"
         findings.append(HealthFinding("judge-uncalibrated", "warning", text, now_us))
     if standing.breaker.open_since_us is not None:
-        text = f"the judge {judge.name} does not answer: {standing.breaker.reason}"
+        reason = sanitize(redact(standing.breaker.reason), 200)  # of the provider, who may quote the key
+        text = f"the judge {judge.name} does not answer: {reason}"
         findings.append(HealthFinding("judge-down", "warning", text, standing.breaker.open_since_us))
     return findings

@@ -62,6 +62,13 @@ def test_a_judge_that_is_calibrated_and_answers_has_no_finding():
 def test_a_provider_that_does_not_answer_is_named():
     standing = Standing(judge())
     for _ in range(5):
-        standing.breaker.failed(NOW_US, 0.0, 0.0, "APIConnectionError: refused")
+        standing.breaker.failed(
+            NOW_US,
+            0.0,
+            0.0,
+            "APIConnectionError: refused \x1b[31m sk-proj-Abcdefghijklmnopqrstuvwxyz0123456789abcd",
+        )
     found, _ = episodes(Notifier(Config(), 0), standing, NOW_US, 400)
     assert "the judge grounded does not answer: APIConnectionError: refused" in json.dumps(found[0])
+    assert "sk-proj" not in json.dumps(found)
+    assert "\\u001b" not in json.dumps(found)
