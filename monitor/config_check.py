@@ -28,7 +28,13 @@ def faults_of(config: Config) -> list[str]:
     One line a fault; it begins with the path of the key. Empty if there is none.
     """
     faults = []
-    names = (*EVALUATORS, *user_evaluators(config))
+    names = (*EVALUATORS, *user_evaluators(config), *judge_evaluators(config))
+    faults += [
+        f"judges[{index}].name: {judge.name!r} is an evaluator of workers, and verdicts of both would be mixed; take"
+        " another name"
+        for index, judge in enumerate(config.judges)
+        if judge.name in (*EVALUATORS, *user_evaluators(config))
+    ]
     for index, feature in enumerate(config.features):
         faults += [f"features[{index}]: {fault}" for fault in _suite_faults(feature)]
     for index, rule in enumerate(config.rules):
@@ -78,6 +84,11 @@ def _suite_faults(feature: Feature) -> list[str]:
         except ValueError as error:
             faults.append(str(error))
     return faults
+
+
+def judge_evaluators(config: Config) -> list[str]:
+    """Return the names under which verdicts of judges are counted."""
+    return [name for judge in config.judges for name in (judge.name, judge.uncalibrated_name)]
 
 
 def user_evaluators(config: Config) -> list[str]:

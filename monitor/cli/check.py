@@ -22,7 +22,7 @@ from monitor.cli.seen_features import (
     any_matches,
     is_address,
 )
-from monitor.config_check import load_checked_config, user_evaluators
+from monitor.config_check import judge_evaluators, load_checked_config, user_evaluators
 from monitor.evaluators import EVALUATORS
 from monitor.protocol.service import SERVICE
 from schemas.config.load import InvalidConfig, unset_variables
@@ -67,7 +67,7 @@ def foreign_evaluators(config: Config) -> Iterator[tuple[str, str]]:
 
     Such verdicts come in evaluation events, so only their names in events can tell whether one exists.
     """
-    own = {*EVALUATORS, *user_evaluators(config)}
+    own = {*EVALUATORS, *user_evaluators(config), *judge_evaluators(config)}
     for path, entry in _entries(config):
         metrics = getattr(entry, "on", None) or ()
         for metric in (metrics,) if isinstance(metrics, str) else metrics:
