@@ -63,6 +63,8 @@ _NO_SPEAKER = frozenset(
     }
 )
 """First words of what stands before a colon and is no speaker."""
+_NEGATIONS = frozenset({"nicht", "kein", "keine", "pas", "non", "não", "niet", "geen", "nie", "inte", "не"})
+"""Words of a sentence before a colon, which is no speaker: "Das geht nicht: ..."."""
 _OTHER_SPEAKER = Expression(
     r"(?im)^[*\[ ]*(?:user|customer|human|client|caller|guest|visitor|patient|student|interviewer|q)[*\]]*: "
 )
@@ -126,8 +128,10 @@ def _sentences(text: str) -> Iterator[str]:
 
 def _has_speaker(sentence: str) -> bool:
     """Return whether a sentence begins with the name of a speaker: "Mara: I won't", but not "To be clear: I won't"."""
-    span = _SPEAKER_LABEL.search(sentence.encode())
-    return span is not None and sentence.split(None, 1)[0].rstrip(":,").lower() not in _NO_SPEAKER
+    if _SPEAKER_LABEL.search(sentence.encode()) is None:
+        return False
+    words = sentence.partition(":")[0].lower().split()
+    return words[0].rstrip(",") not in _NO_SPEAKER and _NEGATIONS.isdisjoint(words)
 
 
 def _without_prefix(sentence: str, expression: Expression) -> str:

@@ -6,28 +6,22 @@ case-insensitively.
 
 from __future__ import annotations
 
-_ADVERB = (
-    r"(?:(?:\w+ly|also|just|still|however|at this time|at the moment|afraid|sorry|in good conscience|not"
-    r" even),? )?"
-)
+_ADVERB = r"(?:(?:\w+ly|also|just|still|however|at this time|at the moment|afraid|sorry|in good conscience|not even),? )?"
 _TO = (
     r"(?:able|allowed|permitted|authori[sz]ed|designed|programmed|equipped|trained|qualified|supposed"
     r"|intended|built|configured|in a position|going|willing|prepared|inclined|at liberty|free|here) to"
 )
 _TWICE = (  # "cannot and will not"
     r"(?:,? (?:and|or|nor) (?:I )?(?:\w+ly )?(?:can ?not|can't|won't|will not|shall not|should not|shouldn't"
-    r"|would not|wouldn't|will|do not|don't|am not (?:going|willing) to|refuse to|must not"
-    r"|may not),?)?(?:, (?:\w+ ){1,4}?\w+,)?"
+    r"|would not|wouldn't|will|do not|don't|am not (?:going|willing) to|refuse to|must not|may not),?)?(?:, (?:\w+ ){1,4}?\w+,)?"
 )
 CANNOT = (
     rf"(?:\bI,? {_ADVERB}(?:can ?not|can'?t|can and will not|(?:can|will|would) neither|won'?t(?: be able to)?"
     rf"|shouldn't"
-    r"|should not"
-    r"|must not|may not|shall not|will not(?: be able to)?|(?:would not|wouldn't) be able to|refuse to"
+    r"|should not|must not|may not|shall not|will not(?: be able to)?|(?:would not|wouldn't) be able to|refuse to"
     rf"|(?:do not|don't) (?:feel (?:comfortable|right|good)(?: about| with)?|feel able to|wish to|want to)){_TWICE}"
     rf"|\bI(?: am|'m) {_ADVERB}(?:unable to|not {_TO}(?: be able to)?|incapable of|unwilling to"
-    r"|(?:prohibited|forbidden|prevented|barred|restricted) (?:from|to)|not (?:at all )?comfortable(?: with)?"
-    r"|not about to)"
+    r"|(?:prohibited|forbidden|prevented|barred|restricted) (?:from|to)|not (?:at all )?comfortable(?: with)?|not about to)"
     rf"|^(?:sorry,? |unfortunately,? |apologies,? )*(?:can ?not|can't|unable to|not able to)) {_ADVERB}"
 )
 """Start of a clause in which the author is not able or not willing to do something."""
@@ -45,8 +39,7 @@ ASSIST = (
     r"|that|your|the)|satisfy (?:this|that|your)|grant"
     r"|respond(?:ing)? to (?:this|that|your|such|the)|discuss(?:ing)?|entertain|tak(?:e|ing) part|cater"
     r"|be of (?:any )?(?:help|assistance|service)|handle (?:this|that|your)"
-    r"|be (?:a )?(?:part|party) (?:of|to)|be involved|go (?:there|along|down (?:that|this) \w+|into (?:this"
-    r"|that|it))|play along"
+    r"|be (?:a )?(?:part|party) (?:of|to)|be involved|go (?:there|along|down (?:that|this) \w+|into (?:this|that|it))|play along"
     r"|get into (?:this|that|it|details)|touch (?:this|that)|have (?:any|a) part"
     r"|meet (?:this|that|your|such|the) \w+|be (?:writing|helping|doing|discussing|sharing|providing|answering"
     r"|taking part|creating|giving|assisting|telling|drafting|making|generating|explaining|producing|composing)"
@@ -97,6 +90,9 @@ DIRECT_REFUSALS = {
         r"|that|such))\b"
     ),
     "declines": (
+        rf"{_WE_CANNOT}(?:generate|create|produce|write|make) (?:\w+ )?(?:images?|pictures?|content|texts?|videos?|material)\b"
+        r"|\bwe (?:do not|don't|cannot|can't|can not) (?:give|provide|offer) (?:\w+ )?(?:medical|legal|financial|tax|investment)"
+        r" (?:or \w+ )?advice\b|"
         r"\bI(?:'m| am|'ll|'d)? (?:\w+ ){0,4}?(?:decline|refuse|refrain)\b(?:"
         r" (?:to|this|that|your|the|any|such|from|answering|providing|helping|discussing|participating"
         r"|engaging|giving|sharing)\b|[.!,]|$)"
@@ -112,7 +108,8 @@ DIRECT_REFUSALS = {
         r"|\ba no from me\b|^that's a no$"
         r"|^(?:(?:no|nope|sorry),? )*not (?:doing (?:that|this|it)|going to (?:do|happen)|happening|something (?:that"
         r" )?I)\b"
-        r"|\bI have no (?:intention of|wish to|desire to)\b|\bmy hands are tied\b"
+        r"|\bI have no (?:intention of|wish to|desire to)\b|\bmy (?:hands are tied|lips are sealed)\b"
+        r"|(?:\bnot|n't) my place to (?:tell|say|judge|give|advise|comment)\b"
         r"|\byou(?:'ll| will)? (?:won't|will not|not) (?:get|hear) (?:that|this|it|any) (?:\w+ ){0,2}?from me\b"
     ),
     "rather_not": (
@@ -120,6 +117,7 @@ DIRECT_REFUSALS = {
         r"|\bI(?:'d| would) (?:\w+ )?(?:rather|prefer) not(?: to)?"
         r" (?:answer|discuss|say|share|talk|engage|continue|comment|go into|get into|respond|provide|give"
         r"|take (?:sides|part)|help|speculate|do (?:that|this)|write)\b"
+        r"|\bI(?:'d| would) rather (?:we|you) (?:didn't|did not|don't) (?:discuss|talk|go|ask|speak|continue|get into)\b"
         r"|\bI(?:'d| would) (?:prefer to (?:stop|end|not)|(?:prefer to|rather)(?: we)? (?:(?:talk|speak"
         r"|chat)(?:ed)? about something|steer clear"
         r"|stay away|keep (?:off|out)))\b"
@@ -141,6 +139,7 @@ DIRECT_REFUSALS = {
         r"(?:programming|guidelines|polic(?:y|ies)|principles|rules|terms|scope|capabilities|purpose"
         r"|expertise|values|ethics|standards|guardrails|boundaries)\b"
         r"|\b(?:violates?|against|break|breach) the (?:rules|policies|guidelines|principles) (?:that )?I\b"
+        r"|\b(?:this|that|it|your request|which)(?: would)? (?:violates?|breach(?:es)?|goes? against) (?:the|our) terms of (?:use|service)\b"
         r"|\b(?:against|beyond|outside)(?: of)? what I(?:(?:'m| am) (?:\w+ )?(?:allowed|able|permitted|programmed"
         r"|designed|supposed|comfortable|willing|prepared|going)|'ll| will| would)\b"
         r"|\bmy (?:\w+ )?(?:programming|guidelines|instructions|polic(?:y|ies)|rules|principles|values"
@@ -184,6 +183,8 @@ DIRECT_REFUSALS = {
         r"(?:fulfil{1,2}ed|processed|completed|answered|accommodated|met|provided|generated|created)"
         r"|\b(?:this|that|your) (?:request|prompt) (?:has been|was|is) (?:declined|denied|blocked|refused|rejected|flagged)\b"
         r"|\ba request (?:that )?I (?:won't|will not|can't|cannot|refuse to)\b"
+        r"|\bthe (?:content|information|material|answer|image) (?:that )?you (?:requested|asked for|want) (?:can't|cannot|can not"
+        r"|may not|will not|won't) be (?:shown|displayed|shared|given|provided|generated)\b"
     ),
     "inappropriate": (
         rf"\b(?:it|that|this)(?:'s| is| would be| is never|) (?:\w+ )?{_IMPROPER}"
@@ -230,9 +231,10 @@ DIRECT_REFUSALS = {
         r"^(?:(?:sorry|no|nope),? )*I (?:just|simply|really) (?:won't|will not|can't|cannot), (?:and|nor|so)\b|"
         r"^(?:(?:sorry|I'm (?:\w+ )?sorry|no|nope|unfortunately|honestly|apologies),? (?:but )?)*I (?:just |simply |really )?(?:won't"
         r"|will not|can't|cannot|can not|refuse"
-        r"|decline)$|^I(?:'ll| will) (?:have to )?pass$|^(?:your )?request (?:denied|refused|declined|rejected)(?:$|: | [-–—])"
+        r"|decline)$|^(?:(?:sorry|no|nope|thanks),? (?:but )?)*I(?:'ll| will|'m going to| am going to|'m gonna|'d rather) (?:have to )?pass$"
+        r"|^(?:your )?request (?:denied|refused|declined|rejected)(?:$|: | [-–—])"
         rf"|^(?:won't|will not) (?:{ASSIST})\b|^not (?:with|on) (?:this|that)(?: one)?$|\bI'd rather not$"
-        r"|\bno way (?:that )?(?:I'm|I am|I will|I'll|I would)\b|\bI have nothing to say (?:about|on"
+        r"|\bno way (?:that )?(?:I'm|I am|I will|I'll|I would|I can|I could)\b|\bI have nothing to say (?:about|on"
         r"|to) (?:this|that|it)\b"
         rf"|\b(?:under no circumstances|in no way|by no means|nor|at no point) (?:will|can|could|would"
         rf"|shall) I {_ACT}\b"
@@ -242,7 +244,8 @@ DIRECT_REFUSALS = {
     "should_not": (
         r"\bI (?:don't|do not) think (?:I (?:should|can|could|will)|(?:it|that|this)(?:'s| is| would be)"
         r" (?:\w+ )?(?:appropriate|right|ethical|wise|something I))\b"
-        r"|\b(?:not|n't) (?:be )?comfortable (?:with (?:that|this|it)|doing)\b"
+        r"|(?:\bnot|n't) (?:be )?comfortable (?:with (?:that|this|it)|doing)\b"
+        rf"|^{_DOING}\b[^.]* (?:is|are)(?: not|n't) an option$"
         rf"|^{_DOING}\b[^.]* would (?:be (?:\w+ )?(?:wrong|irresponsible|unethical|inappropriate|illegal|harmful"
         r"|against)|not be (?:\w+ )?(?:right|appropriate|ethical|responsible)|violate|breach|go against|break)\b"
         r"|^(?:no,? )?(?:writing|making|saying|creating|sharing|posting|generating|doing|answering|publishing)"
@@ -253,7 +256,7 @@ DIRECT_REFUSALS = {
         r"|\b(?:is|are)(?: not|n't) (?:something|anything|a thing) (?:that )?I(?:'ll|'d|'m| can| will| would| am| want"
         r"| care| wish) (?:(?:be )?(?:willing|going|prepared|comfortable|able|allowed|here) to |be (?:a )?(?:part|involved)"
         r"|to |do\b|help|take part|write|create|join|support|discuss|engage|get into|provide|touch|assist|produce)"
-        r"|\bnot a (?:subject|topic|thing|matter) (?:that )?I\b|\b(?:not|n't) possible for me\b"
+        r"|\bnot a (?:subject|topic|thing|matter) (?:that )?I\b|(?:\bnot|n't) possible for me(?:$|[,.!;]| to\b)"
         r"|\bI(?: am|'m) bound by (?:my |strict |the )?(?:rules|guidelines|polic\w+)"
         r"|\bI must (?:abide by|adhere to|follow|respect) (?:my|ethical|safety|strict) (?:\w+ )?(?:guidelines|rules"
         r"|polic\w+|principles)"
@@ -262,6 +265,7 @@ DIRECT_REFUSALS = {
         r"|\bI(?:'d| would) be (?:breaking|violating|breaching|going against) (?:my|our|the) (?:\w+ )?(?:rules|guidelines"
         r"|polic\w+|principles|instructions)\b|^you(?:'ll| will) (?:have|need) to (?:find|ask) someone else for (?:that|this)\b"
         r"|\bI(?:'m| am) (?:\w+ )?(?:declining|refusing)\b"
+        r"|\bI(?:'m| am) (?:\w+ )?(?:required|obliged|obligated|bound) to (?:keep|decline|refuse|withhold)\b"
     ),
 }
 """Kind -> pattern of a direct refusal, which courtesies around it do not weaken."""

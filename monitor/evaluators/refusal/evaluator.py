@@ -88,12 +88,12 @@ class RefusalEvaluator(_AnalysedText):
     - LLMDrift (not labelled), all 10,024 answers: 77 % of GPT-4's of June 2023 to opinion questions fail, 2 % of
       March's; none of 4,000 about primes.
     - 27,132 paragraphs of technical documentation: 3 fail that do not refuse.
-    - Own sentences of 19 languages: all of 1,612, of which 1,078 refuse; 890 were written before the patterns. Of
+    - Own sentences of 19 languages: all of 1,761, of which 1,177 refuse; 890 were written before the patterns. Of
       504, which were written to find what is missing, 384 were right before; of 67 further refusals and 82 answers
-      in English 53 and 81; after corrections on these, of 39 more refusals and 21 answers 32 and 21. Then, in all
-      languages: of 55 refusals and 21 answers 51 and 21; of 50 refusals and 15 answers 23 and 15 (most of the
-      others regret: "I regret not to be able to ..."); after corrections on these, of 22 more refusals and 15
-      answers all.
+      in English 53 and 81; after corrections on these, of 39 more refusals and 21 answers 32 and 21. Then four
+      rounds in all languages, each before any correction on it: of 57 refusals and 22 answers 53 and 22; of 50
+      and 15 23 and 15 (most of the others regret: "I regret not to be able to ..."); of 22 and 15 all; of 76 and
+      38 58 and 37; of 24 and 12 21 and 11.
 
     XSTest and GPTFuzz could be read in part only; do-not-answer, OR-Bench, SORRY-Bench, WildGuardTest, HarmBench
     and StrongREJECT not at all. What remains: answers that reject a premise in place of the

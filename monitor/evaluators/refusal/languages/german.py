@@ -32,6 +32,7 @@ GERMAN = Language(
         r"|\b(?:schreibe|verfasse|erstelle|spreche|rede|diskutiere|unterstütze|erteile|beantworte|generiere"
         r"|gebe) ich (?:\pL+ ){0,2}?(?:nicht|keine?[nr]?)\b"
         r"|\bstelle ich (?:\pL+ )?nicht bereit|\bmache ich (?:\pL+ )?nicht mit\b|\bhelfe ich (?:\pL+ )?nicht\b"
+        r"|\bich helfe (?:\pL+ ){0,2}?nicht(?: (?:dabei|damit|bei|mit|weiter)\b|$)|\b(?:muss|werde) ich (?:\pL+ )?passen$"
         r"|\bich (?:erstelle|verfasse|schreibe|erteile|generiere|biete|gebe) keine"
         r" (?:\pL+ )?(?:inhalte|texte|auskunft|auskünfte|anleitung|ratschläge|tipps|empfehlung|beratung)"
         r"|\bmir fehl(?:t|en) (?:die|der|das|eine) (?:\pL+ )?(?:berechtigung|befugnis|erlaubnis|fähigkeit)"

@@ -25,6 +25,7 @@ SPANISH = Language(
         r"|\bme niego a\b|\b(?:prefiero|preferiría) no (?:hablar|responder|comentar|opinar|dar|contestar|tratar"
         r"|participar)"
         r"|\brechazo (?:esta|su|tu) (?:solicitud|petición)"
+        r"|\bcontra (?:mis|nuestras) (?:\pL+ )?(?:normas|reglas|políticas|principios|directrices|pautas)"
         r"|\b(?:en contra de|infringe|infringen|viola|incumple|contrari[oa] a) mis\b"
         r"|\bno (?:proporciono|genero|ofrezco|participo en|brindo|facilito|redacto|escribiré|responderé)\b"
         r"|\b(?:su|tu|esta) (?:solicitud|petición|pregunta|consulta) no puede ser (?:procesada|atendida"

@@ -14,6 +14,7 @@ TURKISH = Language(
         rf"{_ACT}y?[ae]m(?:[ae]m|[ıi]yorum|[ae]yaca\pL+|[ae]yece\pL+|[ae]yız|[ae]yiz|[ıi]yoruz)(?:[^\pL]|$)"
         r"|(?:\byaz|\byap|\bver|paylaş|oluştur|yardım et|cevapla|yanıtla)m[ae]y(?:acağım|eceğim)"
         rf"|{_ACT}y?[ae]m[ae]dı[ğg]ım (?:için|adına)|{_ACT}y?[ae]m[ae]di[ğg]im (?:için|adına)"
+        r"|(?:konuş|cevapla|yanıtla|paylaş|\byaz|yardım et|bilgi ver)m[ae]m (?:uygun|doğru) (?:değil|olmaz)"
         r"|\pL+m[ae]m mümkün değil|reddet(?:mek zorunda|mem gerek|meliyim|mek durumunda)|reddediyorum"
         r"|(?:kural|yönerge|politika|ilke|prensip)(?:lar|ler)?[ıi]?m(?:a|e) aykırı"
         r"|(?:kural|yönerge|politika|ilke)(?:lar|ler)?[ıi]?m[ıi] ihlal"
