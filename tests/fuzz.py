@@ -419,7 +419,7 @@ def run_reading(count: int, seed: int, say: Callable[[str], None] = print) -> di
         assert sorted(found) == sorted(expected), f"{found} instead of {expected}: {value!r:.2000}"
         counts["events"] += 1
         fields.update(found)
-        if number % 500_000 == 0:
+        if number % 100_000 == 0:
             say(f"{number:,} of {count:,} values")
     counts["fields left out"] = fields.total()
     counts["fields and reasons"] = len(fields)
