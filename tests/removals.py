@@ -237,7 +237,7 @@ REMOVALS = (
         "a-crash-of-faust-is-the-end",
         "Faust 4",
         "agents/runtime/app.py",
-        'exits.restart(exits.STATE, f"Faust crashed: {reason!r}")',
+        'end_by(self.ledger.kafka, "Faust crashed", reason)',
         "await super().crash(reason)",
         (f"{APP}::test_a_crash_of_faust_restarts_the_process",),
     ),
@@ -514,8 +514,7 @@ REMOVALS = (
         "a-failed-checkpoint-is-the-end",
         "state 4",
         "agents/runtime/checkpointed_core.py",
-        'exits.restart(exits.STATE, f"checkpoint of {self.tp.topic}/{self.tp.partition} at {position}:'
-        ' {error!r}")',
+        'exits.restart(code, f"checkpoint of {self.tp.topic}/{self.tp.partition} at {position}: {error!r}")',
         "del error",
         (f"{PARTITION}::test_any_failing_checkpoint_exits_with_70",),
     ),

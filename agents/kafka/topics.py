@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError, for_code
 
 from agents.kafka.connection import clients
 from agents.kafka.handshake import Refusal, shake_hands
+from agents.kafka.rights import require_rights
 from agents.process import exits
 from schemas import topics
 from schemas.config.connections import Kafka
@@ -79,11 +80,12 @@ async def await_cluster(kafka: Kafka, agents: Sequence[tuple[str, str]]) -> str:
         agents: name and source of each.
 
     Raises:
-        Misconfigured: a topic is missing or wrong.
+        Misconfigured: a topic is missing or wrong, or the worker lacks a right.
     """
     await await_broker(kafka)
     if kafka.embedded:  # no admin API there; topics appear on first use
         return "embedded"
+    await require_rights(kafka)
     deadline = time.monotonic() + SETTLE_S
     while True:
         try:

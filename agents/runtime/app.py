@@ -51,6 +51,7 @@ from faust.types import TP
 
 from agents.kafka import topics
 from agents.kafka.connection import credentials
+from agents.kafka.rights import end_by
 from agents.kafka.topic_ids import TopicObserver
 from agents.process import descriptors, exits, log_setup
 from agents.runtime import faust_transport
@@ -151,7 +152,7 @@ class _App(faust.App):  # type: ignore[misc]
 
     async def crash(self, reason: BaseException) -> None:
         # mode would stop service by service, and can hang
-        exits.restart(exits.STATE, f"Faust crashed: {reason!r}")
+        end_by(self.ledger.kafka, "Faust crashed", reason)
 
 
 def build_app(config: Config, worker: Worker) -> _App:

@@ -13,6 +13,7 @@ from typing import Any
 
 from faust.types import TP
 
+from agents.kafka.rights import Denied
 from agents.process import exits
 from agents.runtime.backend import StateLog
 from agents.runtime.careful_replay import Attempt
@@ -127,9 +128,8 @@ class CheckpointedCore:
         except exits.Misconfigured as error:
             exits.leave(exits.CONFIGURATION, str(error))
         except BaseException as error:  # noqa: BLE001 - fenced, failed or unknown: only a new process can read the durable state
-            exits.restart(
-                exits.STATE, f"checkpoint of {self.tp.topic}/{self.tp.partition} at {position}: {error!r}"
-            )
+            code = exits.CONFIGURATION if isinstance(error, Denied) else exits.STATE
+            exits.restart(code, f"checkpoint of {self.tp.topic}/{self.tp.partition} at {position}: {error!r}")
         exits.reset_restarts()
         self.durable, self._saved, self.last_checkpoint = position, mark, time.monotonic()
         self.queue.adapt(written.size, applied)

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from agents.kafka.connection import clients
+from agents.kafka.rights import named_denials
 from agents.kafka.topic_reader import TopicReader
 from agents.runtime.backend import Row, Target
 from agents.runtime.clock import wall_clock_us
@@ -42,6 +43,7 @@ class KafkaWriter:
     """
 
     def __init__(self, kafka: Kafka, transactional_id: str) -> None:
+        self._kafka = kafka
         self._producer = AIOKafkaProducer(
             **clients(kafka),
             transactional_id=transactional_id,
@@ -55,7 +57,8 @@ class KafkaWriter:
 
     async def start(self) -> None:
         """Connect, fence every earlier writer of this id, and abort the transaction that it left open."""
-        await self._producer.start()
+        with named_denials(self._kafka):
+            await self._producer.start()
 
     async def partitions(self, topic: str) -> int:
         """Return how many partitions a topic has."""
@@ -69,18 +72,22 @@ class KafkaWriter:
         batch has failed (sender.py:868 leaves the transaction as it is).
 
         Raises:
+            Denied: the user may not write to a topic, or not with this id.
             KafkaError: the writer is fenced, a row was refused, or the outcome is unknown.
         """
         producer = self._producer
-        await producer.begin_transaction()
         pending: list[asyncio.Future[Any]] = []
         last: dict[Target, tuple[int, int]] = {}  # index of the last batch, and its number of records
-        for target, target_rows in rows.items():
-            batches = _batches(producer, target_rows)
-            last[target] = len(pending) + len(batches) - 1, batches[-1].record_count()
-            pending += [await producer.send_batch(batch, target[0], partition=target[1]) for batch in batches]
-        results = await asyncio.gather(*pending)
-        await producer.commit_transaction()
+        with named_denials(self._kafka):
+            await producer.begin_transaction()
+            for target, target_rows in rows.items():
+                batches = _batches(producer, target_rows)
+                last[target] = len(pending) + len(batches) - 1, batches[-1].record_count()
+                pending += [
+                    await producer.send_batch(batch, target[0], partition=target[1]) for batch in batches
+                ]
+            results = await asyncio.gather(*pending)
+            await producer.commit_transaction()
         return {target: results[index].offset + count - 1 for target, (index, count) in last.items()}
 
     async def stop(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from faust.types import TP
 
+from agents.kafka.rights import Denied
 from agents.process import exits
 from agents.runtime.backend import Backend
 from agents.runtime.changelog import Changelog
@@ -163,7 +164,8 @@ class OwnedPartitions:
         except exits.Misconfigured as error:
             exits.leave(exits.CONFIGURATION, str(error))
         except Exception as error:  # noqa: BLE001 - otherwise the partition would stay without an owner
-            exits.restart(exits.STATE, f"restoring {tp.topic}/{tp.partition}: {error!r}")
+            code = exits.CONFIGURATION if isinstance(error, Denied) else exits.STATE
+            exits.restart(code, f"restoring {tp.topic}/{tp.partition}: {error!r}")
         finally:
             self.restoring.pop(tp, None)
 

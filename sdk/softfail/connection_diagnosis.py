@@ -9,6 +9,8 @@ import socket
 import ssl
 from collections.abc import Sequence
 
+from kafka.errors import ClusterAuthorizationFailedError, TopicAuthorizationFailedError
+
 from softfail.security import Security
 
 TIMEOUT_S = 3.0
@@ -50,6 +52,22 @@ def diagnose_connection(servers: str | Sequence[str], security: Security | None)
             )
         return None
     return None
+
+
+def describe_denial(error: BaseException, topic: str) -> str | None:
+    """Return which right the broker denies, with the remedy; None if an error has another reason.
+
+    >>> from kafka.errors import TopicAuthorizationFailedError
+    >>> describe_denial(TopicAuthorizationFailedError(), "softfail.events")
+    'the broker does not let this user write to topic softfail.events (operation Write); add the right (docs/security.md)'
+    """
+    if isinstance(error, TopicAuthorizationFailedError):
+        denied = f"write to topic {topic} (operation Write)"
+    elif isinstance(error, ClusterAuthorizationFailedError):
+        denied = "write with idempotence (operation IdempotentWrite on the cluster)"
+    else:
+        return None
+    return f"the broker does not let this user {denied}; add the right (docs/security.md)"
 
 
 def _explain_tls_error(error: Exception, server: str, security: Security) -> str | None:

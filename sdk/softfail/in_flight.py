@@ -9,6 +9,7 @@ from typing import Any
 
 from kafka.errors import KafkaTimeoutError, MessageSizeTooLargeError
 
+from softfail.connection_diagnosis import describe_denial
 from softfail.send_queue import QueueItem, SendQueue
 
 # kafka-python 3 does not limit its buffer, so further events wait in our queue, which is limited
@@ -84,7 +85,8 @@ class InFlight:
         except Exception as error:  # noqa: BLE001 - one event must not stop the others
             self._add(-1, -size)
             too_large = isinstance(error, MessageSizeTooLargeError)
-            self.drop(item, "too large" if too_large else "refused", str(error) if too_large else repr(error))
+            detail = str(error) if too_large else describe_denial(error, self._topic) or repr(error)
+            self.drop(item, "too large" if too_large else "refused", detail)
         else:
             future.add_callback(lambda _: self._on_acknowledged(item, size))
             future.add_errback(lambda error: self._on_error(item, size, error))
@@ -113,5 +115,5 @@ class InFlight:
         """Runs on kafka-python's thread."""
         if self._failing_since_s is None:
             self._failing_since_s = time.monotonic()
-        self.drop(item, "not delivered", repr(error))
+        self.drop(item, "not delivered", describe_denial(error, self._topic) or repr(error))
         self._add(-1, -size)

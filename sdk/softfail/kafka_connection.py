@@ -9,7 +9,7 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from softfail.connection_diagnosis import diagnose_connection
+from softfail.connection_diagnosis import describe_denial, diagnose_connection
 from softfail.security import InvalidSecurity, RejectedSecurity, Security
 
 # kept until the process ends, because their __del__ would write to the parent's sockets
@@ -55,8 +55,10 @@ def open_producer(
             f"topic {topic} is unknown to the broker, or the broker is slow; "
             "create a missing topic with `python -m agents topics`"
         ) from None
-    except BaseException:
+    except BaseException as error:
         close_producer(producer, 0.0)
+        if (denial := describe_denial(error, topic)) is not None:
+            raise KafkaError(denial) from None
         raise
     return producer
 
