@@ -852,4 +852,108 @@ REMOVALS = (
             "tests/agents/runtime/test_careful_replay.py::test_an_owner_that_releases_before_it_applied_anything_does_not_begin_the_search_again",
         ),
     ),
+    Removal(
+        "http-connections-are-limited",
+        "limits",
+        "agents/web/connections.py",
+        "if len(self._since) > self._most:",
+        "if False:",
+        (
+            "tests/agents/web/test_connections.py::test_probes_are_answered_beside_more_half_sent_requests_than_connections",
+        ),
+    ),
+    Removal(
+        "every-route-checks-the-host",
+        "limits",
+        "agents/web/access.py",
+        "if is_local and not is_loopback(request.host):",
+        "if False:",
+        (
+            "tests/agents/web/test_access.py::test_without_a_token_of_the_configuration_another_host_name_is_refused_on_every_route",
+        ),
+    ),
+    Removal(
+        "answers-are-never-unpacked",
+        "limits",
+        "agents/notify_http.py",
+        "auto_decompress=False,",
+        "",
+        ("tests/agents/notify/test_channels.py::test_a_compressed_answer_is_never_unpacked",),
+    ),
+    Removal(
+        "no-answer-names-the-server",
+        "limits",
+        "agents/web/connections.py",
+        'response.headers["Server"] = "softfail"',
+        "pass",
+        ("tests/agents/web/test_connections.py::test_no_answer_names_the_server_software",),
+    ),
+    Removal(
+        "a-cut-sample-is-redacted-beyond-its-cut",
+        "limits",
+        "monitor/ingest/failure_samples.py",
+        "redact(text[: TEXT_CHARS + _MARGIN_CHARS])[:-_MARGIN_CHARS]",
+        "redact(text[:TEXT_CHARS])",
+        (
+            "tests/monitor/ingest/test_failure_samples.py::test_a_sample_has_no_half_of_a_card_number_at_its_cut",
+        ),
+    ),
+    Removal(
+        "an-added-partition-is-the-end",
+        "state, group",
+        "agents/runtime/source_topics.py",
+        "if identity is not None and tp.partition >= identity.partitions:",
+        "if False:",
+        (
+            "tests/agents/runtime/test_source_topics.py::test_a_partition_that_was_added_later_ends_the_worker_with_78",
+        ),
+    ),
+    Removal(
+        "a-deleted-topic-is-noticed",
+        "state, group",
+        "agents/runtime/source_topics.py",
+        "tuple(topic for topic in self._identities if topic not in now)",
+        "()",
+        (
+            "tests/agents/runtime/test_source_topics.py::test_a_deleted_topic_makes_the_worker_unready_until_it_is_there_again",
+        ),
+    ),
+    Removal(
+        "features-are-capped",
+        "limits",
+        "monitor/ingest/feature_cap.py",
+        "return self.other(key.environment)",
+        "return key",
+        ("tests/monitor/ingest/test_feature_cap.py::test_names_that_never_repeat_open_no_features_beyond_the_cap",),
+    ),
+    Removal(
+        "a-schema-has-bounded-work",
+        "limits",
+        "monitor/evaluators/json_schema_check.py",
+        "values * self._breadth > _MAX_WORK",
+        "False",
+        (
+            "tests/monitor/evaluators/test_json_schema_limits.py::test_more_than_the_limit_is_skipped_as_too_large",
+        ),
+    ),
+    Removal(
+        "a-line-of-a-file-is-bounded",
+        "limits",
+        "sdk/softfail/bounded_lines.py",
+        "while line := file.readline(max_bytes + 1):",
+        "while line := file.readline():",
+        (
+            "tests/monitor/cli/test_hostile_files.py::test_a_line_that_is_larger_than_the_limit_is_cut_and_the_next_line_is_read",
+        ),
+    ),
+    Removal(
+        "a-record-that-is-too-deep-is-unreadable",
+        "limits",
+        "monitor/delivery/alert_records.py",
+        "except RecursionError as error:",
+        "except KeyError as error:",
+        (
+            "tests/monitor/delivery/test_alert_records.py::test_a_record_that_is_nested_too_deep_is_unreadable_at_every_depth",
+        ),
+    ),
 )
