@@ -345,8 +345,8 @@ REMOVALS = (
         "futures-before-commit",
         "Faust 10",
         "agents/runtime/kafka_backend.py",
-        "        results = await asyncio.gather(*pending)\n        await producer.commit_transaction()\n",
-        "        await producer.commit_transaction()\n        results = await asyncio.gather(*pending)\n",
+        "        raise_first(self._kafka, results)\n        await producer.commit_transaction()\n",
+        "        await producer.commit_transaction()\n        raise_first(self._kafka, results)\n",
         (
             f"{JOURNAL}::test_a_failed_batch_aborts_the_whole_transaction",
             f"{KAFKA_LAWS}::test_a_checkpoint_with_a_refused_record_leaves_nothing",
@@ -924,7 +924,9 @@ REMOVALS = (
         "monitor/ingest/feature_cap.py",
         "return self.other(key.environment)",
         "return key",
-        ("tests/monitor/ingest/test_feature_cap.py::test_names_that_never_repeat_open_no_features_beyond_the_cap",),
+        (
+            "tests/monitor/ingest/test_feature_cap.py::test_names_that_never_repeat_open_no_features_beyond_the_cap",
+        ),
     ),
     Removal(
         "a-schema-has-bounded-work",

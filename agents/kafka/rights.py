@@ -41,8 +41,11 @@ async def require_rights(kafka: Kafka) -> None:
         try:
             faults = await asyncio.to_thread(_missing_rights, kafka)
         except (KafkaError, OSError) as error:
-            log.warning("cannot ask for the rights of %s: %r", user(kafka), error)
-            return
+            if time.monotonic() > deadline:
+                log.warning("cannot ask for the rights of %s: %r", user(kafka), error)
+                return
+            await asyncio.sleep(RETRY_S)  # the coordinator of the group is not there yet, for example
+            continue
         if not faults:
             return
         if time.monotonic() > deadline:
@@ -73,6 +76,17 @@ def named_denials(kafka: Kafka) -> Iterator[None]:
         if (reason := denial(kafka, error)) is not None:
             raise Denied(reason) from error
         raise
+
+
+def raise_first(kafka: Kafka, results: Sequence[Any]) -> None:
+    """Raise the first error among the results of requests, a denial before others: these may follow from it.
+
+    Raises:
+        BaseException: there is one.
+    """
+    failed = [result for result in results if isinstance(result, BaseException)]
+    if failed:
+        raise next((error for error in failed if denial(kafka, error) is not None), failed[0])
 
 
 def end_by(kafka: Kafka, what: str, error: BaseException) -> NoReturn:
@@ -109,7 +123,7 @@ def denial(kafka: Kafka, error: BaseException) -> str | None:
         listed = ", ".join(sorted(names)) if isinstance(names, set | frozenset | list | tuple) else str(names)
         fault = f"read or write topic {listed} (operations Read, Write)"
     elif isinstance(error, errors.GroupAuthorizationFailedError):
-        fault = f"read group {kafka.prefix} (operation Read)"
+        fault = f"join group {kafka.prefix} (operations Read, Describe)"
     elif isinstance(error, errors.TransactionalIdAuthorizationFailed):
         fault = f"write with transactional ids {kafka.prefix}.* (operation Write)"
     elif isinstance(error, errors.ClusterAuthorizationFailedError):
@@ -130,10 +144,13 @@ def _missing_rights(kafka: Kafka) -> list[str]:
         **blocking_clients(kafka), bootstrap_timeout_ms=10_000, request_timeout_ms=10_000
     )
     try:
-        return [
-            *_topic_faults(admin.describe_topics(names), kafka.prefix),
-            *_group_faults(admin, kafka.prefix),
-        ]
+        faults = list(_topic_faults(admin.describe_topics(names), kafka.prefix))
+        try:
+            faults += _group_faults(admin, kafka.prefix)
+        except KafkaError:
+            if not faults:
+                raise
+        return faults
     finally:
         with contextlib.suppress(Exception):
             admin.close()
@@ -161,22 +178,12 @@ def _topic_faults(rows: Sequence[Mapping[str, Any]], prefix: str) -> Iterator[st
 
 
 def _group_faults(admin: Any, group: str) -> Iterator[str]:
-    """Yield the missing rights of the group. Kafka says them for groups that exist only, so try them."""
-    for operation, attempt in (
-        ("Describe", lambda: _find_coordinator(admin, group)),
-        # of a member that does not exist: nothing changes, but it needs the right to join
-        ("Read", lambda: admin.remove_group_members(group, [MemberToRemove(member_id="softfail-rights")])),
-    ):
-        try:
-            attempt()
-        except GroupAuthorizationFailedError:
-            yield f"{operation.lower()} group {group} (operation {operation})"
-            return
-        except KafkaError:  # its coordinator is not there yet; a missing right then shows at the join
-            return
+    """Yield the missing rights of the group.
 
-
-def _find_coordinator(admin: Any, group: str) -> None:
-    found = admin.describe_groups([group])[group]
-    if "GroupAuthorizationFailed" in (found.get("error") or ""):
-        raise GroupAuthorizationFailedError(group)
+    Kafka says them for groups that exist only. So a member that does not exist leaves: nothing changes, but it
+    needs the rights of one that joins.
+    """
+    try:
+        admin.remove_group_members(group, [MemberToRemove(member_id="softfail-rights")])
+    except GroupAuthorizationFailedError:
+        yield f"join group {group} (operations Read, Describe)"

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from agents.kafka.connection import clients
-from agents.kafka.rights import named_denials
+from agents.kafka.rights import named_denials, raise_first
 from agents.kafka.topic_reader import TopicReader
 from agents.runtime.backend import Row, Target
 from agents.runtime.clock import wall_clock_us
@@ -86,7 +86,8 @@ class KafkaWriter:
                 pending += [
                     await producer.send_batch(batch, target[0], partition=target[1]) for batch in batches
                 ]
-            results = await asyncio.gather(*pending)
+            results: Sequence[Any] = await asyncio.gather(*pending, return_exceptions=True)
+            raise_first(self._kafka, results)
             await producer.commit_transaction()
         return {target: results[index].offset + count - 1 for target, (index, count) in last.items()}
 

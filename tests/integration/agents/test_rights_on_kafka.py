@@ -152,6 +152,7 @@ def config(tmp_path: Path, broker: Broker, kafka_launcher: Any) -> Path:
             "partitions": PARTITIONS,
             "security": security,
         },
+        "time": {"pane": "1s", "lateness": "0s"},
         "http": {"port": kafka_launcher.free_port()},
         "channels": {"console": {}},
     }
@@ -186,8 +187,8 @@ def worker(config: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
         (WRITE, (TOPIC, "softfail.watch.state"), "write topic softfail.watch.state (operation Write)"),
         (READ, (TOPIC, "softfail.events"), "read topic softfail.events (operation Read)"),
         (DESCRIBE, (TOPIC, "softfail.alerts"), "describe topic softfail.alerts (operation Describe)"),
-        (READ, (GROUP, "softfail"), "read group softfail (operation Read)"),
-        (DESCRIBE, (GROUP, "softfail"), "describe group softfail (operation Describe)"),
+        (READ, (GROUP, "softfail"), "join group softfail (operations Read, Describe)"),
+        (DESCRIBE, (GROUP, "softfail"), "join group softfail (operations Read, Describe)"),
     ],
     ids=lambda value: str(value) if isinstance(value, str) else "",
 )
