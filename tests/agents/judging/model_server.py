@@ -47,6 +47,7 @@ class ModelServer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
 
@@ -56,11 +57,11 @@ class ModelServer:
             app.add_routes(
                 [web.post("/v1/chat/completions", self._openai), web.post("/v1/messages", self._anthropic)]
             )
-            runner = web.AppRunner(app, shutdown_timeout=0.1)
-            await runner.setup()
-            site = web.TCPSite(runner, "127.0.0.1", 0)
+            self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+            await self._runner.setup()
+            site = web.TCPSite(self._runner, "127.0.0.1", 0)
             await site.start()
-            self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
             self._ready.set()
 
         asyncio.set_event_loop(self._loop)
