@@ -53,7 +53,7 @@ class EpisodeIncident(Labels):
     evidence: Evidence
     returned: Time | None = Field(
         None,
-        description="When it failed again, while its page was kept open for flapping",
+        description="From when on it is wrong again, after it was normal for long enough; null: it never was",
     )
     text: str = Field(
         "",
@@ -68,6 +68,17 @@ class EpisodeIncident(Labels):
     present: Figure | None = Field(None, description="The same as of this record, while it fires")
     also_present: list[Figure] = Field([], description="Its further findings as of this record")
     changes: int = Field(0, description="How often a present figure changed by a factor of two")
+
+    @property
+    def wrong_since(self) -> Time:
+        """From when on it is wrong without a break; as the detector of a baseline places it."""
+        began = self.evidence.began or self.since
+        return began if self.returned is None else max(began, self.returned)
+
+    @property
+    def began(self) -> Time:
+        """Since when it failed first; as the detector of a baseline places it."""
+        return min(self.evidence.began or self.since, self.since)
 
 
 class Example(Written):

@@ -21,7 +21,7 @@ from monitor.references.gaps import close_gap, open_gap
 from monitor.rules import no_data
 from monitor.rules.drift_evidence import NEVER_SEEN
 from monitor.rules.evidence import BaselineEvidence
-from monitor.rules.present_figure import Figure, present_figure
+from monitor.rules.present_figure import Figure, figure_between, present_figure
 from monitor.rules.reading import Reading
 from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate
@@ -218,7 +218,7 @@ class AlertEngine:
             return StateChange("firing", UNSEEN)
         if moved:
             return StateChange("firing", ALSO + moved)
-        return StateChange("firing", f"{changed} changed {CHANGED}") if changed else None
+        return StateChange("firing", changed) if changed else None
 
     def _note_figures(
         self,
@@ -228,14 +228,14 @@ class AlertEngine:
         change: StateChange | None,
         edge_us: int,
     ) -> str:
-        """Note what a firing incident measures now; return the metric that has changed by a factor of two,
-        empty if none has.
+        """Note what a firing incident measures now; return what is new of that: it fails again, or a figure
+        changed by a factor of two; empty for nothing.
         """
         if incident.state != "firing" or (change is not None and change.state == "resolved"):
             return ""
-        began_us = incident.since_us - self.partition_state.pane_us
-        evidence = incident.evidence
-        if isinstance(evidence, BaselineEvidence) and evidence.began:
+        pane_us, evidence = self.partition_state.pane_us, incident.evidence
+        began_us = (incident.stretch.returned_us or incident.since_us) - pane_us
+        if isinstance(evidence, BaselineEvidence) and evidence.began and not incident.stretch.returned_us:
             began_us = min(began_us, microseconds(datetime.fromisoformat(evidence.began)))
         series = feature if segment_key is None else feature.segments[segment_key]
         metric = evidence.metric
@@ -255,7 +255,16 @@ class AlertEngine:
                 window_s=evidence.window_s,
                 time=rfc3339(edge_us),
             )
-        return incident.note_present(now)
+        changed = incident.note_present(now)
+        if any(series.window(edge_us - pane_us, edge_us)):
+            units = feature.weights.units(segment_key, metric)
+            is_back = incident.note_return(
+                lambda start_us, end_us: figure_between(metric, series.window, start_us, end_us, units),
+                lambda start_us, end_us: present_figure(metric, series.window, end_us, start_us, units),
+            )
+            if is_back:
+                return AGAIN
+        return f"{changed} changed {CHANGED}" if changed else ""
 
     def _clear(
         self, rule: Watched, feature: FeatureState, segment_key: SegmentKey | None, edge_us: int

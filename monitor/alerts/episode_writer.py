@@ -12,7 +12,7 @@ from monitor.diagnosis.likely_causes import gravest, likely_causes, since_us
 from monitor.incidents.episode import Episode, begun
 from monitor.incidents.incident import Incident, IncidentChange, transition
 from monitor.incidents.records import ShownIncident
-from monitor.incidents.state_change import AGAIN, GOES_ON, REOPENED, StateChange
+from monitor.incidents.state_change import GOES_ON, REOPENED, StateChange
 from monitor.ingest.failure_samples import chosen
 from monitor.protocol.messages import Outputs
 from monitor.references.gaps import BEFORE_US
@@ -20,7 +20,6 @@ from monitor.state.partition_state import PartitionState
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import FeatureKey, SegmentKey
 from schemas.config.monitor_config import Config
-from schemas.times import rfc3339
 
 SPANS = 100  # episodes of which a feature remembers when they were
 _PAGE_OVER = "nothing that pages fires any more"
@@ -108,9 +107,9 @@ class EpisodeWriter:
     def _show(self, edge: Edge, episode: Episode, change: IncidentChange) -> bool:
         """Update an incident in its episode; return whether the urgency rose."""
         key, incident = edge.feature.key, change.incident
-        returned = rfc3339(edge.edge_us) if change.reason == AGAIN else ""
+        shown = episode.incidents.get(incident.incident_id)
         rose = episode.take(
-            self._shown(edge, change.segment_key, incident, change.state, returned),
+            self._shown(edge, change.segment_key, incident, change.state, shown.returned if shown else ""),
             may_page=key.environment in self._config.page_environments,
         )
         episode.started_us = min(episode.started_us, incident.since_us)
@@ -147,7 +146,7 @@ class EpisodeWriter:
         for change in changes:
             incident = change.incident
             if change.state == "resolved" and episode.knows(incident.incident_id):
-                episode.take(self._shown(edge, change.segment_key, incident, change.state), may_page=False)
+                self._show(edge, episode, change)
                 reasons.append(f"{incident.rule}: {change.reason}")
                 self._write_transition(edge, change, episode)
             else:

@@ -200,7 +200,7 @@ def next_ring_us(rings_us: Iterable[int]) -> int:
 def _failures_of(incident: EpisodeIncident, now_us: int) -> Iterator[tuple[str, Failure]]:
     evidence = incident.evidence
     # a silence is wrong from the edge at which events were missing on
-    began = incident.since if evidence.metric == "events" else evidence.began or incident.since
+    began = incident.since if evidence.metric == "events" else incident.wrong_since
     began_us, figure = microseconds(began), incident.present
     metric = figure.metric if figure is not None else evidence.metric
     kind = incident.kind or kind_of(evidence.metric)

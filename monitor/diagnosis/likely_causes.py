@@ -117,16 +117,16 @@ def gravest(incidents: Iterable[ShownIncident]) -> list[ShownIncident]:
 
 
 def since_us(incidents: Iterable[ShownIncident]) -> int:
-    """Return the first breaching edge of incidents, microseconds since 1970; 0 without incidents."""
-    return min((microseconds(datetime.fromisoformat(incident.since)) for incident in incidents), default=0)
+    """Return the first breaching edge of incidents, or from when on they fail again; microseconds since 1970,
+    0 without incidents.
+    """
+    edges = (incident.returned or incident.since for incident in incidents)
+    return min((microseconds(datetime.fromisoformat(edge)) for edge in edges), default=0)
 
 
 def _began_us(incidents: Iterable[ShownIncident]) -> int:
     """Return when incidents began as texts show it, microseconds since 1970."""
-    return min(
-        microseconds(datetime.fromisoformat(getattr(incident.evidence, "began", "") or incident.since))
-        for incident in incidents
-    )
+    return min(microseconds(datetime.fromisoformat(incident.wrong_since)) for incident in incidents)
 
 
 def _measured(evidence: Evidence) -> list[Evidence | Finding]:

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from monitor.incidents.present_stretch import PresentStretch, Reader
 from monitor.incidents.records import ShownIncident, TransitionRecord
 from monitor.incidents.rule_digest import digest_of
 from monitor.incidents.state_change import AGAIN, ALSO, CHANGED, UNSEEN, StateChange, Timing, duration_text
@@ -17,7 +18,7 @@ from monitor.rules.drift_evidence import statistic_of
 from monitor.rules.evidence import Evidence, evidence_from
 from monitor.rules.present_figure import Figure, Present, has_changed
 from monitor.rules.reading import Reading
-from monitor.windows.figure_comparison import falls, is_worse
+from monitor.windows.figure_comparison import falls, is_worse, is_wrong
 from monitor.windows.segment_keys import FeatureKey, SegmentKey, segment_labels, segment_to_json
 from schemas.config.rules import Watched
 from schemas.times import rfc3339
@@ -32,7 +33,7 @@ class Incident:
     would have resolved, had it not come back soon after it ended before. ``reported``: statistics that moved
     since it began. ``decided``, ``worst``: figures of its metric when it fired and at its worst; None where there is
     none. ``present``: figures of all findings now; ``written``: metric -> figure that a record stated last. ``changes``: how
-    often one of them changed by a factor of two since.
+    often one of them changed by a factor of two since. ``stretch``: when it failed again.
     """
 
     incident_id: str
@@ -52,6 +53,7 @@ class Incident:
     present: tuple[Figure, ...] = ()
     written: dict[str, Figure] = field(default_factory=dict)
     changes: int = 0
+    stretch: PresentStretch = field(default_factory=PresentStretch)
 
     def step(self, rule: Timing, reading: Reading, edge_us: int, keep_us: int = 0) -> StateChange | None:
         """Apply the reading of the next edge; return the change of state, if there is one. A resolved
@@ -81,6 +83,7 @@ class Incident:
             reason = f"well for {duration_text(self.good_us)}" if self.good_us else "well again"
             return StateChange("resolved", reason)
         if would_be_over or is_good_long_enough:
+            self.stretch.over_us = self.stretch.over_us if would_be_over else edge_us
             self.breached_us = -1
         return None
 
@@ -91,7 +94,10 @@ class Incident:
             self.state = "firing"
             reason = f"breached for {duration_text(self.breached_us)}" if self.breached_us else "breached"
             return StateChange("firing", reason)
-        return StateChange("firing", AGAIN) if again else None
+        if not again:
+            return None
+        self.stretch.note_reading(self.edge_us)
+        return StateChange("firing", AGAIN)
 
     def report(self) -> str:
         """Note the statistics of the evidence; name those that moved for the first time, empty if none."""
@@ -131,6 +137,22 @@ class Incident:
         self.changes += bool(changed)
         return changed
 
+    def note_return(self, read: Reader, read_new: Reader) -> bool:
+        """Return whether it fails again by its present figure, after it was normal for two minutes at least.
+
+        To be called after ``note_present``. ``read``, ``read_new``: as ``PresentStretch.note_figure`` says.
+        """
+        figure = self.present_of(self.evidence.metric)
+        return figure is not None and self.stretch.note_figure(
+            figure,
+            lambda figure: is_wrong(figure, self.evidence, self.worst),
+            read,
+            read_new,
+            self.edge_us,
+            self.worst,
+            falls=falls(self.evidence),
+        )
+
     def present_of(self, metric: str) -> Figure | None:
         """Return the present figure of a metric; None if there is none."""
         return next((figure for figure in self.present if figure.metric == metric), None)
@@ -153,8 +175,8 @@ class Incident:
     ) -> ShownIncident:
         """Return the incident as its episode shows it.
 
-        ``returned``: when it failed again, RFC 3339. ``text``: its finding in words, of self-health.
-        ``kind``: what failed.
+        ``returned``: what its episode showed so far; a later time replaces it. ``text``: its finding in words,
+        of self-health. ``kind``: what failed.
         """
         return ShownIncident(
             incident_id=self.incident_id,
@@ -163,7 +185,7 @@ class Incident:
             state=state,
             since=rfc3339(self.since_us),
             evidence=self.evidence,
-            returned=returned,
+            returned=rfc3339(self.stretch.returned_us) if self.stretch.returned_us else returned,
             text=text,
             kind=kind,
             decided=self.decided,
@@ -193,6 +215,7 @@ class Incident:
             msgspec.to_builtins(self.evidence),
             msgspec.to_builtins([self.decided, self.worst]),
             msgspec.to_builtins([list(self.present), list(self.written.values()), self.changes]),
+            self.stretch.state_values(),
         ]
 
     @classmethod
@@ -202,15 +225,15 @@ class Incident:
         Raises:
             ValueError: its evidence cannot be read.
         """
-        incident_id, rule, digest, severity, since_us, *progress, reported, evidence, figures, present = (
-            values
-        )
+        incident_id, rule, digest, severity, since_us, *progress = values[:-5]
+        reported, evidence, figures, present, stretch = values[-5:]
         incident = cls(incident_id, rule, digest, severity, since_us, evidence_from(evidence), *progress)
         incident.reported = tuple(map(statistic_of, reported))
         incident.decided, incident.worst = msgspec.convert(figures, tuple[Figure | None, Figure | None])
         now, written, incident.changes = msgspec.convert(
             present, tuple[tuple[Figure, ...], tuple[Figure, ...], int]
         )
+        incident.stretch = PresentStretch.from_state_values(stretch)
         incident.present, incident.written = now, {figure.metric: figure for figure in written}
         return incident
 

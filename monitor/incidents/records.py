@@ -43,7 +43,8 @@ class TransitionRecord(OutputRecord, frozen=True, kw_only=True, tag="transition"
 class ShownIncident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An incident as its episode shows it. ``since``: the first breaching edge.
 
-    ``returned``: when it failed again while its page was kept open for flapping. ``text``: its finding in
+    ``returned``: from when on it is wrong again, after it was normal for long enough; empty if it never was.
+    ``text``: its finding in
     words, only of findings about softfail itself. ``kind``: what failed (``monitor.windows.failure_kind``).
     ``decided``, ``worst``, ``present``: its metric when it fired, at its worst, and now; None where the metric
     has no value. ``also_present``: its further findings now. ``changes``: how often a
@@ -77,6 +78,11 @@ class ShownIncident(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     def is_firing(self) -> bool:
         """Whether the incident fires."""
         return self.state == "firing"
+
+    @property
+    def wrong_since(self) -> str:
+        """From when on it is wrong without a break, RFC 3339; as the detector of a baseline places it."""
+        return max(self.returned, getattr(self.evidence, "began", "") or self.since)
 
     @property
     def of_feature(self) -> bool:

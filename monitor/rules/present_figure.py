@@ -72,12 +72,27 @@ def present_figure(
         estimate = _estimate(metric, list(panes_of(start_us, edge_us)), start_us, known)
         if estimate.n >= ENOUGH or start_us == since_us:
             break
+    return _present(metric, estimate, start_us, edge_us)
+
+
+def figure_between(
+    metric: str, panes_of: Panes, start_us: int, end_us: int, known: Units = NO_UNITS
+) -> Present | None:
+    """Read a metric over [start, end), two pane edges; None as ``present_figure`` says."""
+    estimate = _estimate(metric, list(panes_of(start_us, end_us)), start_us, known)
+    return _present(metric, estimate, start_us, end_us)
+
+
+def _present(metric: str, estimate: Estimate, start_us: int, end_us: int) -> Present | None:
     value = rounded(estimate.value)
     if value is None or estimate.n < LEAST:
         return None
-    window_s = (edge_us - start_us) / 1e6
     figure = Figure(
-        metric=metric, value=value, n=float(f"{estimate.n:.6g}"), window_s=window_s, time=rfc3339(edge_us)
+        metric=metric,
+        value=value,
+        n=float(f"{estimate.n:.6g}"),
+        window_s=(end_us - start_us) / 1e6,
+        time=rfc3339(end_us),
     )
     return Present(figure=figure, low=estimate.low, high=estimate.high)
 

@@ -81,14 +81,21 @@ def is_wrong_now(incident: Measured) -> bool:
     evidence, present, worst = incident.evidence, incident.present, incident.worst
     if present is None:
         return incident.level == "feature" or incident.decided is None
-    if present.metric != evidence.metric:
+    return is_wrong(present, evidence, worst)
+
+
+def is_wrong(figure: Shown, evidence: Compared, worst: Shown | None) -> bool:
+    """Return whether a figure is wrong: beyond the threshold of the evidence, or further from its reference
+    than a quarter of the worst figure. One of another metric is.
+    """
+    if figure.metric != evidence.metric:
         return True
-    value = present.value
+    value = figure.value
     if evidence.above is not None:
         return value > evidence.above
     if evidence.below is not None:
         return value < evidence.below
-    if evidence.reference is None or worst is None or worst.metric != present.metric:
+    if evidence.reference is None or worst is None or worst.metric != figure.metric:
         return True
     return abs(value - evidence.reference) > RECOVERED * abs(worst.value - evidence.reference)
 

@@ -18,7 +18,7 @@ import msgspec
 
 from monitor.windows.unrepeated_labels import LabelState
 
-LAYOUT = 9
+LAYOUT = 10
 MARK = 0xC1
 
 _Counts = dict[str, int]
@@ -71,6 +71,7 @@ _IncidentRecord = tuple[
     dict[str, Any],
     tuple[dict[str, Any] | None, dict[str, Any] | None],  # figures: decided, worst
     tuple[list[dict[str, Any]], list[dict[str, Any]], int],  # present, written, changes
+    tuple[int, dict[str, Any] | None, int, int, int, int],  # PresentStretch.state_values()
 ]
 _RisenState = tuple[
     float, float, float, float, float, float, tuple[float, float], tuple[float, float]
@@ -168,6 +169,11 @@ def _migrate_feature_8(values: list[Any]) -> list[Any]:
     return [*values[:19], [0, 0, {}, {}], *values[19:]]
 
 
+def _migrate_incident_9(values: list[Any]) -> list[Any]:
+    """Add the present stretch, which layout 9 does not have: the incident has not failed again."""
+    return [*values, [0, None, 0, 0, 0, 0]]
+
+
 MIGRATIONS: Mapping[int, Mapping[str, Callable[[Any], Any]]] = {
     1: {"clock": _migrate_clock_1, "feature": _migrate_feature_1, "pane": _migrate_pane_1},
     2: {},  # names of metrics became numbers; names are still read (``monitor.windows.metric_ids``)
@@ -181,6 +187,7 @@ MIGRATIONS: Mapping[int, Mapping[str, Callable[[Any], Any]]] = {
     6: {"clock": _migrate_clock_6},
     7: {"incident": _migrate_incident_7},
     8: {"feature": _migrate_feature_8},
+    9: {"incident": _migrate_incident_9},
 }
 """Layout -> kind -> function from its values to those of the next layout. Kinds without one are unchanged."""
 
@@ -202,7 +209,7 @@ def record_layout(value: bytes) -> int:
     """Return the layout that a record states, even if this release does not know it.
 
     >>> record_layout(encode_record(["b1", 0])), record_layout(bytes([0x90]))
-    (9, 1)
+    (10, 1)
     """
     if value[:2] == _PREFIX:  # in nearly all cases
         return LAYOUT

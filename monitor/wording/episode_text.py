@@ -91,11 +91,24 @@ def sentence(incident: EpisodeIncident) -> str:
     if incident.evidence.expected is not None and incident.evidence.began:
         expected = f"about {incident.evidence.expected:.0f} were expected"
         return f"no events since {since}; {expected} in the first {span(incident.evidence.window_s)}"
-    again = f" and again since {clock(incident.returned)}" if incident.returned and not is_over else ""
-    is_known = incident.evidence.began or _began_with(incident.evidence.metric, incident)
-    when = f", since {since}{again}" if is_known else again.replace(" and", ",", 1)
     over = ", over now" if is_over else "" if is_wrong_now(incident) else NORMAL
-    return f"{_finding(present_evidence(incident), incident, when, _at_worst(incident))}{over}"
+    return f"{_finding(present_evidence(incident), incident, _start(incident), _at_worst(incident))}{over}"
+
+
+def _start(incident: EpisodeIncident) -> str:
+    """Write since when an incident is wrong, and when it failed before; empty if neither is known."""
+    first = incident.began
+    is_known = incident.evidence.began or _began_with(incident.evidence.metric, incident)
+    if not _fails_again(incident):
+        return f", since {clock(first)}" if is_known else ""
+    now = incident.wrong_since
+    before = f"{first:%H:%M}" if now.date() == first.date() else clock(first)
+    return f", again since {clock(now)}" + (f" (first at {before})" if is_known else "")
+
+
+def _fails_again(incident: EpisodeIncident) -> bool:
+    """Whether an incident is wrong now, and was normal for long enough after it had begun."""
+    return incident.state == "firing" and incident.wrong_since > incident.began and is_wrong_now(incident)
 
 
 def _began_with(metric: str, incident: EpisodeIncident) -> bool:
@@ -130,9 +143,11 @@ def _with_figure(evidence: Evidence, figure: Figure | None) -> Evidence:
 
 
 def _at_worst(incident: EpisodeIncident) -> str:
-    """Write the worst figure, where it is clearly worse than the present one, or all is over."""
+    """Write the worst figure, where it is clearly worse than the present one, or all is over. That of a failure
+    which ended and came back may be older than the start beside it.
+    """
     worst, present = incident.worst, incident.present
-    if worst is None or worst.metric != incident.evidence.metric:
+    if worst is None or worst.metric != incident.evidence.metric or _fails_again(incident):
         return ""
     text = f", at worst {amount(_with_figure(incident.evidence, worst))}"
     if present is None:
@@ -182,9 +197,10 @@ def _lines(first: EpisodeIncident, *others: EpisodeIncident) -> list[str]:
         _with_figure(Evidence.model_construct(**finding.model_dump()), now.get(finding.metric))
         for finding in first.evidence.findings[1:]
     ]
+    # whether a further finding was normal in between is not known
+    since = None if first.returned else first.since
     began = [
-        evidence.began or (first.since if _began_with(evidence.metric, first) else None)
-        for evidence in further
+        evidence.began or (since if _began_with(evidence.metric, first) else None) for evidence in further
     ]
     return [
         _line(first, *others),
