@@ -76,9 +76,10 @@ class EpisodeIncident(Labels):
         return began if self.returned is None else max(began, self.returned)
 
     @property
-    def began(self) -> Time:
-        """Since when it failed first; as the detector of a baseline places it."""
-        return min(self.evidence.began or self.since, self.since)
+    def first_wrong(self) -> Time:
+        """Since when it is wrong, or failed first if it failed again; as the detector of a baseline places it."""
+        began = self.evidence.began or self.since
+        return began if self.returned is None else min(began, self.since)
 
 
 class Example(Written):

@@ -337,7 +337,7 @@ def counting_command(tmp_path: Path) -> Callable[..., Callable[[int], list[str]]
 @pytest.fixture(scope="session")
 def episode_of():
     """Makes an episode: ``episode_of("e1", "opened", minute=3, urgency="low", rules=("a", "b"))``; minutes
-    since 2 March 2026, 09:00 UTC.
+    since 2 March 2026, 09:00 UTC. ``apart``: each rule has a rate of its own, so each is a finding.
     """
     began = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -351,6 +351,7 @@ def episode_of():
         rules=("refusals",),
         muted="",
         environment="production",
+        apart=False,
         **more,
     ):
         severity = severity or ("critical" if urgency == "high" else "warning")
@@ -376,7 +377,9 @@ def episode_of():
                 severity=severity,
                 state="resolved" if state == "resolved" else "firing",
                 since=began,
-                evidence=evidence,
+                evidence=evidence.model_copy(update={"metric": f"evaluator.{rule}.fail_rate"})
+                if apart
+                else evidence,
             )
             for rule in rules
         ]

@@ -25,6 +25,7 @@ from monitor.channels.links import links_of
 from monitor.protocol.service import SERVICE
 from monitor.wording import episode_text
 from monitor.wording.example_text import example_details, example_line
+from monitor.wording.incident_text import clock
 from monitor.wording.last_change import last_change
 from schemas.config.monitor_config import Config
 from schemas.times import microseconds, rfc3339
@@ -171,7 +172,7 @@ def alert_annotations(step: Step) -> dict[str, str]:
     more = len(all_findings) + step.left_out - len(findings)
     line = episode_text.summary(episode, step.left_out, 1024)
     if step.action == "note":
-        line = f"Missed while down, over since {episode_text.clock(episode.time)}: {line}"
+        line = f"Missed while down, over since {clock(episode.time)}: {line}"
     examples = [
         line
         for example in episode.examples

@@ -8,6 +8,7 @@ from monitor.channels.interface import Delivered, DeliveryResult, Request, Retry
 from monitor.channels.links import links_of
 from monitor.wording import episode_text
 from monitor.wording.example_text import example_details, example_line
+from monitor.wording.incident_text import clock
 from schemas.config.monitor_config import Config
 from softfail.sanitize import sanitize
 
@@ -41,8 +42,7 @@ class Console:
             lines = [f"CLOSED {where}: {step.urgency} urgency, {step.reason} {name}"]
         elif step.action == "resolve":
             lines = [
-                f"{head} {where}: over since {episode_text.clock(episode.time)}, began"
-                f" {episode_text.clock(episode.started_at)} {name}"
+                f"{head} {where}: over since {clock(episode.time)}, began {clock(episode.started_at)} {name}"
             ]
         else:
             lines = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from monitor.channels.interface import Step
 from monitor.wording import episode_text
+from monitor.wording.incident_text import clock
 
 _HEADS = {"high": "PAGE", "low": "TICKET"}
 _AGAIN = {"still firing": "STILL FIRING", "updated": "UPDATE", "more features": "UPDATE"}
@@ -19,7 +20,7 @@ def headline(step: Step) -> tuple[str, str]:
     if step.action == "note":
         return (
             f"MISSED WHILE DOWN {where}",
-            f"Over since {episode_text.clock(episode.time)}. {episode_text.summary(episode, step.left_out)}",
+            f"Over since {clock(episode.time)}. {episode_text.summary(episode, step.left_out)}",
         )
     if (
         step.action == "resolve" and episode.state != "resolved"
@@ -28,7 +29,7 @@ def headline(step: Step) -> tuple[str, str]:
     if step.action == "resolve":
         return (
             f"RESOLVED {where}",
-            f"Over since {episode_text.clock(episode.time)}, began {episode_text.clock(episode.started_at)}",
+            f"Over since {clock(episode.time)}, began {clock(episode.started_at)}",
         )
     again = _AGAIN.get(step.reason)
     kind = f"{_HEADS[step.urgency]}, {again}" if again else _HEADS[step.urgency]

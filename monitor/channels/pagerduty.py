@@ -25,6 +25,7 @@ from monitor.channels.links import links_of, trace_url
 from monitor.diagnosis.recent_rollouts import ANSWERING
 from monitor.wording import episode_text
 from monitor.wording.incident_importance import by_importance
+from monitor.wording.incident_text import clock, segment
 from monitor.wording.last_change import last_change
 from schemas.config.monitor_config import Config, Links
 from schemas.records import Change, EpisodeIncident
@@ -128,7 +129,7 @@ class PagerDuty:
         incidents = by_importance(episode)
         line = episode_text.summary(episode, step.left_out, SUMMARY_CHARS - 80)
         if step.action == "note":
-            line = f"Missed while down, over since {episode_text.clock(episode.time)}: {line}"
+            line = f"Missed while down, over since {clock(episode.time)}: {line}"
         event: dict[str, Any] = {
             "client": CLIENT,
             "payload": {
@@ -217,7 +218,7 @@ def _incident(incident: EpisodeIncident) -> dict[str, Any]:
         "rule": incident.rule,
         "severity": incident.severity,
         "state": incident.state,
-        "segment": episode_text.segment(incident) or "whole feature",
+        "segment": segment(incident) or "whole feature",
         "since": rfc3339(incident.since),
         "metric": evidence.metric,
         "value": evidence.value,

@@ -9,8 +9,8 @@ from typing import Any
 from monitor.delivery.snapshot import Snapshot, snapshot
 from monitor.protocol.severity import most_severe, severity_rank
 from monitor.windows.failure_kind import SILENCE
-from monitor.wording import episode_text
-from monitor.wording.incident_importance import by_importance
+from monitor.wording.episode_text import leading_incident
+from monitor.wording.incident_text import clock, sentence
 from schemas.records import Episode, Member
 from softfail.sanitize import sanitize
 
@@ -97,8 +97,8 @@ def _common_causes(episodes: Sequence[Episode], causes: Counter[str], group_key:
 
 
 def _member(episode: Episode) -> Member:
-    findings = [episode_text.sentence(incident) for incident in by_importance(episode)[:1]]
-    text = findings[0] if findings else f"since {episode_text.clock(episode.started_at)}"
+    leading = leading_incident(episode)
+    text = sentence(leading) if leading is not None else f"since {clock(episode.started_at)}"
     return Member(
         episode_id=episode.episode_id,
         service=episode.service,

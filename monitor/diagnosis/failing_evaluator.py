@@ -22,7 +22,8 @@ def failure_kind(
     gating: Collection[str],
 ) -> str:
     """Return the kind of failure of an incident; of a pass rate the kind of the evaluator with the greatest
-    rise of failures in the last five minutes, against the half hour before.
+    rise of failures in the last five minutes, against the half hour before. If none rose, because another
+    failure was in that half hour, it is the one with the most failures.
 
     Args:
         feature: of the incident.
@@ -39,11 +40,15 @@ def failure_kind(
     since_us = edge_us - NOW_US
     now = [pane.unpacked() for pane in series.window(since_us, edge_us)]
     before = [pane.unpacked() for pane in series.window(since_us - USUAL_US, since_us)]
-    rises: dict[str, float] = {}
+    rises, failures = dict[str, float](), dict[str, float]()
     for evaluator in sorted(gating):
         metric = f"evaluator.{evaluator}.fail_rate"
         current, usual = (MetricReader(metric).add(panes).estimate(0.0) for panes in (now, before))
         if current.value is not None:
             rises[metric] = current.n * (current.value - (usual.value or 0.0))
-    metric = max(rises, key=lambda name: rises[name], default="")
-    return kind_of(metric if metric and rises[metric] > 0 else evidence.metric)
+            failures[metric] = current.n * current.value
+    for most in (rises, failures):
+        metric = max(most, key=lambda name: most[name], default="")
+        if metric and most[metric] > 0:
+            return kind_of(metric)
+    return kind_of(evidence.metric)

@@ -39,6 +39,7 @@ from schemas.times import microseconds
 from softfail.redact import redact
 from softfail.sanitize import sanitize
 
+TOGETHER_US = 600_000_000  # between the starts of findings that "this" may name together
 MOST = 3  # causes of an episode
 CHARS = 240
 MORE = 1.2  # times the reference: a rise that has a name
@@ -124,9 +125,12 @@ def since_us(incidents: Iterable[ShownIncident]) -> int:
     return min((microseconds(datetime.fromisoformat(edge)) for edge in edges), default=0)
 
 
-def _began_us(incidents: Iterable[ShownIncident]) -> int:
-    """Return when incidents began as texts show it, microseconds since 1970."""
-    return min(microseconds(datetime.fromisoformat(incident.wrong_since)) for incident in incidents)
+def _began_us(incidents: Iterable[ShownIncident]) -> int | None:
+    """Return when incidents began as texts show it, microseconds since 1970; None if one began long after
+    another, so that a text cannot say when *this* began.
+    """
+    edges = [microseconds(datetime.fromisoformat(incident.wrong_since)) for incident in incidents]
+    return min(edges) if max(edges) - min(edges) <= TOGETHER_US else None
 
 
 def _measured(evidence: Evidence) -> list[Evidence | Finding]:
@@ -145,7 +149,7 @@ def _is_of_calls(kind: str) -> bool:
     return kind == ERRORS or (evaluator is not None and evaluator.signals_provider_fault)
 
 
-def _rollout_text(rollout: Rollout, began_us: int) -> str:
+def _rollout_text(rollout: Rollout, began_us: int | None) -> str:
     name = (
         _served(rollout.name)
         if rollout.kind == ANSWERING
@@ -157,6 +161,8 @@ def _rollout_text(rollout: Rollout, began_us: int) -> str:
             f"{name}: first seen between {begun:%H:%M} and {begun + timedelta(hours=1):%H:%M} UTC, about when"
             " this began"
         )
+    if began_us is None:
+        return f"{name}: in use since {begun:%H:%M} UTC"
     before_us = began_us - rollout.begun_us
     when = f"{_minutes(before_us)} before this began" if before_us > 0 else "when this began"
     return f"{name}: in use since {begun:%H:%M} UTC, {when}"

@@ -26,7 +26,7 @@ class ContentFilterEvaluator(Evaluator):
 
     name = "content_filter"
     version = "2"
-    failure_text = "answers stopped by a content filter"
+    failure_text = "answers were stopped by a content filter"
     failing_example = {"finish_reason": "content_filter"}
     next_step = "Read the texts that were stopped; compare prompt versions; ask whether the provider's filter changed."
     labels = (

@@ -23,7 +23,7 @@ class TruncationEvaluator(Evaluator):
     name = "truncation"
     version = "2"
     labels = ("finish_reason",)
-    failure_text = "answers cut short"
+    failure_text = "answers were cut short"
     failing_example = {"finish_reason": "length"}
     next_step = "Compare max_tokens with the length of answers: raise it, or find out why answers grew."
 

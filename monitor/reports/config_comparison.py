@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from monitor.reports.episode_history import AlertHistory, EpisodeHistory, Feature
-from monitor.wording.episode_text import clock
+from monitor.wording.incident_text import clock
 from schemas.times import rfc3339
 
 Kind = Literal["only_here", "only_there", "changed", "same"]

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from monitor.reports.episode_history import EpisodeHistory, Feature
 from monitor.reports.result import BacktestResult
 from monitor.rules.evidence import Evidence as RuleEvidence
-from monitor.wording.episode_text import clock, segment
 from monitor.wording.finding_text import measure
 from monitor.wording.incident_importance import by_importance
+from monitor.wording.incident_text import clock, segment
 from monitor.wording.number_format import figure as plain_figure
 from monitor.wording.number_format import share, span
 from schemas.evidence_record import Evidence

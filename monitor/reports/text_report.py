@@ -20,7 +20,7 @@ from monitor.reports.report_text import (
     place,
 )
 from monitor.reports.result import BacktestResult
-from monitor.wording.episode_text import clock
+from monitor.wording.incident_text import clock
 
 MOST = 10  # gaps and kinds of dead letters that are listed
 KINDS = {

@@ -12,6 +12,7 @@ FACTOR = 2.0  # times another figure: a change to report
 LEAST_POINTS = 0.1  # of a share, that a change by a factor needs
 Z_APART = 2.2
 """Standard errors of intervals that do not overlap: some three of the difference."""
+LEAST_CHANGE = 0.05  # of a number, as a share of the greater value, that a person would care about
 RECOVERED = 0.25  # of the way from the reference to the worst
 
 
@@ -86,18 +87,24 @@ def is_wrong_now(incident: Measured) -> bool:
 
 def is_wrong(figure: Shown, evidence: Compared, worst: Shown | None) -> bool:
     """Return whether a figure is wrong: beyond the threshold of the evidence, or further from its reference
-    than a quarter of the worst figure. One of another metric is.
+    than a quarter of the worst figure, and of a number by 5 %. One of another metric is.
     """
     if figure.metric != evidence.metric:
         return True
-    value = figure.value
+    value, reference = figure.value, evidence.reference
     if evidence.above is not None:
         return value > evidence.above
     if evidence.below is not None:
         return value < evidence.below
-    if evidence.reference is None or worst is None or worst.metric != figure.metric:
+    if reference is None:
         return True
-    return abs(value - evidence.reference) > RECOVERED * abs(worst.value - evidence.reference)
+    if not is_share(figure.metric) and abs(value - reference) < LEAST_CHANGE * max(
+        abs(value), abs(reference)
+    ):
+        return False
+    if worst is None or worst.metric != figure.metric:
+        return True
+    return abs(value - reference) > RECOVERED * abs(worst.value - reference)
 
 
 def differ(share: tuple[float, float], other: tuple[float, float]) -> bool:

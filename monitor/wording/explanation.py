@@ -6,7 +6,7 @@ from typing import Any
 
 from monitor.protocol.messages import to_json
 from monitor.wording import episode_text
-from monitor.wording.incident_importance import by_importance
+from monitor.wording.incident_text import sentence
 from schemas.records import Episode
 
 
@@ -20,7 +20,7 @@ def with_text(record: dict[str, Any]) -> dict[str, Any]:
         record: an episode with the fields of ``schemas.records.Episode``, with or without incidents.
     """
     episode = Episode.model_validate_json(to_json(record))
-    worst = next(iter(by_importance(episode)), None)
+    leading = episode_text.leading_incident(episode)
     return {
         **record,
         "findings": [
@@ -28,6 +28,6 @@ def with_text(record: dict[str, Any]) -> dict[str, Any]:
             for incident, lines in episode_text.lines_by_incident(episode)
             for line in lines
         ],
-        "headline": episode_text.sentence(worst) if worst else "",
+        "headline": sentence(leading) if leading else "",
         "next_step": episode_text.next_step(episode),
     }

@@ -35,7 +35,12 @@ _NUMBERS = {
     "feedback.edit_distance": ("what people change in answers", "of 1"),
     "feedback.task_s": ("time that people take for their task", "s"),
 }
-_READINGS = {"p50": "median"}
+_READINGS = {
+    "p50": "median",
+    "p90": "90th percentile",
+    "p95": "95th percentile",
+    "p99": "99th percentile",
+}
 _TEXT_METRICS = {"input_text": "the texts sent", "output_text": "the texts of answers"}
 _CATEGORIES = {
     "response_model": "calls are answered by the model",
@@ -56,7 +61,7 @@ _FAILURES = {
     "feedback.regeneration_rate": "answers were asked for anew",
 }
 _ABSENT = {
-    "error_type=none": "calls have no error",
+    "error_type=none": "calls succeed without an error",
     "guardrail=none": "calls pass the guardrail",
     "fallback=none": "calls need no fallback",
 }
@@ -74,7 +79,7 @@ def measure(evidence: Evidence, *, interval: bool = True) -> str:
     >>> measure(Evidence(metric="pass_rate", value=0.812, low=0.7, high=0.9, n=310, below=0.95, window_s=300))
     'only 81.2 % of answers pass (76 to 85 %; should be at least 95 %)'
     >>> measure(Evidence(metric="duration_s.p90", value=4.218, low=4, high=5, n=310, above=1, window_s=300))
-    'p90 of duration is 4.22 s (should stay under 1 s)'
+    '90th percentile of duration is 4.22 s (should stay under 1 s)'
     >>> measure(Evidence(metric="events", value=0, low=None, high=None, n=0, window_s=600, expected=44.4))
     'no events for 10 min, where about 44 were expected'
     >>> measure(Evidence(metric="output_tokens.p50", value=412, low=400, high=420, n=310, window_s=300, reference=181))
@@ -91,9 +96,8 @@ def measure(evidence: Evidence, *, interval: bool = True) -> str:
         expected = f"about {evidence.expected:.0f} were expected"
         return f"{received} events for {span(evidence.window_s)}, where {expected}"
     if evidence.metric in _TEXT_METRICS:
-        return f"{_TEXT_METRICS[evidence.metric]} are not what they were" + (
-            "" if evidence.effect is None else f" (distance {evidence.effect:.2g} of at most 1)"
-        )
+        difference = "" if evidence.effect is None else f" (by {evidence.effect:.2g} on a scale from 0 to 1)"
+        return f"{_TEXT_METRICS[evidence.metric]} differ from before{difference}"
     if "=" in evidence.metric:
         return _category(evidence, interval=interval)
     threshold = evidence.above if evidence.above is not None else evidence.below
@@ -200,7 +204,7 @@ def _number(metric: str) -> tuple[str, str]:
     """Write name and reading of a number; also return its unit.
 
     >>> _number("stage.retrieve_s.p90"), _number("evaluator.judge.score.mean"), _number("cost_usd.p50")  # doctest: +NORMALIZE_WHITESPACE
-    (('p90 of duration of stage retrieve', 's'), ('mean of score by judge', ''), ('median of cost of a call',
+    (('90th percentile of duration of stage retrieve', 's'), ('mean of score by judge', ''), ('median of cost of a call',
     'US dollars'))
     """
     name, _, reading = metric.rpartition(".")

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import re
 
-from monitor.wording.episode_text import clock, present_evidence
+from monitor.windows.figure_comparison import is_wrong_now
 from monitor.wording.finding_text import failure_text, measure
+from monitor.wording.incident_grouping import EMPTY_FORMAT, repeats_empty
 from monitor.wording.incident_importance import by_importance
+from monitor.wording.incident_text import clock, present_evidence, settled
 from schemas.evidence_record import Evidence
 from schemas.records import Episode, EpisodeIncident
 from softfail.sanitize import sanitize
 
 MOST = 3  # changes that are told; the others are counted
-_UNLISTED = "a finding that is not listed"  # the incidents of a page are cut to its size
+_UNLISTED = "a finding below those that are listed"  # the incidents of a page are cut to its size
+_REFRESHED = "newer figures"
 CHARS = 300  # of a change
 _REASON = re.compile(r"(?P<place>[^:;]+/[^:;]+: )?(?P<rule>[^:;]+): (?P<why>.+)")
 _FURTHER = "also "
@@ -49,6 +52,7 @@ def last_change(episode: Episode) -> str:
     A part of a reason that names no rule is written as it is.
     """
     incidents = {incident.rule: incident for incident in reversed(by_importance(episode))}
+    hidden = EMPTY_FORMAT if repeats_empty(episode) else ""
     changes: dict[str, None] = {}
     written: set[tuple[str, str]] = set()
     parts = [(part, _REASON.fullmatch(part)) for part in map(str.strip, episode.reason.split(";")) if part]
@@ -56,6 +60,9 @@ def last_change(episode: Episode) -> str:
     # that fewer answers pass is said only if what fails is not
     for part, match, incident in sorted(matches, key=_is_of_all_answers):
         why = match["why"] if match else ""
+        is_hidden = incident is not None and incident.evidence.metric == hidden
+        if is_hidden and not why.startswith(_FURTHER):
+            continue
         verb = next((verb for pattern, verb in _VERBS if pattern.match(why)), "")
         if match is None or (incident is None and not verb):
             changes[sanitize(_WHOLE.get(part, part), CHARS)] = None
@@ -69,7 +76,7 @@ def last_change(episode: Episode) -> str:
         written.add((verb, kind))
     more = len(changes) - MOST
     shown = [*list(changes)[:MOST], *([f"and {more} more"] if more > 0 else [])]
-    return f"{clock(episode.time)}: {'; '.join(shown)}" if shown else clock(episode.time)
+    return f"{clock(episode.time)}: {'; '.join(shown) or _REFRESHED}"
 
 
 def _is_of_all_answers(matches: tuple[str, re.Match[str] | None, EpisodeIncident | None]) -> bool:
@@ -86,14 +93,14 @@ def _subject(incident: EpisodeIncident, why: str) -> str:
         moved = why.removeprefix(_FURTHER).split(", ")
         further = [finding for finding in incident.evidence.findings[1:] if finding.metric in moved]
         evidence = Evidence.model_construct(**further[0].model_dump()) if further else evidence
-    return measure(evidence, interval=False)
+    return measure(evidence if is_wrong_now(incident) else settled(evidence), interval=False)
 
 
 def _without_figure(evidence: Evidence) -> str:
     """Return the subject of a finding that is over: its figure is that of then.
 
     >>> _without_figure(Evidence(metric="duration_s.p90", value=4.2, low=4, high=5, n=9, above=1, window_s=300))
-    'p90 of duration'
+    '90th percentile of duration'
     """
     if evidence.metric in ("events", "pass_rate"):
         return "no events" if evidence.metric == "events" else "too few answers passed"

@@ -16,6 +16,7 @@ WORDS = 60  # of a page text, before its list
 JARGON = re.compile(
     r"breach|_rate\b|_s\.p|events of|shiryaev|\bwell\b|\bNone\b|\bnan\b|incident|episode|segment|drift"
     r"|baseline|watermark|\bpane|verdict|p-value|became_|pass-rate|failures-rose|error-rate|no-data|\bfell\b"
+    r"|\bp\d\d\b|distance|what (fails|failed):|not what they were"
 )
 """What no text, line of a list, likely cause, next step or last change says: names of rules, metrics and parts
 of softfail.

@@ -34,7 +34,7 @@ from monitor.reports.report_text import (
 )
 from monitor.reports.result import BacktestResult
 from monitor.reports.time_series import TimeSeries
-from monitor.wording.episode_text import clock
+from monitor.wording.incident_text import clock
 from softfail.sanitize import sanitize
 
 PLOTTED = 40  # features: those with pages and tickets first, then those with most events

@@ -12,7 +12,7 @@ from monitor.reports.episode_history import EpisodeHistory, RuleCount
 from monitor.reports.report_text import broke, certainty, incidents_of, kind_of_alert, length, moment, place
 from monitor.reports.result import BacktestResult
 from monitor.reports.text_report import KINDS, closest, feature_names, tally
-from monitor.wording.episode_text import clock
+from monitor.wording.incident_text import clock
 from softfail.sanitize import sanitize
 
 ROWS = 200  # of a table; further rows are only counted below it, `--format ndjson` lists all

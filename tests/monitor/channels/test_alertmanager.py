@@ -184,8 +184,8 @@ def test_the_likely_causes_are_listed_beside_the_findings(episode_of):
 
 
 def test_many_findings_are_truncated_and_counted(episode_of):
-    alert = sent(step(episode_of(rules=tuple(map(str, range(15)))), left_out=3))
-    assert alert["annotations"]["description"].count("- 23 % of answers refused") == 10
+    alert = sent(step(episode_of(rules=tuple(map(str, range(15))), apart=True), left_out=3))
+    assert alert["annotations"]["description"].count("- 23 % of answers failed") == 10
     assert "\n- and 8 more\n" in alert["annotations"]["description"]
     assert alert["annotations"]["findings"] == "18"
 

@@ -26,7 +26,7 @@ def test_a_page_describes_the_failure_with_an_example(episode_of, printed):
 
 
 def test_several_findings_are_on_separate_lines(episode_of, printed):
-    assert printed(episode_of(rules=("a", "b"))).count("\n  - 23 % of answers refused") == 2
+    assert printed(episode_of(rules=("a", "b"), apart=True)).count("\n  - 23 % of answers failed") == 2
 
 
 def test_likely_causes_are_in_the_headline_and_below_it(episode_of, printed):

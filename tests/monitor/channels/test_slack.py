@@ -110,11 +110,14 @@ def test_several_findings_are_a_list_of_at_most_ten(channel, episode_of):
         texts(
             sent(
                 channel,
-                step(episode_of(rules=tuple(map(str, range(15))), causes=["a <new> model"]), left_out=3),
+                step(
+                    episode_of(rules=tuple(map(str, range(15))), apart=True, causes=["a <new> model"]),
+                    left_out=3,
+                ),
             )
         )
     )
-    assert lists.count("• 23 % of answers refused") == 10
+    assert lists.count("• 23 % of answers failed") == 10
     assert "\n• and 8 more\n*Likely:* a &lt;new&gt; model\n*Next:* " in lists
 
 

@@ -81,7 +81,7 @@ def test_without_a_secret_nothing_is_signed(episode_of):
 
 
 def test_an_oversized_episode_keeps_its_most_severe_incidents_and_counts_the_omitted_incidents(episode_of):
-    huge = episode_of(rules=tuple(f"rule-{number}" for number in range(400)))
+    huge = episode_of(rules=tuple(f"rule-{number}" for number in range(400)), apart=True)
     dimensions = {f"{number}-{'x' * 200}": "y" * 256 for number in range(32)}
     huge = huge.model_copy(
         update={

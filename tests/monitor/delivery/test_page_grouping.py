@@ -89,7 +89,7 @@ def test_a_provider_outage_in_six_features_is_one_page_that_lists_the_features(o
     line = episode_text.summary(step.episode)
     assert line.startswith(
         "6 features with provider acme: support-bot/a, support-bot/b, support-bot/c, support-bot/d and 2"
-        " more; worst support-bot/"
+        " more; support-bot/"
     )
     put(outbox, *(make_episode(name, "resolved", minute=9) for name in "abcde"), now_us=nine_us + 9 * MINUTE)
     assert send_due(outbox, nine_us + 9 * MINUTE) == []

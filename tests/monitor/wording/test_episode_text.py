@@ -7,15 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.wording import episode_text, finding_text, number_format
+from monitor.wording import episode_text, finding_text, incident_text, number_format
 from monitor.wording.finding_text import measure
 from monitor.wording.incident_importance import by_importance
+from monitor.wording.incident_text import sentence
 from schemas.evidence_record import Evidence
 from schemas.records import EpisodeIncident, Figure
 
 
 def incident(
-    metric, value, *, rule="r", severity="critical", state="firing", level="feature", minute=0, **evidence
+    metric,
+    value,
+    *,
+    rule="r",
+    severity="critical",
+    state="firing",
+    level="feature",
+    minute=0,
+    kind="",
+    **evidence,
 ):
     given = {"low": None, "high": None, "n": 100, "window_s": 60} | evidence
     return EpisodeIncident(
@@ -29,14 +39,33 @@ def incident(
         severity=severity,
         state=state,
         since=datetime(2026, 3, 2, 9, minute, tzinfo=UTC),
+        kind=kind,
         evidence=Evidence(metric=metric, value=value, **given),
     )
 
 
+def with_figures(finding, *, state="firing", **figures):
+    """Return an incident with figures of its metric: decided, worst, present."""
+    metric, time = finding.evidence.metric, finding.since
+    shown = {
+        name: None if value is None else Figure(metric=metric, value=value, n=60, window_s=60, time=time)
+        for name, value in figures.items()
+    }
+    return finding.model_copy(update={"state": state, **shown})
+
+
+def with_two_findings(episode):
+    return episode.model_copy(
+        update={"incidents": [*episode.incidents, incident("error_rate", 0.1, above=0.02)]}
+    )
+
+
 def test_doctests_pass():
-    results = [doctest.testmod(module) for module in (episode_text, finding_text, number_format)]
+    results = [
+        doctest.testmod(module) for module in (episode_text, finding_text, incident_text, number_format)
+    ]
     assert sum(item.failed for item in results) == 0
-    assert all(item.attempted for item in results)
+    assert sum(item.attempted for item in results) > 20
 
 
 @pytest.mark.parametrize(
@@ -73,7 +102,7 @@ def test_doctests_pass():
             {"above": 0.01},
             "mean of cost of a call is 0.012 US dollars (should stay under 0.01 US dollars)",
         ),
-        ("duration_s.p90", None, {}, "p90 of duration is ?"),
+        ("duration_s.p90", None, {}, "90th percentile of duration is ?"),
         (
             "events",
             3.0,
@@ -100,13 +129,13 @@ def test_each_kind_of_metric_has_a_text(metric, value, evidence, says):
             "stage.retrieve_s.p90",
             4.0,
             {"above": 1},
-            "p90 of duration of stage retrieve is 4 s (should stay under 1 s)",
+            "90th percentile of duration of stage retrieve is 4 s (should stay under 1 s)",
         ),
         (
             "error_type=none",
             0.8,
             {"reference": 0.99},
-            "only 80 % of calls have no error (71 to 87 %; was 99 %)",
+            "only 80 % of calls succeed without an error (71 to 87 %; was 99 %)",
         ),
         (
             "finish_reason=",
@@ -130,7 +159,7 @@ def test_each_kind_of_metric_has_a_text(metric, value, evidence, says):
             "output_text",
             0.5,
             {"effect": 0.41},
-            "the texts of answers are not what they were (distance 0.41 of at most 1)",
+            "the texts of answers differ from before (by 0.41 on a scale from 0 to 1)",
         ),
     ],
 )
@@ -140,9 +169,9 @@ def test_a_shifted_category_is_described_with_its_old_and_new_share(metric, valu
 
 def test_the_segment_of_a_feature_is_separated_from_a_preceding_clause():
     finding = incident("response_model=n", 1.0, level="segment", reference=0.0, test="never_seen")
-    assert episode_text.sentence(finding).startswith(
-        "100 % of calls are answered by the model n (96 to 100 %), which was never seen before, with model"
-        " m-1, since"
+    assert sentence(finding).startswith(
+        "100 % of calls are answered by the model n (96 to 100 %), which was never seen before, asked for"
+        " model m-1, since"
     )
 
 
@@ -158,7 +187,7 @@ def test_incidents_that_page_and_fire_come_before_warnings_and_those_that_are_ov
 
 
 def test_the_likely_cause_is_in_the_summary_if_it_fits_and_further_findings_follow(episode_of):
-    episode = episode_of(rules=("a", "b"), causes=["new prompt version\nv8", "another"])
+    episode = with_two_findings(episode_of(causes=["new prompt version\nv8", "another"]))
     assert episode_text.likely_causes(episode) == ["new prompt version v8", "another"]
     assert episode_text.summary(episode).endswith("; likely: new prompt version v8; and 1 more finding")
     assert "likely" not in episode_text.summary(episode, most=130)
@@ -187,14 +216,14 @@ def test_an_incident_that_started_before_detection_states_its_start():
         reference_n=900.0,
         began="2026-03-02T09:02:00Z",
     )
-    assert "since 2 Mar 09:02 UTC" in episode_text.sentence(finding)
-    assert "since 2 Mar 09:15 UTC" in episode_text.sentence(incident("error_rate", 0.3, minute=15))
+    assert "since 2 Mar 09:02 UTC" in sentence(finding)
+    assert "since 2 Mar 09:15 UTC" in sentence(incident("error_rate", 0.3, minute=15))
 
 
 def test_a_segment_is_named_and_a_resolved_incident_is_marked():
     assert (
-        episode_text.sentence(incident("error_rate", 0.1, level="segment", above=0.02, state="resolved"))
-        == "10 % of calls failed (6 to 17 %; should stay under 2 %) with model m-1, since 2 Mar 09:00 UTC,"
+        sentence(incident("error_rate", 0.1, level="segment", above=0.02, state="resolved"))
+        == "10 % of calls failed (6 to 17 %; should stay under 2 %) with model m-1, began 2 Mar 09:00 UTC,"
         " 100 events in 60 s, over now"
     )
 
@@ -214,7 +243,7 @@ def test_a_share_below_100_percent_is_never_shown_as_100_percent_nor_a_positive_
 )
 def test_a_summary_is_a_single_line_within_its_limit_for_any_labels(episode_of, most, left_out, text, causes):
     line = episode_text.summary(
-        episode_of(service=text, feature=text, environment=text, rules=("a", "b"), causes=causes),
+        with_two_findings(episode_of(service=text, feature=text, environment=text, causes=causes)),
         left_out,
         most,
     )
@@ -230,7 +259,7 @@ def test_a_finding_that_still_fires_and_is_normal_again_says_so(episode_of, pres
         name: Figure(metric=finding.evidence.metric, value=value, n=60, window_s=60, time=finding.since)
         for name, value in (("decided", 0.5), ("worst", 0.5), ("present", present))
     }
-    text = episode_text.sentence(finding.model_copy(update=figures))
+    text = sentence(finding.model_copy(update=figures))
     assert text.endswith(", normal now") == says
 
 
@@ -238,22 +267,100 @@ def test_what_began_to_drift_under_an_open_incident_has_no_start():
     """The incident is since 09:00, when another of its findings began; when this one did is not known."""
     finding = incident("output_tokens.p50", 144.0, rule="drift", severity="warning", reference=26.0)
     decided = Figure(metric="output_chars.mean", value=83.0, n=60, window_s=60, time=finding.since)
-    assert ", since 2 Mar 09:00 UTC" in episode_text.sentence(finding)
-    assert "since" not in episode_text.sentence(finding.model_copy(update={"decided": decided}))
+    assert ", since 2 Mar 09:00 UTC" in sentence(finding)
+    assert "since" not in sentence(finding.model_copy(update={"decided": decided}))
     same = decided.model_copy(update={"metric": "output_tokens.mean"})
-    assert ", since 2 Mar 09:00 UTC" in episode_text.sentence(finding.model_copy(update={"decided": same}))
+    assert ", since 2 Mar 09:00 UTC" in sentence(finding.model_copy(update={"decided": same}))
 
 
-@pytest.mark.parametrize(
-    ("state", "present", "says"),
-    [("firing", 0.3, "what fails"), ("firing", 1.0, "what failed"), ("resolved", 1.0, "what failed")],
-)
-def test_what_failed_is_in_the_past_when_the_pass_rate_is_normal(state, present, says):
-    finding = incident("pass_rate", 0.3, state=state, reference=1.0, reference_n=900.0)
-    figures = {
-        name: Figure(metric="pass_rate", value=value, n=60, window_s=60, time=finding.since)
-        for name, value in (("decided", 0.3), ("worst", 0.3), ("present", present))
+@pytest.mark.parametrize(("state", "present"), [("firing", 0.3), ("firing", 1.0), ("resolved", 1.0)])
+def test_a_fall_of_the_pass_rate_names_what_fails_most_beside_the_figure_that_it_explains(state, present):
+    finding = incident("pass_rate", 0.3, state=state, reference=1.0, reference_n=900.0, kind="json")
+    text = sentence(with_figures(finding, decided=0.3, worst=0.3, present=present))
+    at_worst = "" if present == 0.3 else ", at worst 30 %"
+    assert f"){at_worst}, mostly because answers were not valid JSON, " in text
+
+
+def test_a_normal_pass_rate_that_was_never_clearly_worse_has_no_reason():
+    finding = incident("pass_rate", 0.97, reference=1.0, reference_n=900.0, kind="json")
+    assert "because" not in sentence(with_figures(finding, decided=0.95, worst=0.95, present=1.0))
+
+
+def test_what_fails_again_states_when_it_returned_and_when_it_failed_first():
+    finding = incident("error_rate", 0.8, above=0.02)
+    again = finding.model_copy(update={"returned": finding.since.replace(hour=11, minute=41)})
+    wrong = with_figures(again, worst=1.0, present=0.8)
+    assert sentence(wrong).endswith(", again since 2 Mar 11:41 UTC (first at 09:00), 60 events in 60 s")
+    later = wrong.model_copy(update={"returned": finding.since.replace(day=3, hour=1)})
+    assert ", again since 3 Mar 01:00 UTC (first at 2 Mar 09:00 UTC), " in sentence(later)
+    normal = with_figures(again, worst=1.0, present=0.0)
+    assert ", at worst 100 %, began 2 Mar 09:00 UTC, " in sentence(normal)
+    over = with_figures(again, state="resolved", worst=1.0, present=None)
+    assert ", at worst 100 %, began 2 Mar 09:00 UTC, " in sentence(over)
+
+
+def test_a_segment_that_has_no_calls_any_more_is_not_called_normal():
+    finding = incident("pass_rate", 0.3, level="segment", below=0.5)
+    assert sentence(with_figures(finding, decided=0.3)).endswith(", no calls there now")
+
+
+def test_two_rules_on_one_rate_are_one_line_with_the_earlier_start(episode_of):
+    rose = {"rule": "rose", "severity": "error", "reference": 0.0, "minute": 3}
+    name = "evaluator.error.fail_rate"
+    incidents = [
+        incident("error_rate", 0.25, above=0.02, rule="error-rate", minute=5),
+        incident(name, 0.25, began="2026-03-02T09:01:00Z", **rose),
+        incident(name, 0.25, level="segment", **rose),
+        incident("error_rate", 0.2, above=0.1, rule="own", state="resolved", minute=2),
+    ]
+    episode = episode_of().model_copy(update={"incidents": incidents[::-1]})
+    (line,) = episode_text.finding_lines(episode)
+    assert line == (
+        "25 % of calls failed (18 to 34 %; should stay under 2 %), since 2 Mar 09:01 UTC, 100 events in 60 s"
+    )
+    assert episode_text.summary(episode).endswith(line)
+    assert episode_text.detail_lines(episode) == []
+
+
+def test_an_incident_that_leads_with_a_further_finding_has_the_start_of_that(episode_of):
+    names = {
+        "evaluator.error.fail_rate": "2026-03-02T09:01:00Z",
+        "evaluator.empty.fail_rate": "2026-03-02T09:07:00Z",
     }
-    kinds = {"kind": "json"}
-    text = episode_text.sentence(finding.model_copy(update=figures | kinds))
-    assert f"{says}: answers were not valid JSON" in text
+    findings = [
+        {"metric": name, "value": 0.5, "low": None, "high": None, "n": 60, "reference": 0.0, "began": began}
+        | {"reference_n": 900, "test": "t", "p_value": None, "effect": 1.0, "window_s": 60}
+        for name, began in names.items()
+    ]
+    rose = incident("evaluator.error.fail_rate", 0.5, reference=0.0, findings=findings, kind="errors")
+    episode = episode_of().model_copy(update={"incidents": [rose], "lead": "empty"})
+    first, second = episode_text.finding_lines(episode)
+    assert first.startswith("50 % of answers were empty")
+    assert ", since 2 Mar 09:07 UTC, " in first
+    assert second.startswith("50 % of calls failed")
+    assert ", since 2 Mar 09:01 UTC, " in second
+
+
+def test_further_findings_that_are_normal_say_so_and_do_not_show_a_change_that_is_none(episode_of):
+    names = {"input_tokens.p50": 900.0, "output_tokens.mean": 132.0}
+    findings = [
+        {"metric": name, "value": value, "low": None, "high": None, "n": 60, "reference": 20.8}
+        | {"reference_n": 900, "test": "t", "p_value": 0.0, "effect": 1.0, "window_s": 60}
+        for name, value in names.items()
+    ]
+    finding = incident("input_tokens.p50", 900.0, reference=20.8, severity="warning", findings=findings)
+    time = finding.since
+    also = Figure(metric="output_tokens.mean", value=20.799, n=60, window_s=60, time=time)
+    normal = with_figures(finding, present=900.0).model_copy(update={"also_present": [also]})
+    lines = episode_text.finding_lines(episode_of().model_copy(update={"incidents": [normal]}))
+    assert lines[1].startswith("mean of output length is 21 tokens (as before)")
+    assert lines[1].endswith(", normal now")
+
+
+def test_the_format_empty_is_left_out_while_it_fires_that_answers_are_empty(episode_of):
+    empty = incident("evaluator.empty.fail_rate", 1.0, reference=0.0, rule="rose")
+    lagging = incident("output_format=empty", 0.7, reference=0.0, rule="drift", severity="warning")
+    both = episode_of().model_copy(update={"incidents": [empty, lagging]})
+    assert len(episode_text.finding_lines(both)) == 1
+    over = both.model_copy(update={"incidents": [empty.model_copy(update={"state": "resolved"}), lagging]})
+    assert len(episode_text.finding_lines(over)) == 2

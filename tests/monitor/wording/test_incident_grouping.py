@@ -89,7 +89,9 @@ def test_segments_without_the_feature_share_a_line_that_describes_the_first_in_f
         make_incident("slow", 8.3, "m", metric="duration_s.p90"),
         make_incident("slow", 7.0, "n", metric="duration_s.p50", minute=1),
     )
-    assert line.startswith("p90 of duration is 8.3 s (should stay under 0.02 s) with model m, since")
+    assert line.startswith(
+        "90th percentile of duration is 8.3 s (should stay under 0.02 s) with model m, since"
+    )
     assert line.endswith("; by segment: model n 7 s")
 
 
