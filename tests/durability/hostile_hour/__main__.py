@@ -47,7 +47,8 @@ ROOT = Path(__file__).parents[3]
 PREFIX, PARTITIONS = "softfail", 16
 WARM_MIN = 90.0  # healthy traffic before the run
 WARM_S = 60.0  # to publish and to read it
-MOST_MB = 700.0  # of a worker
+# of a worker: 200, 80 kB for each of 5,000 features of one event, 100 for a bomb (docs/operations.md, Sizing)
+MOST_MB = 700.0
 LEAST_MIN = 8.0  # of a run
 PATIENCE_S = 300.0  # until everything that was published is counted
 
