@@ -35,6 +35,7 @@ def main() -> None:
     )
     parser.add_argument("--append", type=Path, default=CACHE / "sampled_pages.json")
     parser.add_argument("--design", default="", help="only designs whose name contains this")
+    parser.add_argument("--calls", type=int, nargs="*", default=TRAFFIC, help="a minute")
     parser.add_argument("--lives", type=int, default=LIVES, help="lives of a cell, seven days each")
     parser.add_argument("--checked", type=int, default=0, help="lives without a mark for the core, by cell")
     parser.add_argument("--seed", type=int, default=1)
@@ -43,7 +44,7 @@ def main() -> None:
     options = parser.parse_args()
     path: Path = options.append
     done = json.loads(path.read_text()) if path.exists() else {}
-    for nth_round, design, calls in itertools.product(range(options.rounds), DESIGNS, TRAFFIC):
+    for nth_round, design, calls in itertools.product(range(options.rounds), DESIGNS, options.calls):
         group = [
             cell
             for cell in cells(options.design)
