@@ -60,18 +60,20 @@ class BaselineStore:
         meters say how many there were.
         """
         of_feature, of_segments = self._metrics_of(feature.key)
+        events_a_day = most_events_a_day(feature.hourly_responses, edge_us)
         self._drop_unused(feature.key, of_feature, of_segments)
         if of_feature:
             by_calls = rates_of_calls(feature, of_feature, edge_us, self._partition_state.pane_us)
             if fresh or by_calls:
-                self._feed(feature, None, [rates for _, rates in fresh], of_feature, edge_us, by_calls)
+                parts = [rates for _, rates in fresh]
+                self._feed(feature, None, parts, of_feature, edge_us, events_a_day, by_calls)
             self._hand_over(feature, by_calls, edge_us)
         if of_segments:
             by_segment: dict[SegmentKey, list[Counts]] = {}
             for segment_key, rates in fresh:
                 by_segment.setdefault(segment_key, []).append(rates)
             for segment_key in sorted(by_segment.keys() - {OVERFLOW, UNLABELLED}):
-                self._feed(feature, segment_key, by_segment[segment_key], of_segments, edge_us)
+                self._feed(feature, segment_key, by_segment[segment_key], of_segments, edge_us, events_a_day)
 
     def _hand_over(self, feature: FeatureState, by_calls: Mapping[str, Rate], edge_us: int) -> None:
         """Let the calls show whether a rise that was found in events is over, and the events if the calls have
@@ -163,6 +165,7 @@ class BaselineStore:
         parts: Sequence[Counts],
         names: frozenset[str],
         edge_us: int,
+        events_a_day: float,
         by_calls: Mapping[str, Rate] = MappingProxyType({}),
     ) -> None:
         parts = [{name: rates[name] for name in names & rates.keys()} for rates in parts]
@@ -178,7 +181,6 @@ class BaselineStore:
         cycle = self._references.cycle(feature, segment_key, edge_us, gaps)
         week = self._references.last_week(feature, segment_key, edge_us, gaps)
         frozen = self._frozen(feature.key, segment_key)
-        events_a_day = most_events_a_day(feature.hourly_responses, edge_us)
         fed: dict[object, Baseline] = {}
 
         def feed(name: str, rate: Rate, known: Units, *, is_weighed: bool) -> None:

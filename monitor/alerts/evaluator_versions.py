@@ -6,6 +6,7 @@ A changed evaluator is another statistic, and its change is no fall of quality.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from monitor.evaluators.suite import Suite
 from monitor.languages import language_detection
@@ -113,6 +114,7 @@ class EvaluatorVersions:
         return Suite.from_settings(settings.evaluators, settings.gating, settings.interaction)
 
 
+@lru_cache(maxsize=1024)
 def evaluator_of(metric: str) -> str:
     """Return the evaluator that counts a metric; `pass_rate` for all gating ones together, empty where there
     is none.

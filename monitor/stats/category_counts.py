@@ -12,6 +12,8 @@ from monitor.stats.sampling_weights import MAX_CLASSES, MILLION, coarsen
 MAX_NAMES = 64
 MAX_NAME_CHARS = 128
 OTHER = "other"
+_EXACT = 2**26
+"""Counts below have exact squares."""
 
 _OTEL_FINISH_REASONS = (
     "stop",
@@ -116,12 +118,18 @@ class CategoryCounts:
 
         Source: Kish, Survey Sampling (1965).
         """
+        if len(self.classes) == 1 and (plain := self.classes.get(MILLION)):
+            n = sum(plain.values())
+            if n < _EXACT:
+                return float(n)
         sizes = [(sum(counts.values()), MILLION / ppm) for ppm, counts in sorted(self.classes.items())]
         total = sum(n * weight for n, weight in sizes)
         return total**2 / sum(n * weight**2 for n, weight in sizes) if total else 0.0
 
     def weighted_counts(self) -> dict[str, float]:
         """Return name -> count weighted by 1/p, names in order; empty if nothing is counted."""
+        if len(self.classes) == 1 and (plain := self.classes.get(MILLION)):
+            return {name: float(plain[name]) for name in sorted(plain)}
         out: dict[str, float] = {}
         for ppm, counts in sorted(self.classes.items()):
             for name, n in counts.items():

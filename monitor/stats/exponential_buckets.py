@@ -98,6 +98,8 @@ def to_opentelemetry(counts: Mapping[int, float], scale: int = MAX_SCALE) -> dic
     >>> to_opentelemetry({0: 1, 2: 4, 4: 3})
     {'scale': 5, 'offset': 0, 'counts': [4, 0, 3], 'zero': 1}
     """
+    if counts and min(counts) > 0:
+        return {"scale": scale, **_dense(counts), "zero": 0}
     positive = {code: count for code, count in counts.items() if code > 0}
     out: dict[str, Any] = {"scale": scale, **_dense(positive), "zero": counts.get(ZERO_CODE, 0)}
     if len(positive) < len(counts):
@@ -124,7 +126,7 @@ def _positive(histogram: Mapping[str, Any]) -> dict[int, float]:
     return {code: count for code, count in codes if count}
 
 
-def _dense(counts: dict[int, float]) -> dict[str, Any]:
+def _dense(counts: Mapping[int, float]) -> dict[str, Any]:
     if not counts:
         return {"offset": 0, "counts": []}
     low = min(counts)

@@ -12,6 +12,8 @@ from monitor.stats.sampling_weights import COARSEST_LEVEL, MAX_CLASSES, MILLION,
 from monitor.stats.weighted_values import mean_and_quantiles
 
 _LEVELS = COARSEST_LEVEL + 1
+_EXACT = 2**26
+"""Counts below have exact squares."""
 
 
 class NumberSummary:
@@ -109,6 +111,8 @@ class NumberSummary:
 
         Source: Kish, Survey Sampling (1965).
         """
+        if len(self.classes) == 1 and (plain := self.classes.get(MILLION)) and plain.n < _EXACT:
+            return float(plain.n)
         # Sums of floats depend on the order, and after a restart the classes are in order.
         counts = [(ppm, histogram.n) for ppm, histogram in sorted(self.classes.items())]
         total = sum(n * MILLION / ppm for ppm, n in counts)
@@ -116,7 +120,7 @@ class NumberSummary:
 
     def weighted_sum(self) -> float:
         """Return the sum of value/p; an integer if every p is 1, 0 if nothing is counted."""
-        if set(self.classes) == {MILLION}:
+        if len(self.classes) == 1 and MILLION in self.classes:
             return self.classes[MILLION].sum
         return sum(histogram.sum * MILLION / ppm for ppm, histogram in sorted(self.classes.items()))
 
@@ -125,7 +129,7 @@ class NumberSummary:
 
         Empty if nothing is counted.
         """
-        if set(self.classes) == {MILLION}:
+        if len(self.classes) == 1 and MILLION in self.classes:
             return dict(sorted(self.classes[MILLION].buckets.items()))
         out: dict[int, float] = {}
         for ppm, histogram in sorted(self.classes.items()):

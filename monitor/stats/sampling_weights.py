@@ -75,7 +75,7 @@ class WeightMemory:
     (True, Units(any=1.0, failed=1.0))
     """
 
-    __slots__ = ("_any", "_failed", "has_passed")
+    __slots__ = ("_any", "_failed", "has_passed", "units")
 
     def __init__(self) -> None:
         # heaviest weight, calls counted since it was last seen, heaviest weight since then
@@ -83,11 +83,8 @@ class WeightMemory:
         self._failed = [0.0, 0.0, 0.0]
         self.has_passed = False
         """Whether any event did not fail."""
-
-    @property
-    def units(self) -> Units:
+        self.units = NO_UNITS
         """The heaviest weights that are known."""
-        return Units(self._any[0], self._failed[0])
 
     def observe(self, classes: Mapping[int, Sequence[int]]) -> bool:
         """Add the counts since the last edge; return whether the memory has changed.
@@ -105,6 +102,7 @@ class WeightMemory:
         self.has_passed = self.has_passed or any(n > f for _, n, f in counts)
         _remember(self._any, [(weight, n) for weight, n, _ in counts])
         _remember(self._failed, [(weight, f) for weight, _, f in counts if f])
+        self.units = Units(self._any[0], self._failed[0])
         return self.state() != before
 
     def merge(self, other: WeightMemory) -> None:
@@ -117,6 +115,7 @@ class WeightMemory:
                 heavier = own if own[0] > others[0] else others
                 own[:] = [heavier[0], heavier[1], max(own[2], others[2], lighter)]
         self.has_passed = self.has_passed or other.has_passed
+        self.units = Units(self._any[0], self._failed[0])
 
     def state(self) -> list[float]:
         """Return seven plain numbers."""
@@ -128,6 +127,7 @@ class WeightMemory:
         memory = cls()
         memory._any, memory._failed = [*map(float, state[:3])], [*map(float, state[3:6])]
         memory.has_passed = bool(state[6])
+        memory.units = Units(memory._any[0], memory._failed[0])
         return memory
 
 

@@ -26,8 +26,8 @@ CHUNK = 8
 MAX_CATCH_UP = 200
 """Panes between two updates; after a longer pause the arrays are made anew."""
 _KEPT_US = FINE_RETENTION_US + 600_000_000
-MAX_BEFORE = 4
-"""References that are kept at a time."""
+MAX_BEFORE = 2
+"""References that are kept at a time, those that were read last."""
 SLIDING_US = 600_000_000
 """Longest window of labels and buckets that is kept from edge to edge; longer ones are read less often."""
 _ABSENT = {category.name: category.absent for category in CATEGORIES}
@@ -147,7 +147,9 @@ class CountColumns:
             while len(self._before) >= MAX_BEFORE:
                 del self._before[next(iter(self._before))]
             known = Before(end_us, self._rates.before(end_us, rows), self._others.before(end_us, rows))
-            self._before[end_us] = known
+        else:
+            del self._before[end_us]
+        self._before[end_us] = known
         return known
 
     def panes_between(self, start_us: int, end_us: int) -> Counts:
@@ -225,8 +227,12 @@ class CountColumns:
             pair = self.rates.get(name) or self._add_rate(name)
             if self._is_plain(name, rate.level, rate.classes):
                 for n, failures in rate.classes.values():
-                    rate_columns += pair
-                    rate_counts += (n, failures)
+                    if failures:
+                        rate_columns += pair
+                        rate_counts += (n, failures)
+                    elif n:
+                        rate_columns.append(pair[0])
+                        rate_counts.append(n)
         for name, number in pane.numbers.items():
             codes = self.numbers.setdefault(name, {})
             if self._is_plain(name, number.level + MAX_SCALE - number.scale, number.classes):

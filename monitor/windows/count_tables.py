@@ -16,26 +16,33 @@ Counts = npt.NDArray[np.float64]
 """Whole numbers, exact."""
 
 NEVER_US = 2**62
-_SMALL = 32_768
+_BYTE = 256
 
 
 class Entries:
-    """Counts of panes that begin at the same time, without zeros.
+    """Counts of panes that begin at the same time, without zeros, in the smallest types that fit.
 
     Attributes:
-        rows, columns, counts: of each count; no pair of row and column occurs twice.
+        columns, counts: of each count; no pair of row and column occurs twice.
     """
 
-    __slots__ = ("columns", "counts", "rows")
+    __slots__ = ("_rows", "_sizes", "columns", "counts")
 
     def __init__(
         self, rows: Sequence[int], sizes: Sequence[int], columns: Sequence[int], counts: Sequence[int]
     ) -> None:
-        self.rows = np.repeat(np.array(rows, np.uint16), sizes)
-        self.columns = np.array(columns, np.uint16)
-        self.counts: npt.NDArray[np.signedinteger[Any]] = np.array(
-            counts, np.int16 if max(counts, default=0) < _SMALL else np.int64
+        self._rows, self._sizes = np.array(rows, np.uint16), np.array(sizes, np.uint16)
+        self.columns: npt.NDArray[np.unsignedinteger[Any]] = np.array(
+            columns, np.uint8 if max(columns, default=0) < _BYTE else np.uint16
         )
+        self.counts: npt.NDArray[np.integer[Any]] = np.array(
+            counts, np.uint8 if 0 <= min(counts, default=0) <= max(counts, default=0) < _BYTE else np.int64
+        )
+
+    @property
+    def rows(self) -> npt.NDArray[np.uint16]:
+        """The row of each count."""
+        return np.repeat(self._rows, self._sizes)
 
 
 class Sum:
@@ -61,11 +68,12 @@ class Sum:
 
     def add(self, entries: Entries, sign: int) -> None:
         """Add or subtract panes."""
-        if not len(entries.rows):
+        if not len(entries.columns):
             return
-        self.shaped(int(entries.rows.max()) + 1, int(entries.columns.max()) + 1)
-        self._counts[entries.rows, entries.columns] += sign * entries.counts
-        whole: Counts = np.bincount(entries.columns, entries.counts).astype(np.float64, copy=False)
+        rows, counts = entries.rows, entries.counts.astype(np.float64)
+        self.shaped(int(rows.max()) + 1, int(entries.columns.max()) + 1)
+        self._counts[rows, entries.columns] += sign * counts
+        whole: Counts = np.bincount(entries.columns, counts).astype(np.float64, copy=False)
         self._counts[0, : len(whole)] += sign * whole
 
     def shaped(self, rows: int, columns: int) -> Counts:

@@ -7,6 +7,7 @@ quantiles; ``complete_metrics`` gives a segment the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from monitor.protocol.messages import OutputRecord
@@ -43,12 +44,12 @@ class WindowRecord(OutputRecord, frozen=True, kw_only=True, tag="window"):
     end: str
     revision: int
     events: int
-    metrics: dict[str, dict[str, Any]]
+    metrics: Mapping[str, Mapping[str, Any]]
 
 
 def mergeable_metrics(
     pane: Pane, known_units: Callable[[str], Units] = lambda name: NO_UNITS
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Mapping[str, Any]]:
     """Return metric -> value, effective n, and the counts that merge. An empty pane has no metrics.
 
     Args:
@@ -56,7 +57,7 @@ def mergeable_metrics(
         known_units: name of a rate -> the heaviest weights that its series is known to have. Where they are
             heavier than those of the pane, the rate has them as ``known_weights``.
     """
-    out: dict[str, dict[str, Any]] = {}
+    out: dict[str, Mapping[str, Any]] = {}
     for name in sorted(pane.rates):
         out[name] = _rate_metric(pane.rates[name], known_units(name), inverted=name in SUCCESS_RATES)
     for name in sorted(pane.numbers):
@@ -111,17 +112,27 @@ def complete_metrics(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, dict
     return out
 
 
-def _rate_metric(rate: Rate, known: Units, *, inverted: bool) -> dict[str, Any]:
-    classes = [[ppm / MILLION, n, failures] for ppm, (n, failures) in sorted(rate.classes.items())]
+def _rate_metric(rate: Rate, known: Units, *, inverted: bool) -> Mapping[str, Any]:
     if len(rate.classes) == 1:
         ((ppm, (n, failures)),) = rate.classes.items()
         if n and known.any <= MILLION / ppm:
-            share = min(1.0, (failures * MILLION / ppm) / (n * MILLION / ppm))
-            return {"value": 1 - share if inverted else share, "n": float(n), "classes": classes}
+            return _plain_rate(ppm, n, failures, inverted)
+    classes = [[ppm / MILLION, n, failures] for ppm, (n, failures) in sorted(rate.classes.items())]
     estimate: Estimate = rate.estimate(Z95, inverted=inverted, known=known)
     metric = {"value": estimate.value, "n": estimate.n, "classes": classes}
     units = rate.units(known)
     return metric if units == rate.units() else {**metric, "known_weights": list(units)}
+
+
+@lru_cache(maxsize=4096)
+def _plain_rate(ppm: int, n: int, failures: int, inverted: bool) -> Mapping[str, Any]:
+    """Return the metric of a rate with one weight. Most rates of quiet segments are among few."""
+    share = min(1.0, (failures * MILLION / ppm) / (n * MILLION / ppm))
+    return {
+        "value": 1 - share if inverted else share,
+        "n": float(n),
+        "classes": [[ppm / MILLION, n, failures]],
+    }
 
 
 def _rate_of(metric: Mapping[str, Any]) -> Rate:
