@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 from monitor.alerts.engine import AlertEngine
+from monitor.alerts.pane_packing import PanePacker
 from monitor.protocol.messages import Outputs, to_json
 from monitor.references.gaps import forget_gaps
 from monitor.state.partition_state import PartitionState
@@ -37,8 +38,6 @@ from monitor.windows.text_blocks import BLOCK_US, TEXT_RETENTION_US, TextBlock, 
 from schemas.config.monitor_config import Config
 from schemas.times import rfc3339
 
-UNPACKED = 3
-"""Newest panes of a segment that stay unpacked: the shortest windows read them at each edge."""
 ROLL_UPS = 2000  # at one edge, so that they fit into a checkpoint
 
 Fresh = dict[FeatureKey, list[tuple[SegmentKey, dict[str, Rate]]]]
@@ -53,7 +52,7 @@ class PaneCloser:
         self.engine = AlertEngine(config, partition_state)
         self._pane_us = config.time.pane_us
         self._lateness_us = config.time.lateness_us
-        self._edges = 0  # closed by this process
+        self._packer = PanePacker(partition_state)
         self._behind = True  # whether old panes wait to be rolled up; after a restart they may
 
     def close_steps(self, edge_us: int, now_us: int | None, out: Outputs) -> Iterator[None]:
@@ -72,23 +71,7 @@ class PaneCloser:
             feature.cache.pack()
             yield
         self._roll_up(edge_us)
-        self._pack(written, edge_us)
-
-    def _pack(self, written: Sequence[int], edge_us: int) -> None:
-        """Pack the panes that are no longer among the newest, and those with late events again; after a
-        restart also two older ones at each edge, which were restored.
-        """
-        pane_us, self._edges = self._pane_us, self._edges + 1
-        first_us = edge_us - (UNPACKED + 1) * pane_us
-        starts = {first_us, *(start for start in written if start < first_us)}
-        if self._edges * pane_us <= FINE_RETENTION_US:
-            starts |= {first_us - back * pane_us for back in (3 * self._edges - 1, 3 * self._edges)}
-        for start_us in starts:
-            for feature in self.partition_state.features.values():
-                feature.pack(start_us)
-        if edge_us % BLOCK_US == 0:  # the block before the last one: nearly all late texts are in it
-            for feature in self.partition_state.features.values():
-                feature.pack_texts(edge_us - 2 * BLOCK_US)
+        self._packer.pack(written, edge_us)
 
     def _unwritten(self, edge_us: int) -> list[int]:
         """Return the starts of closed panes with counts that no window has reported."""
@@ -158,8 +141,8 @@ class PaneCloser:
         feature = self.partition_state.features[feature_key]
         metrics = mergeable_metrics(pane, partial(feature.weights.units, segment_key))
         record = WindowRecord(
-            start=rfc3339(pane.start_us),
-            end=rfc3339(pane.start_us + self._pane_us),
+            start=_time(pane.start_us),
+            end=_time(pane.start_us + self._pane_us),
             revision=revision,
             events=pane.events,
             metrics=complete_metrics(metrics) if segment_key is None else metrics,
@@ -286,6 +269,10 @@ class PaneCloser:
             self.partition_state.mark_pane(feature.key, segment.key, fine, start_us)
             self.partition_state.mark_pane(feature.key, segment.key, coarse, coarse_us)
         return len(changed)
+
+
+_time = lru_cache(maxsize=256)(rfc3339)
+"""The same few times are written for all series."""
 
 
 def _whole(panes: Sequence[Pane], start_us: int) -> Pane:

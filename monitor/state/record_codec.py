@@ -96,8 +96,10 @@ def _pane_value(
     if pane is None:
         return None
     state = pane.state()
-    # Hours stay in memory for a week, and each is unpacked when a rule reads so far back.
-    if resolution not in (FINE, LATE):
+    # Hours stay in memory for a week, and each is unpacked when a rule reads so far back. A fine pane whose
+    # window is written is packed at once, unless rules read it at each edge.
+    is_closed = pane.revision > 0 and not pane.stale
+    if resolution not in (FINE, LATE) or (is_closed and not contents.features[feature].cache.reads_panes):
         pane.pack(state)
     return encode_record(state)
 

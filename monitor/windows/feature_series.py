@@ -80,7 +80,6 @@ class FeatureState:
         self.revision = 0
         self.quiet_readings: dict[str, Any] = {}
         self.text_quota = 0, 0.0
-        self._merged_panes: dict[int, Pane] = {}
 
     @property
     def missing(self) -> int:
@@ -127,7 +126,9 @@ class FeatureState:
 
     def pane(self, start_us: int) -> Pane | None:
         """Return the feature-level pane: all segments of one fine pane merged; None if there are none."""
-        if (merged := self._merged_panes.get(start_us)) is not None:
+        if self.cache.has_late_counts:
+            self.cache.add_late_counts(self.segments)
+        if (merged := self.cache.merged_panes.get(start_us)) is not None:
             return merged
         panes = [
             pane for segment in self.segments.values() if (pane := segment.panes.get(start_us)) is not None
@@ -135,7 +136,7 @@ class FeatureState:
         if not panes:
             return None
         merged = panes[0] if len(panes) == 1 else merge_panes(panes, start_us)
-        self._merged_panes[start_us] = merged
+        self.cache.merged_panes[start_us] = merged
         return merged
 
     def pack(self, start_us: int) -> None:
@@ -143,8 +144,7 @@ class FeatureState:
         for segment in self.segments.values():
             if (pane := segment.panes.get(start_us)) is not None:
                 pane.shrink()
-        if (merged := self._merged_panes.get(start_us)) is not None:
-            merged.shrink()
+        self.cache.pack_merged(self.segments, start_us)
 
     def pack_texts(self, start_us: int) -> None:
         """Pack the text blocks of all segments from ``start_us`` on."""
@@ -162,18 +162,17 @@ class FeatureState:
 
     def invalidate_pane(self, segment: SegmentSeries, start_us: int, *, is_moved: bool = False) -> None:
         """Drop what was computed from a pane that has changed; ``is_moved``: only to another resolution."""
-        self._note_change(segment, start_us)
+        self._note_change(segment)
         self.cache.drop(segment.key, start_us, is_moved=is_moved)
 
     def expect_counts(self, segment: SegmentSeries, start_us: int) -> None:
         """Prepare for events that will be counted into a fine pane, which may not exist yet."""
-        self._note_change(segment, start_us)
+        self._note_change(segment)
         self.cache.expect_counts(segment.key, start_us, segment.panes.get(start_us))
 
-    def _note_change(self, segment: SegmentSeries, start_us: int) -> None:
+    def _note_change(self, segment: SegmentSeries) -> None:
         segment.revision += 1
         self.revision += 1
-        self._merged_panes.pop(start_us, None)
 
     def window(self, start_us: int, end_us: int) -> Iterator[Pane]:
         """Yield the panes of all segments that overlap [start, end); fine panes are merged by start."""

@@ -84,16 +84,28 @@ class FeatureCache:
 
     Attributes:
         until_us: no pane that starts then or later is part of any cached result.
+        merged_panes: start of a fine pane -> those of all segments merged; of one segment, its own.
         grown: sums that were merged since the last ``pack``.
     """
 
     def __init__(self) -> None:
         self.until_us = 0
+        self.merged_panes: dict[int, Pane] = {}
         self.grown: list[Sum] = []
         self._series: dict[SegmentKey | None, SeriesCache] = {}
         self._columns: CountColumns | None = None
         self._columns_from_us = 0
         self._earlier: dict[tuple[SegmentKey, int], bytes | None] = {}
+
+    @property
+    def has_late_counts(self) -> bool:
+        """Whether ``add_late_counts`` has anything to add."""
+        return bool(self._earlier)
+
+    @property
+    def reads_panes(self) -> bool:
+        """Whether rules read the panes at each edge, because there are no arrays."""
+        return self._columns is None
 
     def for_series(self, segment_key: SegmentKey | None) -> SeriesCache:
         """Return the cache of a series; ``segment_key`` None: of the whole feature."""
@@ -126,11 +138,18 @@ class FeatureCache:
             total.shrink()
         self.grown = []
 
+    def pack_merged(self, segments: Mapping[SegmentKey, SegmentSeries], start_us: int) -> None:
+        """Pack the merged pane from ``start_us`` on, unless it is the pane of a segment."""
+        merged = self.merged_panes.get(start_us)
+        if merged is not None and not _is_own(merged, segments):
+            merged.shrink()
+
     def drop(self, segment_key: SegmentKey, start_us: int, *, is_moved: bool = False) -> None:
         """Drop what depends on a pane that has changed; ``is_moved``: it only went to another resolution."""
         if not is_moved and self._columns is not None:
             self._columns_from_us = self._columns.until_us + PAUSE_US
             self._columns = None
+        self.merged_panes.pop(start_us, None)
         if start_us < self.until_us:
             for key in (segment_key, None):
                 if (cache := self._series.get(key)) is not None:
@@ -150,6 +169,8 @@ class FeatureCache:
     def clear(self) -> None:
         """Drop all results."""
         self._series.clear()
+        for _, start_us in self._earlier:
+            self.merged_panes.pop(start_us, None)
         self._earlier.clear()
         self.grown = []
         self.until_us = 0 if self._columns is None else self._columns.until_us
@@ -159,7 +180,10 @@ class FeatureCache:
 
         ``pane``: as it is before them, None if it does not exist. Results that are no sums are dropped.
         """
-        if start_us >= self.until_us or (segment_key, start_us) in self._earlier:
+        if start_us >= self.until_us:
+            self.merged_panes.pop(start_us, None)
+            return
+        if (segment_key, start_us) in self._earlier:
             return
         self._earlier[segment_key, start_us] = None if pane is None else pane.packed_state()
         for key in (segment_key, None):
@@ -174,14 +198,30 @@ class FeatureCache:
         for (segment_key, start_us), state in earlier.items():
             segment = segments.get(segment_key)
             if segment is None or (pane := segment.panes.get(start_us)) is None:
-                continue  # it was merged into `other`, or rolled up: this dropped the sums
+                continue  # it was merged into `other`, or rolled up: this dropped the sums and the merged pane
             before = Pane(start_us) if state is None else Pane.from_state(start_us, state).unpacked()
             counts = pane_difference(pane, before)
             if counts is None:
                 self.drop(segment_key, start_us)
                 continue
+            self._add_to_merged(segments, counts)
             if self._columns is not None and start_us < self._columns.until_us:
                 self._columns.add_late(segment_key, counts)
             for key in (segment_key, None):
                 if (cache := self._series.get(key)) is not None:
                     cache.add_late(counts, has_new_rate=not counts.rates.keys() <= before.rates.keys())
+
+    def _add_to_merged(self, segments: Mapping[SegmentKey, SegmentSeries], counts: Pane) -> None:
+        """Add counts to the merged pane. If this is the pane of a segment, it is merged anew when it is read."""
+        merged = self.merged_panes.get(counts.start_us)
+        if merged is None:
+            return
+        if _is_own(merged, segments):
+            del self.merged_panes[counts.start_us]
+        else:
+            merged.merge(counts)
+
+
+def _is_own(merged: Pane, segments: Mapping[SegmentKey, SegmentSeries]) -> bool:
+    """Return whether a merged pane is the pane of the only segment that has one."""
+    return any(segment.panes.get(merged.start_us) is merged for segment in segments.values())

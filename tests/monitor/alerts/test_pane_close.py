@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.alerts.pane_close import UNPACKED, PaneCloser
+from monitor.alerts.pane_close import PaneCloser
+from monitor.alerts.pane_packing import UNPACKED
 from monitor.protocol.messages import Outputs
 from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate

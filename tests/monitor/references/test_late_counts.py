@@ -11,7 +11,7 @@ from monitor.references.gaps import Gaps
 from monitor.state.partition_state import PartitionState
 from monitor.stats.exponential_buckets import bucket_codes
 from monitor.windows.feature_series import FeatureState
-from monitor.windows.pane import Pane
+from monitor.windows.pane import Pane, merge_panes
 from monitor.windows.pane_difference import pane_difference
 from monitor.windows.segment_keys import FeatureKey, SegmentKey
 from monitor.windows.segment_series import DAY_US, SegmentSeries
@@ -86,6 +86,36 @@ def test_a_reference_with_late_counts_equals_one_that_is_made_anew(
             assert grown == facts(anew, ReferenceFinder(), edge_us, gaps)
             seen += len(grown)
     assert seen > 10
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.sampled_from(SEGMENTS), COUNTS), max_size=12),
+    st.sets(st.integers(0, 6)),
+)
+def test_the_merged_pane_of_a_feature_with_late_counts_equals_one_that_is_made_anew(
+    late: list[tuple[int, SegmentKey, list[tuple[int, int, int, str]]]], packed: set[int]
+) -> None:
+    state = PartitionState(MINUTE_US, "test")
+    feature = state.feature(KEY)
+    for segment_key in SEGMENTS:
+        feature.segments[segment_key] = SegmentSeries(segment_key)
+    for minute in range(6):
+        for segment_key in SEGMENTS[: 1 + minute % 2]:  # in some panes only one segment has events
+            start_us = T + minute * MINUTE_US
+            count(state.pane(feature, feature.segments[segment_key], start_us), [(5, MILLION, 40, "stop")])
+    feature.cache.extend(T + 6 * MINUTE_US)
+    for minute, segment_key, counts in [(0, SEGMENTS[0], []), *late]:
+        start_us = T + minute * MINUTE_US
+        if counts:
+            count(state.pane(feature, feature.segments[segment_key], start_us), counts)
+        if minute in packed:
+            feature.cache.pack_merged(feature.segments, start_us)
+        panes = [pane for series in feature.segments.values() if (pane := series.panes.get(start_us))]
+        merged = feature.pane(start_us)
+        assert (merged.state() if merged else None) == (
+            merge_panes(panes, start_us).state() if len(panes) > 1 else panes[0].state() if panes else None
+        )
 
 
 @settings(deadline=None, max_examples=60)

@@ -87,6 +87,43 @@ def test_restored_panes_are_compressed_edge_by_edge_and_no_output_changes():
     assert outputs[0] == outputs[1]
 
 
+def fine_panes(watch: Watch) -> list[Pane]:
+    (feature,) = watch.partition_state.features.values()
+    return [pane for segment in feature.segments.values() for pane in segment.panes.values()]
+
+
+def test_a_closed_pane_is_packed_when_its_record_is_encoded_and_counts_late_events_as_before():
+    watch, other = Watch(Config()), Watch(Config())
+    for minute in range(8):
+        for each in (watch, other):
+            minutes_of(each, minute, minute + 1)
+        watch.changed()  # the other watch packs nothing before the fourth edge
+    is_closed = [pane.revision > 0 for pane in fine_panes(watch)]
+    assert [pane.is_packed for pane in fine_panes(watch)] == is_closed
+    assert sum(is_closed) >= 12
+    late = [FileRecord(event(60 * 6 + 1, model="m", event_id="late"), 1000)]
+    for each in (watch, other):
+        each.apply(late)
+        minutes_of(each, 8, 12)
+    states = [[pane.state() for pane in fine_panes(each)] for each in (watch, other)]
+    assert states[0] == states[1]
+    assert sum(pane.events for pane in fine_panes(watch)) == 12 * 12 + 1
+
+
+def test_panes_that_rules_read_at_each_edge_stay_unpacked_while_they_are_new():
+    watch = Watch(Config())
+    for minute in range(8):
+        values = [
+            event(
+                60 * minute + nth, model="m", event_id=f"{minute}-{nth}", sample_probability=1 / (1 + nth % 2)
+            )
+            for nth in range(12)
+        ]
+        watch.apply([FileRecord(value, 12 * minute + nth) for nth, value in enumerate(values)])
+        watch.changed()
+    assert not any(pane.is_packed for pane in fine_panes(watch)[-3:])
+
+
 def test_only_the_newest_panes_are_unpacked_and_few_references_are_kept():
     watch = Watch(Config())
     minutes_of(watch, 0, 70)
