@@ -239,7 +239,7 @@ def _last_pane(series: Series, feature: FeatureState, edge_us: int) -> list[Pane
 
 def _of_window(pane: Pane, label_values: tuple[str, ...]) -> Iterator[Measure]:
     yield Measure("softfail_window_events", label_values, pane.events)
-    for name, rate in pane.rates.items():
+    for name, rate in sorted(pane.rates.items()):
         value = rate.estimate(Z95, inverted=name in SUCCESS_RATES).value
         if value is None:
             continue
@@ -251,7 +251,7 @@ def _of_window(pane: Pane, label_values: tuple[str, ...]) -> Iterator[Measure]:
                 (*label_values, name.removeprefix("evaluator.").removesuffix(".fail_rate")),
                 value,
             )
-    for name, number in pane.numbers.items():
+    for name, number in sorted(pane.numbers.items()):
         unit = unit_of(name)
         mean, *quantiles = number.mean_and_quantiles(Z95, QUANTILES.values())
         if mean.value is not None:

@@ -14,7 +14,7 @@ from monitor.reports.report_text import figure, place
 from monitor.reports.weekly.changes import Change, changes
 from monitor.reports.weekly.new_inputs import NewInputs, find_new_inputs
 from monitor.reports.weekly.week import Feature, Week
-from monitor.wording.episode_text import clock
+from monitor.wording.incident_text import clock
 from schemas.config.judges import Judge
 from schemas.times import utc
 from softfail.redact import redact
