@@ -22,6 +22,7 @@ from agents.runtime.clock import wall_clock_us
 from agents.runtime.counters import Counters
 from agents.runtime.faust_transport import Bundle
 from agents.runtime.set_aside import is_unreadable, pass_batch
+from agents.runtime.step_slices import StepSlices
 from monitor.protocol.messages import Core, Outputs
 
 PATIENCE_S = 60.0  # for one checkpoint, broker restarts included
@@ -39,6 +40,7 @@ class CheckpointedCore:
         self.lost = 0  # offsets that were deleted from the log before they were read
         self.last_checkpoint: float | None = None
         self.queue = CheckpointQueue()
+        self.slices = StepSlices()
         self._mark = self._saved = 0  # steps taken, steps that are durable
         self._commit: asyncio.Task[None] | None = None
         self._between_bundles = asyncio.Event()  # cleared while a bundle, or an advance, is applied in part
@@ -60,8 +62,9 @@ class CheckpointedCore:
             if bundle.start >= self.position
             else [record for record in bundle if record.offset >= self.position]
         )
-        if len(records) > self.queue.most_records:
-            records = records[: self.queue.most_records]
+        most = min(self.queue.most_records, self.slices.at_once)
+        if len(records) > most:
+            records = records[:most]
             return records, records[-1].offset + 1
         return records, bundle.stop
 
@@ -117,14 +120,20 @@ class CheckpointedCore:
             await self._between_bundles.wait()
 
     async def _write(self) -> None:
-        await self._whole()
-        mark, position = self._mark, self.position
-        outputs, applied = self.queue.take()
-        began = time.monotonic()
-        changed = self.core.changed()
+        while True:
+            await self._whole()
+            async with self.slices.turn.lock:  # encoding a large state takes long, too
+                if self._between_bundles.is_set():
+                    mark, position = self._mark, self.position
+                    outputs, applied = self.queue.take()
+                    began = time.monotonic()
+                    changed = self.core.changed()
+                    await asyncio.sleep(0)
+                    break
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                written = await self.changelog.write(position, changed, outputs, self._attempt)
+            with self.slices.turn.transaction():
+                async with asyncio.timeout(PATIENCE_S):
+                    written = await self.changelog.write(position, changed, outputs, self._attempt)
         except exits.Misconfigured as error:
             exits.leave(exits.CONFIGURATION, str(error))
         except BaseException as error:  # noqa: BLE001 - fenced, failed or unknown: only a new process can read the durable state

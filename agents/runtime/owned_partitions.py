@@ -19,6 +19,7 @@ from agents.runtime.changelog import Changelog
 from agents.runtime.counters import Counters, PartitionStatus
 from agents.runtime.partition import Agent, Partition
 from agents.runtime.source_topics import SourceTopics
+from agents.runtime.step_slices import Turn
 from schemas.config.connections import Kafka
 
 log = logging.getLogger("softfail.store")
@@ -54,6 +55,7 @@ class OwnedPartitions:
         self.restoring: dict[TP, tuple[Partition, asyncio.Task[None]]] = {}
         self._readers = asyncio.Semaphore(READERS)
         self._turn = asyncio.Lock()  # of the partitions that search for poison
+        self._slices = Turn()  # of the partitions that apply
         self.assigned = False  # whether the group has assigned partitions, or none, to this process
 
     def positions(self) -> dict[TP, int]:
@@ -100,6 +102,7 @@ class OwnedPartitions:
                 self.kafka.checkpoint,
                 self.counters,
                 self._turn,
+                self._slices,
             )
             self.restoring[partition.tp] = partition, asyncio.create_task(self._restore(partition))
         began, records = time.monotonic(), self.counters.restored_records

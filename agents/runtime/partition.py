@@ -18,11 +18,11 @@ from agents.runtime.checkpointed_core import CheckpointedCore
 from agents.runtime.counters import Counters, PartitionStatus
 from agents.runtime.faust_transport import Bundle
 from agents.runtime.set_aside import is_unreadable, pass_poison
+from agents.runtime.step_slices import StepSlices, Turn
 from monitor.protocol.messages import Core, Outputs
 
 log = logging.getLogger("softfail.partition")
 
-SLICE_S = 0.1  # how long a bundle is applied before other tasks run
 FRESH_S = 3.0  # how long a known end offset counts as the end
 
 
@@ -48,7 +48,8 @@ class Partition(CheckpointedCore):
     """One owned partition of a source, from its assignment until it is released.
 
     Args:
-        turn: taken by the partition that searches for poison; one for all partitions of the process.
+        turn: taken by the partition that searches for poison; slices: by the partition that applies, for
+            each slice of time. Both are one for all partitions of the process.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Partition(CheckpointedCore):
         checkpoint_s: float,
         counters: Counters,
         turn: asyncio.Lock | None = None,
+        slices: Turn | None = None,
     ) -> None:
         super().__init__(tp, changelog, counters)
         self.agent = agent
@@ -70,6 +72,7 @@ class Partition(CheckpointedCore):
         self.counted_at_start: dict[tuple[str, tuple[str, ...]], float] = {}
         self._turn = asyncio.Lock() if turn is None else turn
         self._replay: CarefulReplay | None = None  # while it searches for poison
+        self.slices = StepSlices(slices)
         self._closed = False
         self._prepares = False  # a bundle has come, and its agent prepares it
         self.steps = 0  # taken while records wait: the progress within a long bundle or advance
@@ -206,22 +209,18 @@ class Partition(CheckpointedCore):
         self.add(outputs)
 
     async def _exhaust(self, steps: Iterator[None], *, is_bundle: bool) -> None:
-        """Exhaust steps; a cancelled task does so without further pauses."""
+        def note() -> None:
+            # without records that wait, a step is no progress of the process: another partition may be stuck
+            self.steps += is_bundle or (self.end is not None and self.position < self.end)
+
         self._between_bundles.clear()
-        since = time.monotonic()
+        position = self.position
         try:
-            for _ in steps:
-                # without records that wait, a step is no progress of the process: another partition may be stuck
-                self.steps += is_bundle or (self.end is not None and self.position < self.end)
-                if time.monotonic() - since > SLICE_S:
-                    await asyncio.sleep(0)
-                    since = time.monotonic()
-        except asyncio.CancelledError:
-            for _ in steps:
-                pass
+            longest_s = await self.slices.exhaust(steps, note)
+        finally:
             self._between_bundles.set()
-            raise
-        self._between_bundles.set()
+        if is_bundle:
+            self.slices.adapt(longest_s, self.position - position)
 
     async def close(self) -> None:
         """Make everything durable and release the partition."""

@@ -7,7 +7,7 @@ import json
 import time
 from typing import Any
 
-from agents.runtime import partition as shell
+from agents.runtime import step_slices
 from monitor.protocol.messages import FileRecord, Outputs
 from monitor.self_health.partition_health import partition_counts
 from monitor.watch import Watch
@@ -33,7 +33,7 @@ def slow(partition: Any, log: list[str]) -> None:
 def test_a_long_bundle_yields_to_other_tasks_and_is_written_only_when_complete(
     make_partition, bundle, monkeypatch
 ):
-    monkeypatch.setattr(shell, "SLICE_S", 0.001)
+    monkeypatch.setattr(step_slices, "SLICE_S", 0.001)
 
     async def scene() -> None:
         partition, log = await make_partition(), []
@@ -59,7 +59,7 @@ def test_a_long_bundle_yields_to_other_tasks_and_is_written_only_when_complete(
 
 
 def test_a_cancelled_bundle_is_completed_first(make_partition, bundle, monkeypatch):
-    monkeypatch.setattr(shell, "SLICE_S", 0.001)
+    monkeypatch.setattr(step_slices, "SLICE_S", 0.001)
 
     async def scene() -> None:
         partition, log = await make_partition(), []
@@ -148,7 +148,7 @@ def steps_of(partition: Any, log: list[str], count: int) -> Any:
 def test_an_advance_lets_other_tasks_run_and_nothing_is_applied_or_written_in_between(
     make_partition, bundle, monkeypatch
 ):
-    monkeypatch.setattr(shell, "SLICE_S", 0.001)
+    monkeypatch.setattr(step_slices, "SLICE_S", 0.001)
 
     async def scene() -> None:
         partition, log = await make_partition(), []
@@ -173,7 +173,7 @@ def test_an_advance_lets_other_tasks_run_and_nothing_is_applied_or_written_in_be
 
 
 def test_a_cancelled_advance_is_completed_and_becomes_durable(make_partition, monkeypatch):
-    monkeypatch.setattr(shell, "SLICE_S", 0.001)
+    monkeypatch.setattr(step_slices, "SLICE_S", 0.001)
 
     async def scene() -> None:
         partition, log = await make_partition(), []
@@ -192,7 +192,7 @@ def test_a_cancelled_advance_is_completed_and_becomes_durable(make_partition, mo
 def test_a_checkpoint_that_waited_for_a_bundle_does_not_begin_inside_the_next_one(
     make_partition, bundle, monkeypatch
 ):
-    monkeypatch.setattr(shell, "SLICE_S", 0.001)
+    monkeypatch.setattr(step_slices, "SLICE_S", 0.001)
 
     async def scene() -> None:
         partition, log = await make_partition(), []
@@ -224,3 +224,74 @@ def test_steps_of_an_advance_are_progress_only_while_records_wait(make_partition
         assert partition.steps == 5
 
     asyncio.run(scene())
+
+
+def test_of_several_partitions_few_take_a_slice_between_two_turns_of_the_loop(
+    make_partition, bundle, monkeypatch
+):
+    """If all did, a transaction of a worker with 16 busy partitions would wait for 16 slices at each answer."""
+    monkeypatch.setattr(step_slices, "SLICE_S", 0.001)
+
+    async def scene() -> None:
+        turn, log = step_slices.Turn(), []
+        partitions = [await make_partition() for _ in range(4)]
+        for partition in partitions:
+            partition.slices.turn = turn
+            slow(partition, log)
+        taking = [asyncio.create_task(partition.take(bundle(0, 10))) for partition in partitions]
+        while not all(task.done() for task in taking):
+            log.append("turn")
+            await asyncio.sleep(0)
+        assert log.count("step 9") == 4
+        between = " ".join(log).split("turn")
+        assert max(entries.count("step") for entries in between) <= 2
+
+    asyncio.run(scene())
+
+
+def test_fewer_records_are_applied_at_once_while_they_take_long(make_partition, bundle, monkeypatch):
+    monkeypatch.setattr(step_slices, "LEAST_AT_ONCE", 4)
+    monkeypatch.setattr(step_slices, "MOST_RECORDS", 64)
+
+    async def scene() -> None:
+        partition = await make_partition()
+        partition.slices.at_once, seen = 16, []
+        for slow_s in (0.0, 1.0, 1.0, 1.0, 0.5):
+            monkeypatch.setattr(step_slices, "SLOW_S", slow_s)  # every slice is slow, or none is
+            start = partition.position
+            await partition.take(bundle(start, start + 100))
+            seen.append((partition.position - start, partition.slices.at_once))
+        assert seen == [(16, 8), (8, 16), (16, 32), (32, 64), (64, 64)]
+
+    asyncio.run(scene())
+
+
+def test_slices_wait_for_an_old_transaction_but_not_for_ever(make_partition, bundle, monkeypatch):
+    monkeypatch.setattr(step_slices, "SLICE_S", 0.001)
+    monkeypatch.setattr(step_slices, "OLD_S", 0.0)
+
+    async def scene(wait_s: float, *, commits: bool) -> int:
+        """Return the step at which the transaction was committed."""
+        monkeypatch.setattr(step_slices, "WAIT_S", wait_s)
+        partition, log = await make_partition(), []
+        slow(partition, log)
+        partition.changelog.gate.clear()
+        partition.add(Outputs())
+        writing = asyncio.create_task(partition.checkpoint())
+        await until(lambda: partition.changelog.begun == 1, every_s=0)
+        taking = asyncio.create_task(partition.take(bundle(0, 10)))
+        await until(lambda: log, every_s=0)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        taken = len(log)
+        if commits:
+            partition.changelog.gate.set()
+            await writing
+        await taking
+        assert len(log) == 10
+        partition.changelog.gate.set()
+        await writing
+        return taken
+
+    assert asyncio.run(scene(60.0, commits=True)) == 1
+    assert asyncio.run(scene(0.001, commits=False)) >= 1
