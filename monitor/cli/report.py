@@ -18,6 +18,7 @@ from monitor.config_check import load_checked_config
 from monitor.protocol.messages import FileRecord
 from monitor.reports.html.weekly_page import render_weekly
 from monitor.reports.plot_panels import Panel, metrics_of, panels_of
+from monitor.reports.weekly.layers import FEEDBACK_METRICS
 from monitor.reports.weekly.report import WeeklyReport, weekly_report
 from monitor.reports.weekly.week import Period, Week
 from schemas.config.monitor_config import Config
@@ -99,7 +100,7 @@ def _read(
     """Run the core over the events; return how many lines could not be read, and the report."""
     judges = config.judges
     names = [f"evaluator.{judge.name}.fail_rate" for judge in judges]
-    panels: Sequence[Panel] = panels_of([*metrics_of([config]), *names])
+    panels: Sequence[Panel] = panels_of([*names, *FEEDBACK_METRICS, *metrics_of([config])])
     last = Week(Period(end_us - 2 * WEEK_US, end_us - WEEK_US), HOUR_US, panels)
     this = Week(Period(end_us - WEEK_US, end_us), HOUR_US, panels)
     collector = _Collector(last, this)

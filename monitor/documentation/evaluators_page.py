@@ -8,6 +8,7 @@ from typing import Any
 
 from monitor.evaluators import EVALUATORS
 from monitor.evaluators.interface import Evaluator
+from monitor.evaluators.layers import layer_of_evaluator
 from schemas.generate.configuration_page import field_rows
 from schemas.generate.docstrings import as_markdown
 from schemas.generate.markdown import generated_by, table
@@ -33,16 +34,25 @@ features:
 Without `evaluators`, all are used but those marked *only where configured*; `defaults` in the list stands for these. `error`
 is always used. See the verdicts on your own events with `python -m monitor evaluate events.ndjson`. What none of them
 checks, [an evaluator of your own](own-evaluators.md) can.
+
+Each evaluator belongs to a *layer* of quality: safety (what must never happen), correctness, usefulness, delight (ratings). The
+[weekly report](review.md#what-to-read-this-week) shows a feature by layer. Judges, people and evaluators of users count as correctness.
 """
 
 
 def evaluators_page() -> str:
     """Make the whole page, Markdown."""
     rows = [
-        (f"[`{name}`](#{_anchor(name)})", _kind(evaluator), _reads(evaluator), f"... {_failure(evaluator)}")
+        (
+            f"[`{name}`](#{_anchor(name)})",
+            layer_of_evaluator(name),
+            _kind(evaluator),
+            _reads(evaluator),
+            f"... {_failure(evaluator)}",
+        )
         for name, evaluator in EVALUATORS.items()
     ]
-    lines = [_HEAD, *table(["evaluator", "counts as", "reads", "a finding says"], rows)]
+    lines = [_HEAD, *table(["evaluator", "layer", "counts as", "reads", "a finding says"], rows)]
     for name, evaluator in EVALUATORS.items():
         lines += ["", f"## {name}\n", *_section(name, evaluator)]
     return "\n".join(lines) + "\n"

@@ -12,6 +12,7 @@ from monitor.judging.calibration import compare
 from monitor.reports.plot_panels import Panel
 from monitor.reports.report_text import figure, place
 from monitor.reports.weekly.changes import Change, changes
+from monitor.reports.weekly.layers import LayerRow, layer_rows
 from monitor.reports.weekly.new_inputs import NewInputs, find_new_inputs
 from monitor.reports.weekly.week import Feature, Week
 from monitor.wording.incident_text import clock
@@ -95,6 +96,7 @@ class WeeklyReport(NamedTuple):
     notes: Sequence[str]
     changes: Sequence[ChangeRow]
     more_changes: int
+    layers: Sequence[LayerRow]
     new_inputs: Sequence[NewSection]
     costs: Sequence[CostRow]
     total_cost: str
@@ -132,6 +134,7 @@ def weekly_report(
         list(_notes(last, this, now, before, found)),
         [_change_row(change) for change in moved[:ROWS]],
         max(0, len(moved) - ROWS),
+        layer_rows(before, now, panels)[:ROWS],
         [_new_section(feature, new) for feature, new in found.items() if new.clusters],
         _cost_rows(last, this),
         _total(last, this),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 
@@ -82,6 +83,8 @@ def test_what_moved_what_is_new_and_what_it_cost_stand_on_the_page(report):
     assert "SolarRoof" in page
     assert "$1.60 this week, $0.8 last week" in page
     assert "No judge configured." in page
+    assert re.search(r'data-k="correctness"><p>refusal 20 % \(was 5 %\)</p>', page)
+    assert 'data-k="delight"><p>not measured</p>' in page
     assert "--match shop/answer" in page
 
 
