@@ -209,6 +209,8 @@ class Partition(CheckpointedCore):
         self.add(outputs)
 
     async def _exhaust(self, steps: Iterator[None], *, is_bundle: bool) -> None:
+        """Exhaust steps; a cancelled task does so without further pauses."""
+
         def note() -> None:
             # without records that wait, a step is no progress of the process: another partition may be stuck
             self.steps += is_bundle or (self.end is not None and self.position < self.end)
@@ -217,8 +219,10 @@ class Partition(CheckpointedCore):
         position = self.position
         try:
             longest_s = await self.slices.exhaust(steps, note)
-        finally:
+        except asyncio.CancelledError:  # all steps are taken; after another error nothing may be written
             self._between_bundles.set()
+            raise
+        self._between_bundles.set()
         if is_bundle:
             self.slices.adapt(longest_s, self.position - position)
 

@@ -77,6 +77,35 @@ def test_a_cancelled_bundle_is_completed_first(make_partition, bundle, monkeypat
     asyncio.run(scene())
 
 
+def test_a_bundle_that_raises_half_way_is_never_written(make_partition, bundle, monkeypatch):
+    monkeypatch.setattr(step_slices, "SLICE_S", 0.001)
+
+    async def scene() -> None:
+        partition, log = await make_partition(), []
+        slow(partition, log)
+        steps = partition.core.steps
+
+        def broken(records, now_us, out):
+            for step, _ in enumerate(steps(records, now_us, out)):
+                if step == 10:
+                    raise RuntimeError("a fault in the core")
+                yield
+
+        partition.core.steps = broken
+        taking = asyncio.create_task(partition.take(bundle(0, 20)))
+        await until(lambda: log, every_s=0)
+        partition.add(Outputs())  # a heartbeat
+        writing = asyncio.create_task(partition.checkpoint())
+        (fault,) = await asyncio.gather(taking, return_exceptions=True)
+        assert isinstance(fault, RuntimeError)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert partition.changelog.transactions == []
+        writing.cancel()
+
+    asyncio.run(scene())
+
+
 def test_a_jump_of_hours_is_applied_in_many_steps_with_the_outputs_of_a_single_step():
     def event(minute: int, model: str) -> FileRecord:
         time_of = f"2026-03-02T{9 + minute // 60:02}:{minute % 60:02}:00Z"
