@@ -149,7 +149,7 @@ def test_an_alert_appears_is_updated_and_ends(tell, active_alerts, recent):
             "trigger",
             "high",
             "updated",
-            recent("life", "updated", minute=9, severity="critical", rules=("refusals", "slow")),
+            recent("life", "updated", minute=9, severity="critical", rules=("refusals", "slow"), apart=True),
         )
     )
     (second,) = active_alerts("life").values()
