@@ -55,6 +55,10 @@ COMMANDS = {
         "report the windows and pages of a period of the events topic, and how another configuration would"
         " change them",
     ),
+    "golden": Command(
+        "agents.commands.golden",
+        "as `python -m monitor golden`, with the judges of the configuration and the topic of failure samples",
+    ),
     "demo": Command(
         "agents.demo",
         "run everything on this machine without Kafka: a feature degrades, a page is sent and resolved",

@@ -44,6 +44,19 @@ class CaseVerdict(NamedTuple):
     undecided: dict[str, str]
 
 
+class Grades(NamedTuple):
+    """What a judge says about an answer.
+
+    ``rubrics``: rubric of a check -> (whether the answer meets it, reason). ``failed``, ``undecided``: name of the
+    judge -> reason, as of an evaluator. ``cost_usd``: of its calls.
+    """
+
+    rubrics: dict[str, tuple[bool, str]] = {}
+    failed: dict[str, str] = {}
+    undecided: dict[str, str] = {}
+    cost_usd: float = 0.0
+
+
 def suite_of(case: GoldenCase, config: Any) -> Suite:
     """Return the evaluators of a case: its own, else those of its feature, else the default ones.
 
@@ -57,17 +70,20 @@ def suite_of(case: GoldenCase, config: Any) -> Suite:
     return suite_for(config, *case.feature.split("/", 1))
 
 
-def evaluator_digest(cases: Sequence[GoldenCase], suites: Mapping[str, Suite], judge: str) -> str:
+def evaluator_digest(
+    cases: Sequence[GoldenCase], suites: Mapping[str, Suite], judge: str, *, grades_all: bool = False
+) -> str:
     """Return a digest of all that judges: evaluators with their parameters, the checks, the judge.
 
     Args:
         cases: the active ones.
         suites: case id -> evaluators.
-        judge: name of the judge; it counts only if a case has a rubric.
+        judge: identity of the judge.
+        grades_all: whether it grades answers to cases without a rubric, too; else it counts only if a case has one.
     """
     used = sorted({(version, gates) for suite in suites.values() for version, gates in _versions(suite)})
-    has_rubric = any(rubrics_of(case.checks) for case in cases)
-    return digest_of([used, checks.VERSION, judge if has_rubric else ""])
+    is_asked = grades_all or any(rubrics_of(case.checks) for case in cases)
+    return digest_of([used, checks.VERSION, judge if is_asked else ""])
 
 
 def _versions(suite: Suite) -> zip[tuple[str, bool]]:
@@ -135,7 +151,7 @@ def judge_answer(
     case: GoldenCase,
     suite: Suite,
     event: Any,
-    judged: Mapping[str, tuple[bool, str]] | None = None,
+    grades: Grades | None = None,
     pool: Any = None,
 ) -> CaseVerdict:
     """Judge an answer.
@@ -144,7 +160,7 @@ def judge_answer(
         case: with its checks.
         suite: its evaluators.
         event: as ``response_event`` makes it.
-        judged: rubric -> (passed, reason), of a judge.
+        grades: of a judge.
         pool: processes of the evaluators of users (``EvaluatorPool``), where the suite has some.
 
     A failure of an informative evaluator is no failure of the case. An evaluator that raises, and a check that
@@ -155,14 +171,16 @@ def judge_answer(
         given = pool.evaluate(requests_of(suite.users, normal))
         for evaluator in suite.users:
             evaluator.verdicts = given
-    failed, undecided = dict[str, str](), dict[str, str]()
+    grades = grades or Grades()
+    failed = {name: _reason(reason) for name, reason in grades.failed.items()}
+    undecided = {name: _reason(reason) for name, reason in grades.undecided.items()}
     for name, gates, verdict in zip(suite.names, suite.gating, suite.judge(event), strict=True):
         if verdict.state is State.FAILED and gates:
             failed[name] = _reason(verdict.reason)
         elif verdict.state is State.ERROR and gates:
             undecided[name] = _reason(verdict.reason)
     if case.checks:
-        _, whole = judge_checks(case.checks, Answer(normal, judged or {}), case.threshold)
+        _, whole = judge_checks(case.checks, Answer(normal, grades.rubrics), case.threshold)
         if whole.state is State.FAILED:
             failed["checks"] = _reason(whole.reason)
         elif whole.state is State.ERROR:

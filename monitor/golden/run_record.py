@@ -44,6 +44,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True, tag="golden_answer
     attempts: int = 1
     duration_s: float = 0.0
     cost_usd: float | None = None
+    judge_cost_usd: float = 0.0
 
 
 class RunEnd(msgspec.Struct, frozen=True, kw_only=True, tag="golden_end", tag_field="record"):
@@ -61,7 +62,7 @@ class Run:
     Attributes:
         count: number of answers with a verdict.
         failed, missing: of the records, those that failed, and those without a verdict.
-        cost_usd: what all answers cost, as far as the target stated it.
+        cost_usd: what all answers and their grades cost, as far as target and judge stated it.
     """
 
     def __init__(self, header: RunHeader) -> None:
@@ -87,7 +88,7 @@ class Run:
         self.count += sign * len(passed_of(records))
         self.failed += sign * sum(record.passed is False for record in records)
         self.missing += sign * sum(record.passed is None for record in records)
-        self.cost_usd += sign * sum(record.cost_usd or 0.0 for record in records)
+        self.cost_usd += sign * sum((record.cost_usd or 0.0) + record.judge_cost_usd for record in records)
 
     def answers(self) -> Answers:
         """Return the verdicts of each case in the order of its answers, up to the first that is missing."""

@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ from schemas.event_decoder import InvalidEvent, read_event
 from schemas.golden import GoldenCase
 from softfail.sanitize import sanitize
 
+ReadTopic = Callable[[Path | None, str | None], Iterable[bytes]]
+"""(softfail.yaml, topic) -> values of its records; None: the default."""
+
 
 def add_parsers(commands: Any) -> None:
     """Add both commands and their options."""
@@ -33,7 +36,18 @@ def add_parsers(commands: Any) -> None:
             " the default evaluators judge. Similar failures become one candidate. Texts are redacted."
         ),
     )
-    parser.add_argument("files", nargs="+", metavar="FILE", help="NDJSON; - is standard input")
+    parser.add_argument(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="NDJSON; - is standard input. Without files, python -m agents golden reads the topic of samples",
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="softfail.yaml", help="where Kafka is, if there is no FILE"
+    )
+    parser.add_argument(
+        "--topic", metavar="NAME", help="topic of samples, if there is no FILE (default: PREFIX.samples)"
+    )
     parser.add_argument("--to", required=True, metavar="SET", help="the set; candidates are appended")
     parser.add_argument("--most", type=int, default=50, metavar="N", help="at most so many candidates, the most frequent first (default: 50)")  # fmt: skip
     parser.add_argument(
@@ -60,10 +74,17 @@ def add_failures(options: argparse.Namespace) -> int:
     Raises:
         UnreadableInput: a file cannot be read, or the set cannot be written.
     """
+    if not options.files and options.read_topic is None:
+        raise UnreadableInput(
+            "add: give a FILE, or read the topic of samples with: python -m agents golden add"
+        )
+    if options.files and (options.topic or options.config):
+        raise UnreadableInput("add: give files, or --config and --topic, not both")
     path = Path(options.to)
     known = load_set(options.to).cases if path.exists() else ()
-    reader = _Failures(options.files)
-    source = ", ".join("standard input" if name == "-" else Path(name).name for name in options.files)[:400]
+    reader = _Failures(_sources(options))
+    names = ("standard input" if name == "-" else Path(name).name for name in options.files)
+    source = (", ".join(names) or options.topic or "topic of samples")[:400]
     made = make_candidates(reader.read(), known, source, active=options.must_pass)
     left_out = len(made) - len(made[: options.most])
     made = made[: options.most]
@@ -89,21 +110,29 @@ def add_failures(options: argparse.Namespace) -> int:
     return 1 if reader.faults else 0
 
 
+def _sources(options: argparse.Namespace) -> Iterator[tuple[str, Iterable[bytes]]]:
+    """Yield the name and the lines of each file, or of the topic."""
+    if not options.files:
+        yield options.topic or "samples", options.read_topic(options.config, options.topic)
+    for name in options.files:
+        try:
+            with sys.stdin.buffer if name == "-" else Path(name).open("rb") as lines:
+                yield name, lines
+        except OSError as error:
+            raise UnreadableInput(f"{name}: cannot be read: {error.strerror}") from None
+
+
 class _Failures:
     """Reads failures of samples and events; reports lines that are neither."""
 
-    def __init__(self, files: Sequence[str]) -> None:
-        self._files = files
+    def __init__(self, sources: Iterable[tuple[str, Iterable[bytes]]]) -> None:
+        self._sources = sources
         self.count = self.without_input = self.faults = 0
 
     def read(self) -> Iterator[Failure]:
-        """Yield the failures in the order of the files."""
-        for name in self._files:
-            try:
-                with sys.stdin.buffer if name == "-" else Path(name).open("rb") as lines:
-                    yield from self._of_lines(name, lines)
-            except OSError as error:
-                raise UnreadableInput(f"{name}: cannot be read: {error.strerror}") from None
+        """Yield the failures in the order of the sources."""
+        for name, lines in self._sources:
+            yield from self._of_lines(name, lines)
 
     def _of_lines(self, name: str, lines: Iterable[bytes]) -> Iterator[Failure]:
         suites: dict[tuple[str, str], Any] = {}

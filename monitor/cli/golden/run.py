@@ -13,21 +13,29 @@ from pathlib import Path
 from typing import Any
 
 from monitor.backtest.event_files import UnreadableInput
-from monitor.cli.golden.judges import ask_judge
+from monitor.cli.golden.judges import RunJudge, make_judge
 from monitor.cli.golden.outputs import check_output_options, write_report
 from monitor.cli.golden.run_file import RunFile, open_run_file
 from monitor.cli.golden.run_options import add_comparison_options, add_run_options
-from monitor.cli.golden.runner import Limits, Runner, Verdicts
+from monitor.cli.golden.runner import Limits, Runner
 from monitor.cli.golden.set_files import load_run, load_set
 from monitor.cli.golden.targets import InvalidTarget, Target, make_target, parse_headers
 from monitor.evaluators.suite import Suite
 from monitor.golden.case_set import CaseSet, case_digest, set_digest
-from monitor.golden.case_verdict import evaluator_digest, judge_answer, response_event, rubrics_of, suite_of
+from monitor.golden.case_verdict import (
+    Grades,
+    evaluator_digest,
+    judge_answer,
+    response_event,
+    rubrics_of,
+    suite_of,
+)
 from monitor.golden.comparison import Comparison, compare
 from monitor.golden.gate import Outcome, decide
 from monitor.golden.report import GoldenReport, case_results
 from monitor.golden.run_record import OUTPUT_CHARS, AnswerRecord, Run, RunHeader, mismatch
 from monitor.wording.number_format import counted
+from schemas.config.monitor_config import Config
 from schemas.golden import GoldenCase
 from softfail.evaluator_pool import EvaluatorPool
 from softfail.redact import redact
@@ -67,10 +75,13 @@ def run_set(options: argparse.Namespace) -> int:
         pool = stack.enter_context(EvaluatorPool(cuts_off=False))
         try:
             target = make_target(options.target, parse_headers(options.header, os.environ))
-            judge = make_target(options.judge) if options.judge else None
         except InvalidTarget as error:
             raise UnreadableInput(str(error)) from None
-        suites = _suites(cases, options.config, pool)
+        config = _load_config(options.config, pool)
+        judge = make_judge(options.judge, config, options.configured_judge) if options.judge else None
+        if judge is not None:
+            stack.callback(judge.close)
+        suites = _suites(cases, config)
         header = _header(options, cases, suites, target, judge)
         baseline, history = load_earlier(options, header)  # refused before anything is asked
         run_file = open_run_file(path, header, resumes=options.resume, fresh=options.fresh)
@@ -89,12 +100,15 @@ def run_set(options: argparse.Namespace) -> int:
     return report.decision.outcome.value
 
 
-def _suites(cases: CaseSet, config_path: str | None, pool: EvaluatorPool) -> dict[str, Suite]:
-    config = None
-    if config_path is not None:
-        from monitor.config_check import load_checked_config  # imported late: only needed with --config
+def _load_config(path: str | None, pool: EvaluatorPool) -> Config | None:
+    if path is None:
+        return None
+    from monitor.config_check import load_checked_config  # imported late: only needed with --config
 
-        config = load_checked_config(Path(config_path), describe=pool.describe)
+    return load_checked_config(Path(path), describe=pool.describe)
+
+
+def _suites(cases: CaseSet, config: Config | None) -> dict[str, Suite]:
     cache: dict[str, Suite] = {}
     suites = {}
     for case in cases.active:
@@ -110,9 +124,8 @@ def _header(
     cases: CaseSet,
     suites: Mapping[str, Suite],
     target: Target,
-    judge: Target | None,
+    judge: RunJudge | None,
 ) -> RunHeader:
-    judge_name = judge.name if judge else ""
     if not judge and (count := sum(bool(rubrics_of(case.checks)) for case in cases.active)):
         print(
             f"{counted(count, 'case')} with rubrics, which are not decided without --judge", file=sys.stderr
@@ -120,10 +133,15 @@ def _header(
     return RunHeader(
         set_name=Path(options.set).stem,
         set_digest=set_digest(cases.active),
-        evaluator_digest=evaluator_digest(cases.active, suites, judge_name),
+        evaluator_digest=evaluator_digest(
+            cases.active,
+            suites,
+            judge.identity if judge else "",
+            grades_all=judge is not None and judge.grades_all,
+        ),
         repeat=options.repeat,
         target=target.name,
-        judge=judge_name,
+        judge=judge.name if judge else "",
         started=_now(),
         cases={case.id: case_digest(case) for case in cases.active},
     )
@@ -160,7 +178,7 @@ def _ask(
     cases: CaseSet,
     suites: Mapping[str, Suite],
     target: Target,
-    judge: Target | None,
+    judge: RunJudge | None,
     run_file: RunFile,
     pool: EvaluatorPool,
 ) -> str:
@@ -176,18 +194,17 @@ def _ask(
         options.timeout,
         options.max_cost,
         options.max_time,
+        judge.grade_s if judge else 0.0,
     )
 
-    def ask_rubrics(case: GoldenCase, reply: Mapping[str, Any]) -> Verdicts:
-        if judge is None or not rubrics_of(case.checks):
-            return {}
-        return ask_judge(judge, case, str(reply.get("output") or ""), options.timeout)
+    def ask_judge(case: GoldenCase, reply: Mapping[str, Any]) -> Grades:
+        return judge.grade(case, reply, options.timeout) if judge else Grades()
 
     def judge_reply(
-        case: GoldenCase, reply: Mapping[str, Any], seconds: float, rubrics: Verdicts
+        case: GoldenCase, reply: Mapping[str, Any], seconds: float, grades: Grades
     ) -> AnswerRecord:
         event = response_event(case, {"duration_s": round(seconds, 6), **reply}, _now())
-        verdict = judge_answer(case, suites[case.id], event, rubrics, pool)
+        verdict = judge_answer(case, suites[case.id], event, grades, pool)
         return AnswerRecord(
             case=case.id,
             number=0,
@@ -197,10 +214,11 @@ def _ask(
             output=redact((event.output or "")[: 2 * OUTPUT_CHARS])[:OUTPUT_CHARS],
             duration_s=round(seconds, 3),
             cost_usd=event.cost_usd,
+            judge_cost_usd=grades.cost_usd,
         )
 
     with _progress(len(cases.active) * options.repeat, run) as progress:
-        stopped = Runner(target, run, judge_reply, ask_rubrics, run_file.keep, limits, progress).ask(
+        stopped = Runner(target, run, judge_reply, ask_judge, run_file.keep, limits, progress).ask(
             cases.active
         )
     if not stopped:

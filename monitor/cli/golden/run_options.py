@@ -26,7 +26,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         metavar="'NAME: VALUE'",
         help="of an address; ${VARIABLE} is read from the environment",
     )
-    parser.add_argument("--judge", metavar="TARGET", help="decides rubrics; like --target")
+    parser.add_argument(
+        "--judge",
+        metavar="NAME|TARGET",
+        help="a judge of --config, which grades each answer; or a target like --target, which decides rubrics",
+    )
     parser.add_argument(
         "--config", metavar="softfail.yaml", help="evaluators of the features that cases name"
     )
@@ -73,7 +77,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--max-cost",
         type=_dollars,
         metavar="USD",
-        help="stay below this cost, by the cost_usd of the answers",
+        help="stay below this cost, by the cost_usd of the answers and the calls of the judge",
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from monitor.cli.golden.targets import Target, TargetFailure
 from monitor.golden.case_score import answers_wanted
-from monitor.golden.case_verdict import rubrics_of
+from monitor.golden.case_verdict import Grades, rubrics_of
 from monitor.golden.run_record import AnswerRecord, Run, passed_of
 from schemas.golden import GoldenCase
 
@@ -23,7 +23,10 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 10.0
 
 
 class Limits(NamedTuple):
-    """Limits of a run. ``max_cost_usd``, ``max_time_s``: None is no limit. ``timeout_s``: of one attempt."""
+    """Limits of a run. ``max_cost_usd``, ``max_time_s``: None is no limit. ``timeout_s``: of one attempt.
+
+    ``grade_s``: longest time of one grade by a judge with its own retries; 0: a judge has ``timeout_s``.
+    """
 
     repeat: int = 1
     concurrency: int = 4
@@ -31,6 +34,7 @@ class Limits(NamedTuple):
     timeout_s: float = 60.0
     max_cost_usd: float | None = None
     max_time_s: float | None = None
+    grade_s: float = 0.0
 
 
 @dataclass(order=True, slots=True)
@@ -44,17 +48,15 @@ class _Call:
     attempt: int = field(compare=False, default=1)
 
 
-Verdicts = dict[str, tuple[bool, str]]
-"""Rubric -> (whether the answer meets it, reason)."""
-Judge = Callable[[GoldenCase, Mapping[str, Any], float, Verdicts], AnswerRecord]
-"""(case, answer of the target, duration in seconds, verdicts on its rubrics) -> record."""
-AskRubrics = Callable[[GoldenCase, Mapping[str, Any]], Verdicts]
+JudgeAnswer = Callable[[GoldenCase, Mapping[str, Any], float, Grades], AnswerRecord]
+"""(case, answer of the target, duration in seconds, grades) -> record."""
+AskJudge = Callable[[GoldenCase, Mapping[str, Any]], Grades]
 
 
 class _Answered(NamedTuple):
     answer: Mapping[str, Any]
     seconds: float
-    rubrics: Verdicts
+    grades: Grades
 
 
 class Runner:
@@ -65,7 +67,7 @@ class Runner:
         run: what is known already; new records are added.
         judge: makes the record of an answer; runs in the thread of ``ask``, because a native evaluator in another
             one could abort the process when it ends.
-        ask_rubrics: asks a judge about an answer; runs in the thread of the call.
+        ask_judge: asks a judge about an answer; runs in the thread of the call.
         keep: stores a record, before the run goes on.
         limits: of the run.
         progress: is called after each record, with the number of answers that are still wanted.
@@ -75,14 +77,14 @@ class Runner:
         self,
         target: Target,
         run: Run,
-        judge: Judge,
-        ask_rubrics: AskRubrics,
+        judge: JudgeAnswer,
+        ask_judge: AskJudge,
         keep: Callable[[AnswerRecord], None],
         limits: Limits,
         progress: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._target, self._run, self._keep = target, run, keep
-        self._judge, self._ask_rubrics = judge, ask_rubrics
+        self._judge, self._ask_judge = judge, ask_judge
         self._limits, self._progress = limits, progress
         self._done: queue.Queue[tuple[int, _Answered | TargetFailure]] = queue.Queue()
         self._waiting: list[_Call] = []
@@ -165,7 +167,7 @@ class Runner:
         try:
             answer = self._target.ask(request, self._limits.timeout_s)
             seconds = time.monotonic() - began_s
-            self._done.put((token, _Answered(answer, seconds, self._ask_rubrics(call.case, answer))))
+            self._done.put((token, _Answered(answer, seconds, self._ask_judge(call.case, answer))))
         except TargetFailure as failure:
             self._done.put((token, failure))
         except Exception as error:  # noqa: BLE001  # the run goes on; the attempt failed
@@ -191,8 +193,10 @@ class Runner:
             self._finish(self._running.pop(token)[0], result)
 
     def _hung_s(self, call: _Call) -> float:
-        """Return after how many seconds a call is given up: the target and each rubric have the time of an attempt."""
-        return self._limits.timeout_s * (1 + len(rubrics_of(call.case.checks))) + GRACE_S
+        """Return after how many seconds a call is given up: the target and each grade have their time."""
+        limits, rubrics = self._limits, len(rubrics_of(call.case.checks))
+        grades_s = (1 + rubrics) * limits.grade_s if limits.grade_s else rubrics * limits.timeout_s
+        return limits.timeout_s + grades_s + GRACE_S
 
     def _finish(self, call: _Call, answered: _Answered | TargetFailure) -> None:
         result = answered if isinstance(answered, TargetFailure) else self._judged(call, answered)
@@ -217,7 +221,7 @@ class Runner:
             return
         self._has_answered = True
         self._has_cost &= result.cost_usd is not None
-        self._largest_cost = max(self._largest_cost, result.cost_usd or 0.0)
+        self._largest_cost = max(self._largest_cost, (result.cost_usd or 0.0) + result.judge_cost_usd)
         self._store(call, result)
         if result.passed is False:
             self._want(call.case, call.order)
