@@ -89,7 +89,7 @@ class Endpoint(Part):
     api_key_variable: str = Field(
         "OPENAI_API_KEY",
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-        description="Name of the environment variable with the key; only `python -m agents judge` reads it",
+        description="Name of the environment variable with the key; only `python -m agents judge` and `golden` read it",
     )
 
 
