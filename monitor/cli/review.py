@@ -55,6 +55,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Let people read answers: draw them, label them on a page, make events of the labels.",
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    _add_sample(actions)
+    _add_labels(actions)
+    return parser
+
+
+def _add_sample(actions: Any) -> None:
     sample = actions.add_parser(
         "sample",
         help="draw answers; write a page to label them, a CSV file and the sample",
@@ -102,6 +108,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help=f"for {PAGE_FILE}, {CSV_FILE}, {SAMPLE_FILE}",
     )
+
+
+def _add_labels(actions: Any) -> None:
     status = actions.add_parser("status", help="progress, agreement, rate, labels that are still missing")
     importing = actions.add_parser(
         "import", help="write the labels as evaluation events; then: python -m softfail publish FILE"
@@ -124,7 +133,6 @@ def _parser() -> argparse.ArgumentParser:
     importing.add_argument(
         "--output", type=Path, metavar="FILE", help="write to this file (default: standard output)"
     )
-    return parser
 
 
 def _names(text: str) -> list[str]:

@@ -35,6 +35,10 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--config", metavar="softfail.yaml", help="evaluators of the features that cases name"
     )
     parser.add_argument("--run", metavar="FILE", help="where the run is kept (default: SET with .run.ndjson)")
+    _add_effort(parser)
+
+
+def _add_effort(parser: argparse.ArgumentParser) -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument(
         "--resume",
