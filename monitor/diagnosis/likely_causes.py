@@ -40,6 +40,7 @@ from softfail.redact import redact
 from softfail.sanitize import sanitize
 
 TOGETHER_US = 600_000_000  # between the starts of findings that "this" may name together
+SAME_MINUTE_US = 60_000_000  # between starts that a text may call one
 MOST = 3  # causes of an episode
 CHARS = 240
 MORE = 1.2  # times the reference: a rise that has a name
@@ -98,7 +99,7 @@ def likely_causes(
     ]
     rollouts = recent_rollouts(feature, firing, started_us, edge_us, rolled_us)
     evidence = [measured for incident in beside or firing for measured in _measured(incident.evidence)]
-    causes = [_rollout_text(rollout, _began_us(firing)) for rollout in rollouts]
+    causes = [_rollout_text(rollout, *_began_us(firing)) for rollout in rollouts]
     causes += _named(evidence, {rollout.name for rollout in rollouts if rollout.kind == ANSWERING})
     paging = {kind for incident in firing if incident.severity in PAGING for kind in _kinds(incident)}
     if all(map(_is_of_calls, paging)) and any(_is_of_calls(kind) for item in firing for kind in _kinds(item)):
@@ -125,12 +126,10 @@ def since_us(incidents: Iterable[ShownIncident]) -> int:
     return min((microseconds(datetime.fromisoformat(edge)) for edge in edges), default=0)
 
 
-def _began_us(incidents: Iterable[ShownIncident]) -> int | None:
-    """Return when incidents began as texts show it, microseconds since 1970; None if one began long after
-    another, so that a text cannot say when *this* began.
-    """
+def _began_us(incidents: Iterable[ShownIncident]) -> tuple[int, int]:
+    """Return the first and the last time at which incidents began as texts show it, microseconds since 1970."""
     edges = [microseconds(datetime.fromisoformat(incident.wrong_since)) for incident in incidents]
-    return min(edges) if max(edges) - min(edges) <= TOGETHER_US else None
+    return min(edges), max(edges)
 
 
 def _measured(evidence: Evidence) -> list[Evidence | Finding]:
@@ -149,7 +148,15 @@ def _is_of_calls(kind: str) -> bool:
     return kind == ERRORS or (evaluator is not None and evaluator.signals_provider_fault)
 
 
-def _rollout_text(rollout: Rollout, began_us: int | None) -> str:
+def _rollout_text(rollout: Rollout, first_us: int, last_us: int) -> str:
+    """Say since when a rollout is in use. It is compared with the begin of the findings only where that is one
+    for a reader: the title may state the begin of any of them.
+
+    Args:
+        rollout: what was rolled out.
+        first_us: the first finding began then, microseconds since 1970.
+        last_us: the last finding began then.
+    """
     name = (
         _served(rollout.name)
         if rollout.kind == ANSWERING
@@ -161,11 +168,11 @@ def _rollout_text(rollout: Rollout, began_us: int | None) -> str:
             f"{name}: first seen between {begun:%H:%M} and {begun + timedelta(hours=1):%H:%M} UTC, about when"
             " this began"
         )
-    if began_us is None:
-        return f"{name}: in use since {begun:%H:%M} UTC"
-    before_us = began_us - rollout.begun_us
-    when = f"{_minutes(before_us)} before this began" if before_us > 0 else "when this began"
-    return f"{name}: in use since {begun:%H:%M} UTC, {when}"
+    text = f"{name}: in use since {begun:%H:%M} UTC"
+    before_us, spread_us = first_us - rollout.begun_us, last_us - first_us
+    if spread_us > max(SAME_MINUTE_US, min(before_us, TOGETHER_US)):
+        return text
+    return f"{text}, {_minutes(before_us)} before this began" if before_us > 0 else f"{text}, when this began"
 
 
 def _served(model: str) -> str:

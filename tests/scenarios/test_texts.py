@@ -50,6 +50,14 @@ def test_a_cause_is_not_before_this_began_if_findings_began_at_different_times()
     assert not [title for title in later if "before this began" in title]
 
 
+def test_a_cause_is_no_begin_of_a_title_that_states_a_later_one():
+    both = (Planned("other_model", ANSWER, 1, 9), Planned("refusals", ANSWER, 1, 9))
+    sent = messages(*both, Planned("errors", ANSWER, 3, 9))
+    later = [title for title, _ in sent if "calls failed" in title and "likely: the provider serves" in title]
+    assert later
+    assert not [title for title in later if "this began" in title]
+
+
 def test_a_version_without_calls_any_more_is_neither_normal_nor_said_to_have_just_begun():
     sent = messages(Planned("bad_prompt", ANSWER, 2.3, 15.3))
     gone = [line for title, lines in sent for line in (title, *lines) if "no calls there now" in line]
