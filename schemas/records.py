@@ -257,6 +257,41 @@ class Heartbeat(Written):
     findings: list[Finding]
 
 
+class JudgedRate(Written):
+    """The failure rate of one feature by a judge, on the present day (UTC)."""
+
+    service: str
+    feature: str
+    n: float = Field(description="Effective number of judged responses")
+    judged: float = Field(description="As the judge says")
+    value: float | None = Field(description="Corrected for the judge's errors; None: nothing is known")
+    low: float = Field(description="95 % interval of the true rate; it contains the errors of the judge")
+    high: float
+    labels: int = Field(description="Answers labelled by people that the correction rests on")
+    reasons: list[str] = Field(
+        description="Why the judge may not page about this feature, beside those of the judge"
+    )
+
+
+class JudgedRates(Written):
+    """A judge in one partition: whether it is trusted, and the corrected failure rates. A later record of the
+    same judge and partition replaces it.
+    """
+
+    record: Literal["judged"]
+    judge: str
+    partition: int
+    time: Time = Field(description="Wall clock")
+    identity: str = Field(description="Of the judge that answers; empty before its first answer")
+    calibrated: bool = Field(description="Whether its verdicts may page")
+    reasons: list[str] = Field(description="Why it is uncalibrated, each with its remedy")
+    labels: int
+    agreement: tuple[float, float, float] | None = Field(
+        description="With people: value, low, high (95 % interval)"
+    )
+    rates: list[JudgedRate]
+
+
 class Silence(Written):
     """A person asked that something is not delivered for a time. A later record of the same id replaces it:
     to end it, with an earlier end.
@@ -286,6 +321,7 @@ RECORDS: dict[str, type[Written]] = {
     "deadletter": DeadLetter,
     "health": Heartbeat,
     "silence": Silence,
+    "judged": JudgedRates,
     "change": Change,
 }
 """Name of the JSON Schema file -> model."""

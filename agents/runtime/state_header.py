@@ -8,9 +8,10 @@ from typing import Any
 
 from agents.process import exits
 from monitor.delivery import outbox
+from monitor.judging import ledger
 from monitor.windows import format_versions
 
-LAYOUTS = {"watch": format_versions.LAYOUT, "notify": outbox.LAYOUT}
+LAYOUTS = {"watch": format_versions.LAYOUT, "notify": outbox.LAYOUT, "judge": ledger.LAYOUT}
 """Agent to the newest format version among its state records. An older worker refuses the partition."""
 
 

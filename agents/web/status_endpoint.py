@@ -46,6 +46,7 @@ class _Collected:
     recent: list[dict[str, Any]] = field(default_factory=list)
     silences: list[dict[str, Any]] = field(default_factory=list)
     partitions: list[dict[str, Any]] = field(default_factory=list)
+    judges: list[dict[str, Any]] = field(default_factory=list)
     dead_letters: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
     forwarded: int = 0
@@ -94,6 +95,7 @@ async def overview(
         "episodes": _in_order(collected.episodes, collected.silences),
         "features": collected.features,
         "recent": recent[:RECENT],
+        "judges": collected.judges,
         "partitions": sorted(collected.partitions, key=lambda row: (row["agent"], row["partition"])),
         "dead_letters": dict(collected.dead_letters.most_common()),
         "left_out": dict(collected.left_out.most_common()),
@@ -125,6 +127,7 @@ async def _join(collected: _Collected, fleet: Fleet, now: datetime) -> None:
     others = fleet.status(microseconds(now))
     features, partitions = collected.features, collected.partitions
     collected.episodes += other_episodes(others["episodes"], features, collected.episodes, partitions)
+    collected.judges = others["judges"]
     features += _others(others["features"], features, _feature_key)
     collected.recent += _others(others["recent"], collected.recent, _transition_key)
     if not any(row["agent"] == "notify" for row in partitions):
@@ -244,7 +247,19 @@ def narrow(status: dict[str, Any], match: str = "") -> dict[str, Any]:
         features, key=lambda feature: (rank.get(_feature_key(feature), unbroken), -feature["events_5m"])
     )[:MOST_FEATURES]
     visible.sort(key=lambda feature: (rank.get(_feature_key(feature), unbroken), _feature_key(feature)))
-    return {**status, "features": visible, "features_total": len(features)}
+    judges = [{**judge, "rates": _busiest(judge["rates"], match)} for judge in status["judges"]]
+    return {**status, "features": visible, "features_total": len(features), "judges": judges}
+
+
+def _busiest(rates: Sequence[dict[str, Any]], match: str) -> list[dict[str, Any]]:
+    """Return the rates of a judge on features that ``match`` names: at most ``MOST_FEATURES``."""
+    named = [
+        rate for rate in rates if not match or fnmatchcase(f"{rate['service']}/{rate['feature']}", match)
+    ]
+    return sorted(
+        sorted(named, key=lambda rate: -rate["n"])[:MOST_FEATURES],
+        key=lambda rate: (rate["service"], rate["feature"]),
+    )
 
 
 def _feature_key(record: dict[str, Any]) -> tuple[str, str, str]:

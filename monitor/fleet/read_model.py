@@ -17,6 +17,7 @@ import msgspec
 
 from monitor.channels.links import with_trace_urls
 from monitor.delivery.silences import Silences
+from monitor.fleet.judge_figures import JudgeFigures
 from monitor.fleet.published_windows import PublishedSeries, PublishedWindow
 from monitor.protocol.messages import Record
 from monitor.wording.explanation import with_text
@@ -78,6 +79,7 @@ class Fleet:
         self._recent: deque[dict[str, Any]] = deque(maxlen=RECENT)
         self._silences, self._links = Silences(config.silences), config.links
         self._heartbeats: dict[int, dict[str, Any]] = {}
+        self._judges = JudgeFigures()
         self._samples: OrderedDict[tuple[str, str], deque[bytes]] = OrderedDict()
         self._decode_labels = msgspec.json.Decoder(_Labels).decode
         self._decode_window = msgspec.json.Decoder(PublishedWindow).decode
@@ -124,6 +126,8 @@ class Fleet:
             self._recent.append(json.loads(value))
         elif kind == "silence":
             self._silences.take(Silence.model_validate_json(value), now_us)
+        elif kind == "judged":
+            self._judges.take(value)
         elif kind == "health":
             heartbeat = json.loads(value)
             if heartbeat["agent"] == "watch":
@@ -179,6 +183,7 @@ class Fleet:
                 {**silence.status(until_us), "holds": 0}
                 for silence, until_us in self._silences.active(now_us)
             ],
+            "judges": self._judges.status(now_us),
             "partitions": [
                 {"agent": "watch", "partition": partition, "heard_at": heartbeat["time"]}
                 for partition, heartbeat in sorted(self._heartbeats.items())

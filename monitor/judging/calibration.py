@@ -10,6 +10,9 @@ from monitor.judging.agreement import Matrix
 from monitor.judging.ledger import WeightedCount
 from schemas.config.judges import Calibration, Judge
 
+_Response = tuple[str, str, str]
+"""Service, feature and id: two features may use the same ids."""
+
 
 class Labelled(NamedTuple):
     """An answer with both verdicts."""
@@ -42,7 +45,7 @@ class Comparison(NamedTuple):
 
 
 def compare(judge: Judge, evaluations: Iterable[tuple[Any, int]]) -> Comparison:
-    """Join the evaluation events of a judge and of people on the response.
+    """Join the evaluation events of a judge and of people on the response: its id within its feature.
 
     If several people labelled an answer, the majority counts, and of a tie the failure. The identity with the most
     labelled verdicts is compared.
@@ -51,21 +54,22 @@ def compare(judge: Judge, evaluations: Iterable[tuple[Any, int]]) -> Comparison:
         judge: its name and question say which events count.
         evaluations: decoded evaluation events, and their times in microseconds since 1970; others are left out.
     """
-    verdicts: dict[str, tuple[bool, str, str, float]] = {}
-    labels: dict[str, list[bool]] = {}
+    verdicts: dict[_Response, tuple[bool, str, str, float]] = {}
+    labels: dict[_Response, list[bool]] = {}
     last_us = 0
     for event, time_us in evaluations:
         if event.kind != "evaluation" or event.passed is None:
             continue
+        response = event.service, event.feature, event.response_id
         if event.evaluator in (judge.name, judge.uncalibrated_name):
-            verdicts[event.response_id] = (
+            verdicts[response] = (
                 not event.passed,
                 event.evaluator_version,
                 f"{event.service}/{event.feature}",
                 event.sample_probability,
             )
         elif event.evaluator == judge.label_evaluator:
-            labels.setdefault(event.response_id, []).append(not event.passed)
+            labels.setdefault(response, []).append(not event.passed)
             last_us = max(last_us, time_us)
     counts = Counter(verdicts[response][1] for response in labels if response in verdicts)
     identity = counts.most_common(1)[0][0] if counts else ""

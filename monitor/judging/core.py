@@ -17,6 +17,7 @@ from monitor.evaluators.verdict import State
 from monitor.ingest.dead_letters import RejectedRecord
 from monitor.ingest.record_decoding import decode_record
 from monitor.judging.findings import heartbeat
+from monitor.judging.judged_rates import judged_rates
 from monitor.judging.ledger import Ledger
 from monitor.judging.records import (
     Judgement,
@@ -37,7 +38,6 @@ from monitor.windows.segment_series import LATE_US
 from schemas.config.monitor_config import Config
 from softfail.partitioning import partition_of
 
-LAYOUT = 1
 MOST_PENDING = 2000
 """Responses of one judge and partition that wait at most; while there are as many, none is chosen."""
 _MOST_NAMES = 10_000
@@ -116,12 +116,12 @@ class JudgeCore:
         counts = ledger.feature(service, feature)
         counts.count(version, pending.probability, failed, now_us // 86_400_000_000)
         standing.suspect(counts)
-        trust = standing.trust(now_us)
+        trust = standing.trust_in(ledger, service, feature, now_us)
         evaluator = standing.judge.name if trust.calibrated else standing.judge.uncalibrated_name
         name = event_id(judge, self.partition, offset)
         message = evaluation(standing.judge, pending, judgement, evaluator, version, name)
         out.add("events", message._replace(partition=self.partition))
-        ledger.remember(pending.response_id, failed, version)
+        ledger.remember(service, feature, pending.response_id, failed, version)
         ledger.tally("verdict" if trust.calibrated else "verdict/uncalibrated")
         return out
 
@@ -156,13 +156,16 @@ class JudgeCore:
         self.standings[judge].anchors_differ = False
 
     def heartbeat(self, now_us: int) -> Outputs:
-        """Write findings about judges for ``alerts``: each minute, and when they change. ``now_us``: wall clock."""
+        """Write findings about judges and their rates for ``alerts``: each minute, and when the findings change. ``now_us``: wall clock."""
         record = heartbeat(self, now_us)
         names = [finding.name for finding in record.findings]
         out = Outputs()
         if names != self._beaten or now_us - self._beat_us >= _HEARTBEAT_US:
             self._beaten, self._beat_us = names, now_us
             out.write("alerts", f"judge/{self.partition}".encode(), record, 0)
+            for name, standing in self.standings.items():
+                rates = judged_rates(standing, self.ledgers[name], self.partition, now_us)
+                out.write("alerts", f"judged/{name}/{self.partition}".encode(), rates, 0)
         return out
 
     def pending_usd(self, judge: str) -> float:

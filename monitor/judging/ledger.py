@@ -21,6 +21,8 @@ MOST_FEATURES = 1000
 """Features of a judge and partition; beyond, those that were quiet for a day leave, and new ones are not judged."""
 _encode, _decode = msgspec.json.encode, msgspec.json.decode
 StateRecord = tuple[bytes, bytes | None]
+LAYOUT = 2
+"""Format of the state of judges. 2 has labels by feature, and joins them by feature and response."""
 
 
 class WeightedCount:
@@ -107,6 +109,7 @@ class Ledger:
         self.judge = judge
         self.features: dict[tuple[str, str], FeatureLedger] = {}
         self.labels: dict[str, dict[int, Matrix]] = {}
+        self.feature_labels: dict[tuple[str, str, str], dict[int, Matrix]] = {}
         self.last_label_us: dict[str, int] = {}
         self.verdicts: dict[str, tuple[bool, str]] = {}
         self.day, self.spent_usd, self.total_usd = 0, 0.0, 0.0
@@ -144,9 +147,9 @@ class Ledger:
         self.total_usd += cost_usd
         self._mark("t")
 
-    def remember(self, response_id: str, is_failed: bool, identity: str) -> None:
-        """Remember a verdict until people label the response."""
-        name = _hash(response_id)
+    def remember(self, service: str, feature: str, response_id: str, is_failed: bool, identity: str) -> None:
+        """Remember a verdict until people label the response. Ids are unique within a feature only."""
+        name = _hash(service, feature, response_id)
         self.verdicts.pop(name, None)
         self.verdicts[name] = is_failed, identity
         self._mark("v", name)
@@ -157,16 +160,18 @@ class Ledger:
 
     def label(self, service: str, feature: str, response_id: str, human_failed: bool, time_us: int) -> bool:
         """Take a label of a person; return whether the judge had a verdict on that response. It counts once."""
-        name = _hash(response_id)
+        name = _hash(service, feature, response_id)
+        if name not in self.verdicts:
+            name = _hash(response_id)  # in state of a release that joined by the id alone
         verdict = self.verdicts.pop(name, None)
         if verdict is None:
             return False
         self._mark("v", name)
         judge_failed, identity = verdict
-        days, day = self.labels.setdefault(identity, {}), time_us // DAY_US
-        days[day] = days.get(day, Matrix()).add(judge_failed, human_failed)
-        for old in [other for other in days if other < day - VALID_DAYS]:
-            del days[old]
+        own = self.feature_labels.setdefault((identity, service, feature), {})
+        for days in (self.labels.setdefault(identity, {}), own):
+            _add_label(days, time_us // DAY_US, judge_failed, human_failed)
+        self._mark("g", identity, service, feature)
         self.last_label_us[identity] = max(time_us, self.last_label_us.get(identity, 0))
         self._mark("l", identity)
         if judge_failed:
@@ -181,6 +186,13 @@ class Ledger:
         for day, counts in self.labels.get(identity, {}).items():
             total = total.plus(counts) if day >= since else total
         return total, self.last_label_us.get(identity, 0)
+
+    def feature_matrix(self, identity: str, service: str, feature: str, now_us: int) -> Matrix:
+        """Return the labels of an identity in one feature that still count."""
+        total, since = Matrix(), now_us // DAY_US - VALID_DAYS
+        for day, counts in self.feature_labels.get((identity, service, feature), {}).items():
+            total = total.plus(counts) if day >= since else total
+        return total
 
     def changed(self) -> Iterator[StateRecord]:
         """Yield the state records that differ since the last call; None deletes."""
@@ -200,6 +212,10 @@ class Ledger:
         elif kind == "l":
             self.labels[rest[0]] = {int(day): Matrix(*counts) for day, counts in row["days"].items()}
             self.last_label_us[rest[0]] = row["last_us"]
+        elif kind == "g":
+            self.feature_labels[rest[0], rest[1], rest[2]] = {
+                int(day): Matrix(*counts) for day, counts in row.items()
+            }
         elif kind == "v":
             self.verdicts[rest[0]] = bool(row[0]), row[1]
         else:
@@ -225,6 +241,9 @@ class Ledger:
         elif kind == "l":
             days = {str(day): list(counts) for day, counts in self.labels[rest[0]].items()}
             row = {"days": days, "last_us": self.last_label_us[rest[0]]}
+        elif kind == "g":
+            own = self.feature_labels[rest[0], rest[1], rest[2]]
+            row = {str(day): list(counts) for day, counts in own.items()}
         else:
             verdict = self.verdicts.get(rest[0])
             if verdict is None:
@@ -233,5 +252,12 @@ class Ledger:
         return _encode(row)
 
 
-def _hash(response_id: str) -> str:
-    return blake2b(response_id.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
+def _add_label(days: dict[int, Matrix], day: int, judge_failed: bool, human_failed: bool) -> None:
+    days[day] = days.get(day, Matrix()).add(judge_failed, human_failed)
+    for old in [other for other in days if other < day - VALID_DAYS]:
+        del days[old]
+
+
+def _hash(*parts: str) -> str:
+    text = "\0".join(parts)
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()

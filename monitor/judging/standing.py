@@ -17,7 +17,7 @@ from monitor.judging.identity import identity
 from monitor.judging.ledger import FeatureLedger, Ledger
 from monitor.judging.limits import AdaptiveLimit
 from monitor.judging.sampling import salt_of
-from monitor.judging.trust import Trust, evidence_of, trust_of
+from monitor.judging.trust import Trust, are_enough, evidence_of, feature_doubt, trust_of
 from schemas.config.judges import Judge
 from softfail.backoff import Backoff
 
@@ -31,12 +31,19 @@ _TRUST_US = 10_000_000
 
 
 class FailureRate(NamedTuple):
-    """Judged failure rate of a feature today, and the corrected one."""
+    """Judged failure rate of a feature today, and the corrected one.
+
+    Attributes:
+        n: effective number of judged responses.
+        labels: on which the correction rests, of the feature or of the whole judge.
+    """
 
     service: str
     feature: str
+    n: float
     judged: float
     corrected: Share
+    labels: Matrix
 
 
 class Standing:
@@ -98,10 +105,7 @@ class Standing:
     def trust(self, now_us: int) -> Trust:
         """Return whether the judge may page now. ``now_us``: wall clock."""
         if self._trust is None or not 0 <= now_us - self._trust[0] < _TRUST_US:
-            labels, last_us = Matrix(), 0
-            for ledger in self.ledgers.values():
-                more, newest_us = ledger.matrix(self.identity, now_us)
-                labels, last_us = labels.plus(more), max(last_us, newest_us)
+            labels, last_us = self._labels(now_us, with_file=False)
             judged = [0.0, 0.0]
             for feature in self._features():
                 if feature.identity == self.identity:
@@ -110,6 +114,26 @@ class Standing:
             evidence = evidence_of(self.judge, self.identity, labels, last_us, (judged[0], judged[1]))
             self._trust = now_us, trust_of(self.judge, self.identity, evidence, now_us, self.doubt)
         return self._trust[1]
+
+    def trust_in(self, ledger: Ledger, service: str, feature: str, now_us: int) -> Trust:
+        """Return whether the judge may page about a feature now: it is calibrated, and the labels of the feature do
+        not contradict.
+
+        Args:
+            ledger: of the feature's partition.
+            now_us: wall clock.
+        """
+        trust = self.trust(now_us)
+        labels = ledger.feature_matrix(self.identity, service, feature, now_us)
+        if not labels.n or (counts := ledger.features.get((service, feature))) is None:
+            return trust
+        doubt = feature_doubt(self.judge, f"{service}/{feature}", labels, counts.total.effective())
+        return trust._replace(reasons=(*trust.reasons, doubt)) if doubt else trust
+
+    def labels_for(self, ledger: Ledger, service: str, feature: str, now_us: int) -> Matrix:
+        """Return the labels by which the rate of a feature is corrected: its own if they are enough, else all."""
+        own = ledger.feature_matrix(self.identity, service, feature, now_us)
+        return own if are_enough(own) else self._labels(now_us)[0]
 
     def suspect(self, feature: FeatureLedger) -> None:
         """Look for a rise of the judged rate of a feature after a verdict; in doubt the anchors decide."""
@@ -164,20 +188,17 @@ class Standing:
 
     def rates(self, now_us: int) -> Iterator[FailureRate]:
         """Yield the judged and the corrected failure rate of each feature that was judged today."""
-        labels = Matrix()
         for ledger in self.ledgers.values():
-            labels = labels.plus(ledger.matrix(self.identity, now_us)[0])
-        labels = evidence_of(self.judge, self.identity, labels, 0).labels
-        for ledger in self.ledgers.values():
-            for (service, name), feature in ledger.features.items():
-                n, failed = feature.today.effective()
-                if feature.identity == self.identity and feature.day == now_us // DAY_US and n:
-                    yield FailureRate(
-                        service,
-                        name,
-                        failed / n,
-                        corrected_rate((n, failed), labels, feature.total.effective()),
-                    )
+            yield from self.rates_of(ledger, now_us)
+
+    def rates_of(self, ledger: Ledger, now_us: int) -> Iterator[FailureRate]:
+        """``rates`` of the features of one partition."""
+        for (service, name), feature in ledger.features.items():
+            n, failed = feature.today.effective()
+            if feature.identity == self.identity and feature.day == now_us // DAY_US and n:
+                labels = self.labels_for(ledger, service, name, now_us)
+                corrected = corrected_rate((n, failed), labels, feature.total.effective())
+                yield FailureRate(service, name, n, failed / n, corrected, labels)
 
     def anchor_row(self) -> dict[str, Any]:
         """Return the anchors as one partition keeps them."""
@@ -203,6 +224,16 @@ class Standing:
         self.changed_us, self.checked_us, *checks = row["times"]
         self.checks = checks[0], checks[1]
         self._trust = None
+
+    def _labels(self, now_us: int, with_file: bool = True) -> tuple[Matrix, int]:
+        """Return all labels that count, and the time of the newest that came."""
+        labels, last_us = Matrix(), 0
+        for ledger in self.ledgers.values():
+            more, newest_us = ledger.matrix(self.identity, now_us)
+            labels, last_us = labels.plus(more), max(last_us, newest_us)
+        if with_file:
+            labels = evidence_of(self.judge, self.identity, labels, 0).labels
+        return labels, last_us
 
     def _explain(self, check: AnchorCheck) -> str:
         """Decide what explains the largest rise."""

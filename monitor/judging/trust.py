@@ -98,6 +98,30 @@ def trust_of(judge: Judge, identity: str, evidence: Evidence, now_us: int, doubt
     return Trust(agreement, evidence.labels.n, tuple(reasons))
 
 
+def feature_doubt(judge: Judge, feature: str, labels: Matrix, judged: tuple[float, float]) -> str:
+    """Return why a calibrated judge may not page about one feature: people contradict it there; empty: nothing.
+
+    Args:
+        feature: `service/feature`, for the text.
+        labels: of this feature.
+        judged: as in ``agreement_of``, of this feature.
+    """
+    share = agreement_of(labels, judged).agreement
+    if share.high >= judge.bar:
+        return ""
+    return (
+        f"in {feature} it agrees with people on {share.value:.0%} of answers (at most {share.high:.0%}), below the bar"
+        f" of {judge.bar:.0%}; give this feature a judge with a rubric of its own"
+    )
+
+
+def are_enough(labels: Matrix) -> bool:
+    """Return whether labels of one feature say enough of a judge: at least 10 failed and 10 passed answers."""
+    return min(labels.both_failed + labels.passed_failed, labels.failed_passed + labels.both_passed) >= (
+        LEAST_FAILURES
+    )
+
+
 def _shortfalls(judge: Judge, agreement: Agreement, evidence: Evidence, failures: int) -> list[str]:
     share, more = agreement.agreement, "label more answers"
     reasons = []

@@ -114,6 +114,7 @@ def test_each_published_model_has_one_file():
         "health",
         "silence",
         "change",
+        "judged",
         "config",
     }
     assert {path.stem for path in (generate.ROOT / "schemas/json").glob("*.json")} == promised

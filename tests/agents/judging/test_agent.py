@@ -20,8 +20,10 @@ from agents.runtime.owned_partitions import OwnedPartitions
 from monitor.judging.core import JudgeCore
 from monitor.judging.identity import identity
 from monitor.judging.standing import Standing
+from monitor.protocol.messages import to_json
 from schemas.config.connections import Kafka
 from schemas.config.monitor_config import Config
+from schemas.records import JudgedRates
 from schemas.times import rfc3339
 from softfail.backoff import Backoff
 from softfail.partitioning import partition_of
@@ -280,3 +282,21 @@ def test_a_failing_answer_of_a_cheap_evaluator_is_of_the_failed_stratum():
     publish(kafka, range(100, 200))
     run(kafka, model, judge(**JUDGE | {"sample": {"rate": 0.1, "failed": 1.0, "least_per_hour": 0}}))
     assert Counter(event["sample_probability"] for event in events(kafka))[0.5] == 100
+
+
+def test_each_minute_the_trust_and_the_corrected_rate_of_each_feature_are_written_for_all_workers():
+    kafka, model = made_kafka(), FakeModel(random.Random(1))
+    setting = judge(**JUDGE, calibration=calibration(identity=identity(judge(**JUDGE), "m-1")))
+    publish(kafka, range(100))
+
+    async def report(process):
+        process.core._beat_us = 0
+        _, record = process.core.heartbeat(wall_clock_us()).records["alerts"]
+        (rate,) = record.rates
+        assert (record.judge, record.calibrated, record.reasons) == ("grounded", True, ())
+        assert (rate.service, rate.feature, rate.reasons) == ("bot", "answer", ())
+        assert rate.low <= rate.value <= rate.high
+        assert rate.judged == pytest.approx(0.2, abs=0.001)
+        JudgedRates.model_validate_json(to_json(record))
+
+    run(kafka, model, setting, report)

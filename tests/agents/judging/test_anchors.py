@@ -99,7 +99,8 @@ def test_if_the_judge_changed_its_verdicts_page_for_nothing_and_a_ticket_is_writ
         await process.await_judged()
         process.core._beat_us = 0
         outputs = process.core.heartbeat(agent_module.wall_clock_us())
-        (record,) = outputs.records["alerts"]
+        record, rates = outputs.records["alerts"]
+        assert (rates.calibrated, bool(rates.reasons)) == (False, True)
         assert [finding.name for finding in record.findings] == ["judge-changed"]
         assert "20 of 200 anchors have another verdict than usual" in record.findings[0].text
 

@@ -44,6 +44,7 @@ def shared(realistic_worker):
         "episodes": [{**own["episodes"][0], "episode_id": "other", "feature": "other"}],
         "recent": [{**own["recent"][0], "incident_id": "other"}],
         "silences": [],
+        "judges": [],
         "partitions": [{"agent": "watch", "partition": 14, "heard_at": own["now"]}],
     }
     published = {name: [*other[name], *own.get(name, ())] for name in ("features", "episodes", "recent")}

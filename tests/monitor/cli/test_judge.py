@@ -126,3 +126,19 @@ def test_what_cannot_be_compared_is_said_with_the_remedy(folder, capsys, lines, 
     write(folder, lines)
     assert run(*arguments) == 2
     assert part in capsys.readouterr().err
+
+
+def test_two_features_with_the_same_ids_do_not_mix(folder, capsys):
+    lines = []
+    for number in range(300):
+        fails = number % 5 == 0
+        for feature, human_fails in (("a", fails), ("b", not fails)):
+            where = {"feature": feature}
+            lines.append(evaluation(number, "grounded", not fails, evaluator_version="abc", **where))
+            lines.append(evaluation(number, "human:grounded", not human_fails, **where))
+    write(folder, lines)
+    assert run() == 1
+    out = capsys.readouterr().out
+    assert "600 labels" in out
+    assert "bot/a: 300 labels; sensitivity 100.0%" in out
+    assert "bot/b: 300 labels; sensitivity 0.0%" in out

@@ -184,3 +184,39 @@ def test_memory_is_bounded(monkeypatch, worlds):
         fleet.take("windows", window._replace(value=json.dumps(fields).encode()), NINE_US)
     assert len(fleet._features) == len(fleet._samples) == len(fleet._episodes) == 10
     assert {sample["feature"] for sample in fleet.samples("")} == {f"f{nth}" for nth in range(30, 40)}
+
+
+def judged(partition, time_us, *, calibrated=True, feature="answer"):
+    rate = {"service": "bot", "feature": feature, "n": 400.0, "judged": 0.053, "value": 0.03}
+    rate |= {"low": 0.01, "high": 0.06, "labels": 200, "reasons": []}
+    record = {
+        "record": "judged",
+        "judge": "grounded",
+        "partition": partition,
+        "time": rfc3339(time_us),
+        "identity": "abc",
+        "calibrated": calibrated,
+        "reasons": [] if calibrated else ["nobody has labelled its verdicts"],
+        "labels": 200,
+        "agreement": [0.96, 0.93, 0.98],
+        "rates": [rate],
+    }
+    return FileRecord(json.dumps(record).encode(), 1)
+
+
+def test_a_judge_is_shown_with_the_rates_of_all_partitions_and_the_trust_of_its_newest_record(fleet):
+    fleet.take("alerts", judged(0, NINE_US, feature="search"), NINE_US)
+    fleet.take("alerts", judged(1, NINE_US + 2 * SECOND_US, calibrated=False), NINE_US)
+    fleet.take("alerts", judged(1, NINE_US, feature="older"), NINE_US)
+    (shown,) = fleet.status(NINE_US + 3 * SECOND_US)["judges"]
+    assert (shown["calibrated"], shown["reasons"]) == (False, ["nobody has labelled its verdicts"])
+    rates = {rate["feature"]: (rate["value"], rate["calibrated"]) for rate in shown["rates"]}
+    assert rates == {"answer": (0.03, False), "search": (0.03, False)}
+    assert (shown["runs"], shown["labels"]) == (True, 200)
+
+
+def test_a_judge_that_reports_no_more_is_shown_as_not_running_and_after_a_day_not_at_all(fleet):
+    fleet.take("alerts", judged(0, NINE_US), NINE_US)
+    (shown,) = fleet.status(NINE_US + 600 * SECOND_US)["judges"]
+    assert not shown["runs"]
+    assert fleet.status(NINE_US + 86_401 * SECOND_US)["judges"] == []

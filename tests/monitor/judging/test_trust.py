@@ -11,7 +11,9 @@ import pytest
 from monitor.judging.agreement import Matrix, agreement_of, cohen_kappa, random_agreement
 from monitor.judging.anchors import AnchorCheck, AnchorHistory, RiseWatch, rise_state
 from monitor.judging.correction import corrected_rate
-from monitor.judging.trust import Evidence, evidence_of, trust_of
+from monitor.judging.ledger import Ledger
+from monitor.judging.standing import Standing
+from monitor.judging.trust import Evidence, evidence_of, feature_doubt, trust_of
 from schemas.config.judges import Calibration, Judge
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
@@ -194,3 +196,25 @@ def test_a_watch_is_the_same_after_it_was_stored():
             each.add(1, True)
     assert copy.rise() == watch.rise()
     assert copy.n == watch.n
+
+
+def test_labels_of_a_feature_bar_a_judge_for_that_feature_only():
+    setting, judged = judge(), (400.0, 40.0)
+    doubt = feature_doubt(setting, "bot/search", Matrix(5, 15, 15, 5), judged)
+    assert doubt.startswith("in bot/search it agrees with people on ")
+    assert feature_doubt(setting, "bot/search", Matrix(1, 0, 1, 0), judged) == ""  # too few to contradict
+    assert feature_doubt(setting, "bot/search", Matrix(18, 2, 0, 20), judged) == ""
+
+
+def test_a_rate_is_corrected_by_the_labels_of_its_own_feature_where_they_are_enough():
+    standing, ledger = Standing(judge()), Ledger("grounded")
+    standing.attach(0, ledger, 0.0, 1.0, NOW_US)
+    identity = standing.answered_by("m-1")
+    for number in range(60):
+        for feature, human_failed in (("search", number % 2 == 0), ("answer", False)):
+            ledger.feature("bot", feature).count(identity, 1.0, number % 2 == 0, NOW_US // DAY_US)
+            ledger.remember("bot", feature, f"e{number}", number % 2 == 0, identity)
+            ledger.label("bot", feature, f"e{number}", human_failed, NOW_US)
+    labels = {rate.feature: rate.labels for rate in standing.rates(NOW_US)}
+    assert labels["search"] == Matrix(30, 0, 0, 30)
+    assert labels["answer"] == Matrix(30, 30, 0, 60)  # nobody failed an answer there: those of all features
