@@ -22,6 +22,7 @@ from softfail.outgoing_event import MeterTimer
 from softfail.producer_counters import ProducerCounters, log, meter_key
 from softfail.redact import redact
 from softfail.response_id import ResponseId
+from softfail.safety import SafetyChecks
 from softfail.sender import Sender
 from softfail.watch import watch_function
 
@@ -78,7 +79,16 @@ class Softfail:
             MeterTimer(counters, options.meter_interval_s),
             counters.note,
         )
-        self._builder = EventBuilder(options, counters, self._sender.put, self._redact, self._recent)
+        checks = SafetyChecks(options.safety, counters.note)
+        self._builder = EventBuilder(
+            options,
+            counters,
+            self._sender.put,
+            self._redact,
+            self._recent,
+            self._sender.put_unchecked,
+            checks,
+        )
 
     def response(self, /, *args: Any, **fields: Unpack[ResponseFields]) -> ResponseId:
         """Report one finished model call. Takes tens of microseconds.

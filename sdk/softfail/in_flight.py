@@ -57,7 +57,7 @@ class InFlight:
         since_s = self._failing_since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
 
-    def send_from(self, queue: SendQueue, producer: Any, max_items: int) -> None:
+    def send_from(self, queue: SendQueue[QueueItem], producer: Any, max_items: int) -> None:
         """Send events from the queue while there is capacity, at most ``max_items``."""
         for _ in range(max_items):
             item = queue.take() if self.has_capacity() else None

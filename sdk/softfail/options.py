@@ -13,6 +13,7 @@ from kafka.codec import has_zstd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from softfail.events import MIN_SAMPLE_PROBABILITY, MIN_TEXT_PROBABILITY, OptionalLabel, SampleProbability
+from softfail.safety import validated
 from softfail.security import InvalidSecurity, RejectedSecurity, Security, parse_security
 
 # options of KafkaProducer that the SDK sets itself
@@ -66,6 +67,13 @@ class Options(BaseModel):
     redact_all_ips: bool = Field(
         False, description="Redact private, loopback and documentation addresses too, not only public ones"
     )
+    safety: list[Any] = Field(
+        [],
+        description=(
+            "Checks of every call before sampling, on the background thread: `pii`, and functions of one"
+            " `softfail.evaluator.ModelResponse`; a call that fails one is always sent"
+        ),
+    )
     queue_size: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
         10_000, description="Maximum number of waiting events; then the oldest is dropped"
     )
@@ -81,6 +89,11 @@ class Options(BaseModel):
     exit_timeout_s: Annotated[float, Field(ge=0, le=600)] = Field(
         5.0, description="Maximum duration of the flush at exit, seconds"
     )
+
+    @field_validator("safety", mode="before")
+    @classmethod
+    def _usable_checks(cls, value: Any) -> list[Any]:
+        return validated(value)
 
     @field_validator("content_probability")
     @classmethod

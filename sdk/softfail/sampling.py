@@ -30,6 +30,19 @@ class SamplingDecision(NamedTuple):
     base_probability: float | None = None
 
 
+def keep_always(decision: SamplingDecision) -> SamplingDecision:
+    """Return the decision on a call that is certain to be sent, whatever its hash is: p = q = 1. It records
+    the probability of an ordinary call.
+
+    >>> keep_always(SamplingDecision(False, False, 0.01, 0.1))
+    SamplingDecision(send=True, include_texts=True, sample_probability=1.0, content_probability=1.0, base_probability=0.01)
+    """
+    base = decision.base_probability
+    if base is None and decision.sample_probability < 1:
+        base = decision.sample_probability
+    return SamplingDecision(True, True, 1.0, 1.0, base)
+
+
 def hash_to_unit(name: str, salt: bytes) -> float:
     """Hash a name to a number in [0, 1), the same in every process and on every machine.
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Protocol
+from collections.abc import Callable
+from typing import Generic, Protocol, TypeVar
 
 
 class QueueItem(Protocol):
@@ -26,7 +27,30 @@ class QueueItem(Protocol):
         """Called when the event was dropped."""
 
 
-class SendQueue:
+class UncheckedItem:
+    """A response that waits for the safety checks.
+
+    Args:
+        events: returns the events to send, none if the response is not sampled; ``check`` false: without
+            checking it.
+        size: estimated, bytes.
+    """
+
+    __slots__ = ("events", "size")
+
+    def __init__(self, events: Callable[..., list[QueueItem]], size: int) -> None:
+        self.events = events
+        self.size = size
+
+
+_Item = TypeVar("_Item", bound="_Sized")
+
+
+class _Sized(Protocol):
+    size: int
+
+
+class SendQueue(Generic[_Item]):
     """A bounded queue. Safe for threads, and for a signal handler that interrupts one of its methods.
 
     Args:
@@ -37,15 +61,20 @@ class SendQueue:
     def __init__(self, max_items: int, max_bytes: int) -> None:
         self._max_items, self._max_bytes = max_items, max_bytes
         self._lock = threading.RLock()
-        self._items: deque[QueueItem] = deque()
+        self._items: deque[_Item] = deque()
         self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def put(self, item: QueueItem) -> list[QueueItem]:
+    @property
+    def is_half_full(self) -> bool:
+        """Whether half of its space is taken."""
+        return 2 * len(self._items) >= self._max_items or 2 * self._bytes >= self._max_bytes
+
+    def put(self, item: _Item) -> list[_Item]:
         """Append an event. Return the oldest events that were removed to make space."""
-        removed: list[QueueItem] = []
+        removed: list[_Item] = []
         with self._lock:
             self._items.append(item)
             self._bytes += item.size
@@ -55,7 +84,7 @@ class SendQueue:
                 removed.append(self._pop_oldest())
         return removed
 
-    def offer(self, item: QueueItem) -> bool:
+    def offer(self, item: _Item) -> bool:
         """Append an event if there is space. Return whether it was appended."""
         with self._lock:
             if len(self._items) >= self._max_items or (
@@ -66,18 +95,18 @@ class SendQueue:
             self._bytes += item.size
             return True
 
-    def take(self) -> QueueItem | None:
+    def take(self) -> _Item | None:
         """Remove and return the oldest event; None if the queue is empty."""
         with self._lock:
             return self._pop_oldest() if self._items else None
 
-    def put_back(self, item: QueueItem) -> None:
+    def put_back(self, item: _Item) -> None:
         """Return an event to the front of the queue."""
         with self._lock:
             self._items.appendleft(item)
             self._bytes += item.size
 
-    def _pop_oldest(self) -> QueueItem:
+    def _pop_oldest(self) -> _Item:
         item = self._items.popleft()
         self._bytes -= item.size
         return item

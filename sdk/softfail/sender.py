@@ -13,7 +13,7 @@ from typing import Any
 from softfail.backoff import Backoff
 from softfail.in_flight import InFlight
 from softfail.kafka_connection import abandon_producer, close_producer
-from softfail.send_queue import QueueItem, SendQueue
+from softfail.send_queue import QueueItem, SendQueue, UncheckedItem
 
 _BATCH = 500  # events sent before the thread checks timers and the connection again
 # The thread pauses this long so that a burst accumulates. Otherwise it would compete with the service for the
@@ -48,7 +48,9 @@ class Sender:
         note: Callable[[str, str], None],
     ) -> None:
         self._connect, self._tick_interval_s, self._tick, self._note = connect, tick_interval_s, tick, note
-        self._queue = SendQueue(queue_size, queue_bytes)
+        self._queue: SendQueue[QueueItem] = SendQueue(queue_size, queue_bytes)
+        self._unchecked: SendQueue[UncheckedItem] = SendQueue(queue_size, queue_bytes)
+        self._unchecked_count = self._checked_count = 0  # put, and taken, since the start
         self._in_flight = InFlight(topic, note)
         self._lock = threading.RLock()
         # A signal handler may interrupt its put and call it again, unlike Event.set.
@@ -78,10 +80,36 @@ class Sender:
         if self._close_deadline_s is not None:
             item.dropped("closed", "reported after close")
             return
+        self._append(item)
+        self._wake_up()
+
+    def put_unchecked(self, item: UncheckedItem) -> None:
+        """Queue a response for the safety checks, which run on the background thread. If they are too slow,
+        the oldest responses are sampled without having been checked.
+        """
+        if self._close_deadline_s is not None:
+            self._put_without_check(item)
+            return
+        with self._lock:
+            self._unchecked_count += 1
+        for removed in self._unchecked.put(item):
+            self._note("safety checks left out", "they are slower than the calls, or queue_size is too small")
+            self._put_without_check(removed)
+            self._count_checked()
+        self._wake_up()
+
+    def _put_without_check(self, item: UncheckedItem) -> None:
+        for event in item.events(check=False):
+            self.put(event)
+
+    def _append(self, item: QueueItem) -> None:
         self._in_flight.accept()
         for removed in self._queue.put(item):
             self._in_flight.drop(removed, "queue full", "Kafka is down or slow, or queue_size is too small")
-        self._wake_up()
+
+    def _count_checked(self) -> None:
+        with self._lock:
+            self._checked_count += 1
 
     def offer(self, item: QueueItem, timeout_s: float) -> bool:
         """Queue an event, waiting for space: for callers that may block.
@@ -108,10 +136,18 @@ class Sender:
             False if some were not within the time.
         """
         deadline_s = time.monotonic() + timeout_s
-        target = self._in_flight.accepted_count
+        unchecked = self._unchecked_count
         with self._lock:
             self._flush_count += 1
         try:
+            while (
+                self._checked_count < unchecked
+                and time.monotonic() < deadline_s
+                and not self._stopped.is_set()
+            ):
+                self._wake_up()
+                time.sleep(0.005)
+            target = self._in_flight.accepted_count
             while (
                 self._in_flight.completed_count < target
                 and time.monotonic() < deadline_s
@@ -119,7 +155,7 @@ class Sender:
             ):
                 self._wake_up()
                 time.sleep(0.005)
-            return self._in_flight.completed_count >= target
+            return self._in_flight.completed_count >= target and self._checked_count >= unchecked
         finally:
             with self._lock:
                 self._flush_count -= 1
@@ -152,6 +188,10 @@ class Sender:
             self._wake.put(None)
 
     def _drop_queue(self) -> None:
+        while (unchecked := self._unchecked.take()) is not None:
+            for event in unchecked.events(check=False):
+                self._append(event)
+            self._count_checked()
         while (item := self._queue.take()) is not None:
             self._leftover_count += 1
             self._in_flight.drop(item, "closed", "before Kafka could be reached")
@@ -168,7 +208,24 @@ class Sender:
                 if self._is_past_deadline():  # an error while closing must not keep the process alive
                     self._stopped.set()
 
+    def _check(self) -> None:
+        """Run the safety checks on responses that wait for them, and queue what is to be sent. They go on
+        without Kafka, and wait for events that Kafka can take.
+        """
+        for _ in range(_BATCH):
+            if self._producer is not None and self._queue.is_half_full:
+                return
+            item = self._unchecked.take()
+            if item is None:
+                return
+            try:
+                for event in item.events(check=True):
+                    self._append(event)
+            finally:
+                self._count_checked()
+
     def _run_once(self) -> None:
+        self._check()
         if self._producer is None and time.monotonic() >= self._next_connect_s:
             self._try_to_connect()
         if self._producer is not None:
@@ -179,7 +236,8 @@ class Sender:
         if time.monotonic() >= self._next_tick_s:
             self._next_tick_s = time.monotonic() + self._tick_interval_s
             self._send_meters(last=False)
-        if self._close_deadline_s is not None and (not self._queue or self._is_past_deadline()):
+        waits = self._queue or self._unchecked
+        if self._close_deadline_s is not None and (not waits or self._is_past_deadline()):
             self._finish()
         else:
             self._wait_for_work()
@@ -190,6 +248,8 @@ class Sender:
     def _wait_for_work(self) -> None:
         """Wait for an event, for at most a second or until the next tick."""
         closing = self._close_deadline_s is not None
+        if self._unchecked and not (self._producer is not None and self._queue.is_half_full):
+            return
         if self._queue or closing:
             if self._producer is None or not self._in_flight.has_capacity():
                 time.sleep(0.01 if closing or self._producer else 0.05)
@@ -198,7 +258,7 @@ class Sender:
             return
         self._idle = True
         # Check again after setting the flag: an event that was put in between either saw it or is seen here.
-        if not self._queue:
+        if not self._queue and not self._unchecked:
             with contextlib.suppress(Empty):
                 self._wake.get(timeout=max(0.01, min(1.0, self._next_tick_s - time.monotonic())))
         self._idle = False
