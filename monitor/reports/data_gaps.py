@@ -18,7 +18,7 @@ REASONS = 200  # further templates are counted as OTHER, because producers can c
 OTHER = "(other reasons)"
 
 _RECEIVED_VALUE = re.compile(r", got .*?(?= \(and \d+ more\)$|$)", re.DOTALL)
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
+_QUOTED = re.compile(r"(?:(?<!\w)|(?<=\bb))'[^']*'|\"[^\"]*\"")  # 'x' and b'x'; no apostrophe of a word
 _NUMBER = re.compile(r"(?<![\w\-])-?\d+(?:\.\d+)?")  # not the 8 of UTF-8
 
 
@@ -75,6 +75,10 @@ def sanitized_template(error: str) -> str:
 
     >>> sanitized_template("duration_s: Input should be greater than or equal to 0, got -3.5 (and 1 more)")
     'duration_s: Input should be greater than or equal to # (and # more)'
+    >>> sanitized_template("time: lies 900 s ahead of the broker's clock; set the producer's clock")
+    "time: lies # s ahead of the broker's clock; set the producer's clock"
+    >>> sanitized_template("field 'answer' of the event's body, b'bytes' too")
+    "field '...' of the event's body, b'...' too"
     """
     return sanitize(_NUMBER.sub("#", _QUOTED.sub("'...'", _RECEIVED_VALUE.sub("", error))), 240)
 
