@@ -55,6 +55,14 @@ COMMANDS = {
         "report the windows and pages of a period of the events topic, and how another configuration would"
         " change them",
     ),
+    "compare": Command(
+        "agents.commands.compare",
+        "compare two versions of a feature in the events topic, as `python -m monitor compare` does in files",
+    ),
+    "gate": Command(
+        "agents.commands.gate",
+        "say whether a new version may be promoted, as `python -m monitor gate` does from files",
+    ),
     "golden": Command(
         "agents.commands.golden",
         "as `python -m monitor golden`, with the judges of the configuration and the topic of failure samples",

@@ -1,4 +1,4 @@
-"""``python -m monitor baseline | check | evaluate | golden | judge | replay | report | review``."""
+"""``python -m monitor COMMAND``: the commands that need no Kafka."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ USAGE = """usage: python -m monitor COMMAND ...
 
   baseline pin    write the distributions of a period to a file, as a named reference for drift rules
   check FILE      check a configuration file; print each fault with its path and remedy, and what matches nothing seen
+  compare FILES   compare two versions of a feature: every metric, with intervals that are valid at any time of looking
   evaluate FILES  print the verdicts on each response in NDJSON files
+  gate FILES      whether a new version may be promoted, as an exit code: 0 promote, 1 roll back, 3 cannot tell
   golden          sets of cases that a model must answer well: run them before a release, and fail only if it is worse
   judge calibrate FILES
                   compare the verdicts of a judge with labels of people; write its calibration file
@@ -40,8 +42,12 @@ def _command(name: str) -> Callable[[Sequence[str]], int] | None:
         from monitor.cli.baseline import main as command
     elif name == "check":
         from monitor.cli.check import main as command
+    elif name == "compare":
+        from monitor.cli.compare import main as command
     elif name == "evaluate":
         from monitor.cli.evaluate import main as command
+    elif name == "gate":
+        from monitor.cli.gate import main as command
     elif name == "golden":
         from monitor.cli.golden.main import main as command
     elif name == "judge":

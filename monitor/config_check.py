@@ -56,6 +56,12 @@ def faults_of(config: Config) -> list[str]:
     for index, objective in enumerate(config.objectives):
         if fault := metric_fault(objective.on, names):
             faults.append(f"objectives[{index}].on: {fault}")
+    for index, gate in enumerate(config.gates):
+        faults += [
+            f"gates[{index}].metrics[{number}].metric: {fault}"
+            for number, metric in enumerate(gate.metrics or ())
+            if (fault := metric_fault(metric.metric, names))
+        ]
     for index, drift in enumerate(config.drift):
         faults += [
             f"drift[{index}].on: {fault}"

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from monitor.golden.case_score import CONFIRMED_BY, case_score, score_unit
-from monitor.golden.paired_test import RiseBounds, holm, rise_bounds, sign_flip_p_value, smallest_visible
+from monitor.golden.paired_test import RiseBounds, rise_bounds, sign_flip_p_value, smallest_visible
+from monitor.stats.holm import holm
 
 ALPHA = 0.04
 """Level of the test over all cases. With ``TAG_ALPHA`` the gate errs in at most 5 % of the runs."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from schemas.config.features import Route
+from schemas.config.gates import Gate
 from schemas.config.judges import Judge
 from schemas.config.objectives import Burning
 from schemas.config.rules import Drift, Named, Rule, Watched
@@ -105,3 +106,15 @@ def check_judges(judges: Sequence[Judge], rules: Sequence[Rule]) -> None:
                     f"rules[{index}]: {rule.on} has verdicts of a judge that is not calibrated, which may not page;"
                     f" write severity: warning, or on: evaluator.{judge.name}.fail_rate"
                 )
+
+
+def check_gates(gates: Sequence[Gate]) -> None:
+    """Check that gates have different names.
+
+    Raises:
+        ValueError: two have the same.
+    """
+    names = [gate.name for gate in gates]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"gates: the name {name!r} stands twice; `monitor gate --gate` selects by it")

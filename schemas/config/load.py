@@ -32,6 +32,7 @@ _STAND_INS: dict[str, dict[str, Any]] = {
     "rules": {"name": "invalid", "on": "error_rate", "above": 0.5},
     "drift": {"name": "invalid"},
     "objectives": {"name": "invalid", "on": "pass_rate", "target": 0.5},
+    "gates": {"name": "invalid", "feature": "invalid/invalid"},
 }
 """Valid entries that take the place of invalid ones."""
 _MAY_BE_SECRET = re.compile(

@@ -12,8 +12,16 @@ from pydantic import Field, model_validator
 
 from schemas.config.channels import Channels, Console
 from schemas.config.connections import Http, Kafka
-from schemas.config.consistency import check_judges, check_names, check_pins, check_routes, check_windows
+from schemas.config.consistency import (
+    check_gates,
+    check_judges,
+    check_names,
+    check_pins,
+    check_routes,
+    check_windows,
+)
 from schemas.config.features import ANY_FEATURE, Feature, Route
+from schemas.config.gates import Gate
 from schemas.config.judges import Judge
 from schemas.config.objectives import Burning, Objective
 from schemas.config.rules import DEFAULT_DRIFT, DEFAULT_RULES, Drift, Named, NoData, Rule
@@ -85,6 +93,9 @@ class Config(Part):
     judges: tuple[Judge, ...] = Field(
         (), max_length=50, description="Judges: models that grade a sample of the responses"
     )
+    gates: tuple[Gate, ...] = Field(
+        (), max_length=200, description="Release gates: which versions are compared, by what"
+    )
     default_rules: bool = Field(True, description="Whether the default rules apply")
     no_data: NoData = Field(NoData(), description="The rule on features that send nothing")
     health: Health = Field(Health(), description="Self-health")
@@ -113,6 +124,7 @@ class Config(Part):
         check_routes(self.routes or (), self.channels.names())
         check_pins(self.drift, self.pinned)
         check_judges(self.judges, self.rules)
+        check_gates(self.gates)
         check_windows(self.time.pane, (*self.rules, *self.drift), burn_rates)
         return self
 

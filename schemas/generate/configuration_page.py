@@ -97,6 +97,18 @@ judges:
 rules:
   - {name: grounded, on: evaluator.grounded.fail_rate, above: baseline, severity: error}
 """,
+    "gates": """\
+gates:
+  - name: answer-prompt
+    feature: support-bot/answer
+    by: prompt_version
+    metrics:
+      - {metric: pass_rate, margin: 0.01}
+      - {metric: error_rate}
+      - {metric: duration_s.p90, margin_share: 0.2, critical: false}
+    least_time: 1h
+    least_events: 1000
+""",
     "links": "links: {dashboard: "
     '"https://grafana.example/d/softfail?var-feature={feature}&from={from_ms}&to={to_ms}"}\n',
 }

@@ -11,7 +11,8 @@ from scipy.stats import binomtest
 from monitor.golden.case_score import case_score
 from monitor.golden.comparison import compare
 from monitor.golden.gate import Outcome, decide
-from monitor.golden.paired_test import holm, rise_bounds, sign_flip_p_value, smallest_visible
+from monitor.golden.paired_test import rise_bounds, sign_flip_p_value, smallest_visible
+from monitor.stats.holm import holm
 
 Runs = dict[str, list[bool]]
 

@@ -1,0 +1,1 @@
+"""Reports of a comparison of two versions, and of a release gate."""
