@@ -12,6 +12,7 @@ import msgspec
 
 from monitor.channels.links import with_trace_urls
 from monitor.diagnosis.likely_causes import likely_causes
+from monitor.exported_segments import MAX_EXPORTED_SEGMENTS, count_segments, exported_segments
 from monitor.incidents.episode import Episode
 from monitor.incidents.records import TransitionRecord
 from monitor.ingest.dead_letters import REASONS
@@ -77,6 +78,8 @@ class StatusView:
         for key, feature in partition_state.features.items():
             yield Measure("softfail_missing_events", key, feature.missing)
             yield Measure("softfail_segments", key, len(feature.segments))
+        left_out = max(0, count_segments(partition_state) - MAX_EXPORTED_SEGMENTS)
+        yield Measure("softfail_segments_not_exported", (str(partition),), left_out)
         if partition_state.watermark_us is not None:
             yield Measure("softfail_watermark_seconds", (str(partition),), partition_state.watermark_us / 1e6)
         for key, incidents in partition_state.incidents.items():
@@ -161,10 +164,15 @@ class StatusView:
         edge_us = self._closed_us()
         if edge_us is None:
             return
+        exported = exported_segments(self._partition_state, edge_us - WINDOW_US, edge_us)
         for feature in self._partition_state.features.values():
             all_series: list[tuple[SegmentKey | None, Series]] = [
                 (None, feature),
-                *((key, segment) for key, segment in feature.segments.items() if key != UNLABELLED),
+                *(
+                    (key, segment)
+                    for key, segment in feature.segments.items()
+                    if key != UNLABELLED and (exported is None or (feature.key, key) in exported)
+                ),
             ]
             for segment_key, series in all_series:
                 panes = list(series.window(edge_us - WINDOW_US, edge_us)) or _last_pane(

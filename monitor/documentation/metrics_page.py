@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from monitor.evaluators import EVALUATORS
+from monitor.exported_segments import MAX_EXPORTED_SEGMENTS
 from monitor.ingest.text_format import FORMATS
 from monitor.protocol.metrics import METRICS
 from monitor.windows.metric_definitions import (
@@ -59,15 +60,20 @@ drift:
   - {{name: shifted, on: [output_tokens, finish_reason, output_language, output_format]}}
 ```
 """
-_PROMETHEUS = """\
+_PROMETHEUS = f"""\
 ## Prometheus series
 
 Counters grow from the moment a process takes a partition. Gauges of quality are of the last 5 minutes of event time.
 Example: the pass rate of every feature that is below its promise:
 
 ```promql
-softfail_pass_rate{level="feature"} < 0.97
+softfail_pass_rate{{level="feature"}} < 0.97
 ```
+
+**Many segments.** Series of quality with `level="segment"` are exported for at most {MAX_EXPORTED_SEGMENTS} segments of each
+partition: first those with a firing incident, then the busiest of the last 5 minutes. `softfail_segments_not_exported`
+counts the others. They are measured and read by rules all the same, and their values are in the topic
+`softfail.windows`. The series of a feature are always exported.
 """
 
 

@@ -102,6 +102,11 @@ METRICS: dict[str, Metric] = {
     ),
     "softfail_window_events": Metric("gauge", f"Events measured, {_OVER}", SEGMENT),
     "softfail_segments": Metric("gauge", "Live segments", FEATURE),
+    "softfail_segments_not_exported": Metric(
+        "gauge",
+        "Live segments without series of quality, because their partition has too many",
+        ("partition",),
+    ),
     # judges
     "softfail_judge_results_total": Metric(
         "counter",

@@ -7,6 +7,8 @@ import re
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from monitor.protocol.messages import FileRecord
 from monitor.protocol.metrics import METRICS
 from monitor.watch import Watch
@@ -72,6 +74,33 @@ def test_measures_cover_the_last_five_closed_minutes() -> None:
     assert abs(shown[("softfail_mean", *labels, "duration_s")] - 2.0) < 1e-9
     assert shown[("softfail_received_events_total", "bot", "answer", "production", "response")] == 1000
     assert shown[("softfail_dead_letters_total", "unreadable")] == 1
+
+
+def test_a_partition_exports_its_firing_segments_first_then_the_busiest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("monitor.exported_segments.MAX_EXPORTED_SEGMENTS", 2)
+    monkeypatch.setattr("monitor.status.MAX_EXPORTED_SEGMENTS", 2)
+    watch = watch_of(
+        [
+            *({"model": "busy"} for _ in range(40)),
+            *({"model": "fails", "output": ""} for _ in range(4)),
+            *({"model": "quiet"} for _ in range(6)),
+        ]
+        * 20
+    )
+    watch.advance(int((NINE + timedelta(minutes=17)).timestamp() * 1e6))
+    measures = list(watch.measures())
+    models = {
+        measure.labels[4]
+        for measure in measures
+        if measure.name == "softfail_window_events" and measure.labels[0] == "segment"
+    }
+    assert models == {"fails", "busy"}
+    assert read(watch)["softfail_segments_not_exported", "0"] == 1
+    assert any(
+        measure.name == "softfail_pass_rate" and measure.labels[0] == "feature" for measure in measures
+    )
 
 
 def test_a_rarely_used_feature_shows_its_last_minute() -> None:

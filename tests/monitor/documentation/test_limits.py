@@ -13,6 +13,7 @@ from monitor.evaluators.json_answer import MAX_DEPTH
 from monitor.evaluators.json_schema_check import _MAX_BREADTH, _MAX_PATTERN_CHARS, _MAX_SUBSCHEMAS, _MAX_WORK
 from monitor.evaluators.text_scan import HEAD_CHARS, TAIL_CHARS
 from monitor.evaluators.user_evaluator import UserEvaluatorSettings
+from monitor.exported_segments import MAX_EXPORTED_SEGMENTS
 from monitor.ingest.failure_samples import A_PANE, TEXT_CHARS
 from monitor.normal_form.reasoning import _MAX_TAGS, answer_of
 from monitor.protocol.limits import MAX_AHEAD_US, VALUE_BYTES
@@ -49,6 +50,7 @@ LIMITS = {
     "an odd optional field": (f"{LABEL_CHARS}", "tests/schemas/test_event_decoder.py", "an_odd_optional_field_is_left_out"),
     "segments of a feature": (f"{MAX_SEGMENTS}", WATCH, "segments_above_the_cap"),
     "values of a label": (f"{LEAST_VALUES} among {LEAST_MERGED}", "tests/monitor/windows/test_unrepeated_labels.py", "values_that_never_repeat"),
+    "series of segments at `/metrics`": (f"{MAX_EXPORTED_SEGMENTS} segments", "tests/monitor/test_status.py", "a_partition_exports_its_firing"),
     "features of a partition": ("1,000", "tests/monitor/ingest/test_feature_cap.py", "names_that_never_repeat_open_no_features"),
     "producers of a feature": (f"{MAX_PRODUCERS:,}", "tests/monitor/windows/test_producer_counters.py", "active_producers_do_not"),
     "values of a category": (f"{MAX_NAMES}", "tests/monitor/windows/test_category_metrics.py", "a_window_names_at_most_64"),
