@@ -20,6 +20,7 @@ _TYPE_FIELD = re.compile(
 _MESSAGE_FIELD = re.compile(r"""["'](?:message|error|err_type)["']\s*:\s*["']([^"']{1,200})""")
 _NEGATED = re.compile(r"(?<![a-z0-9])(?:no|non|not|without)_[a-z]+")
 _PARTS = re.compile(r"[,;|\[\](){}]+")
+_LIMIT_WORDS = frozenset({"max", "token", "tokens"})
 _NOTHING = frozenset({"", "none", "null", "nil", "undefined", "n_a", "na"})
 
 
@@ -61,6 +62,8 @@ def finish_of(reason: str) -> Finish:
     ['tool_call', 'tool_call', 'tool_call', 'length']
     >>> finish_of("insufficient_system_resource").value, finish_of("zorp").value
     ('error', 'unknown')
+    >>> finish_of("ERROR_MAX_TOKENS").value, finish_of("rate_limit_error").value
+    ('length', 'error')
     >>> finish_of("aborted").value, finish_of("cancelled_by_provider").value  # by whom
     ('cancelled', 'error')
     """
@@ -102,6 +105,22 @@ def _meaning(name: str) -> Finish:
     known = _BY_NAME.get(name.replace("_", ""))
     if known is not None:
         return known
+    if _is_limit_error(name):
+        return Finish.LENGTH
     words = set(_NEGATED.sub("", name).split("_"))
     kind = next((Finish(kind) for kind, known_words in WORDS if words & known_words), Finish.UNKNOWN)
     return Finish.ERROR if kind is Finish.CANCELLED and words & PROVIDER_WORDS else kind
+
+
+def _is_limit_error(name: str) -> bool:
+    """Return whether a reason says "error" beside a limit of tokens or length: the answer was truncated.
+
+    ``limit_error`` and ``context_error`` also name failed calls, so they stay errors.
+    """
+    words = name.split("_")
+    others = [word for word in words if word not in ("error", "errors", "err")]
+    return (
+        len(others) < len(words)
+        and not _LIMIT_WORDS.isdisjoint(others)
+        and _BY_NAME.get("".join(others)) is Finish.LENGTH
+    )

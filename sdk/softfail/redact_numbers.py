@@ -32,6 +32,8 @@ _SHAPES = bytes(
 ) + bytes([46] * 128)
 """Byte -> ``a`` for a letter, ``0`` for a digit, ``_``, else a dot."""
 _IBAN_SHAPE = b".aa00"
+_SPACED_IBAN_SHAPE = b".aa.00"
+"""A space stands behind the country, which then has capital letters: "DE 89 3704 ..."."""
 _IBAN_REST = re.compile(r"(?:[ .\-\0]{0,3}[A-Za-z0-9]){11,30}")
 _IBAN_BEFORE = re.compile(r"\biban(?:[\s:=#.\"']|is|no|number|code)*\Z")
 _UUID = re.compile("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
@@ -82,13 +84,11 @@ def ibans(plain: str) -> Iterator[Span]:
     word IBAN before it.
     """
     done = 0
-    shapes = b"." + plain.encode("ascii", "replace").translate(_SHAPES)
-    start = -1
-    while (start := shapes.find(_IBAN_SHAPE, start + 1)) >= 0:
+    for start, digits in _iban_starts(plain):
         length = _IBAN_LENGTHS.get(plain[start : start + 2].upper())
         if length is None or start < done:
             continue
-        rest = _IBAN_REST.match(plain, start + 4)
+        rest = _IBAN_REST.match(plain, digits + 2)
         if rest is None:
             continue
         end = _end_of(plain, start, rest.end(), length)
@@ -99,6 +99,21 @@ def ibans(plain: str) -> Iterator[Span]:
         if named or int("".join([str(int(char, 36)) for char in account[4:] + account[:4]])) % 97 == 1:
             done = end
             yield Span(start, end, "<IBAN>")
+
+
+def _iban_starts(plain: str) -> list[tuple[int, int]]:
+    """Return where two letters begin a word, and the two digits behind them, in order."""
+    shapes = b"." + plain.encode("ascii", "replace").translate(_SHAPES)
+    starts, start = [], -1
+    while (start := shapes.find(_IBAN_SHAPE, start + 1)) >= 0:
+        starts.append((start, start + 2))
+    if (start := shapes.find(_SPACED_IBAN_SHAPE)) < 0:
+        return starts
+    while start >= 0:
+        if plain[start + 2] == " " and plain[start : start + 2].isupper():
+            starts.append((start, start + 3))
+        start = shapes.find(_SPACED_IBAN_SHAPE, start + 1)
+    return sorted(starts)
 
 
 def _is_in_uuid(plain: str, start: int, end: int) -> bool:
