@@ -19,10 +19,10 @@ import numpy as np
 
 from benchmarks.markdown_table import print_table
 from monitor.drift.shiryaev_roberts import ShiryaevRoberts
-from monitor.judging.agreement import Matrix
 from monitor.judging.anchors import AnchorHistory, RiseWatch, rise_state
-from monitor.judging.correction import corrected_rate
 from monitor.rules.learned_baseline import RUN_LENGTH
+from monitor.stats.judge_agreement import Matrix
+from monitor.stats.judge_correction import corrected_rate
 
 DAYS, CHANGE_DAY = 14, 10
 BLOCKS = 50  # looks of the judge a day

@@ -26,6 +26,22 @@ class Histogram(Written):
     negative: Histogram | None = None
 
 
+class Corrected(Written):
+    """The true failure rate where a calibrated judge counts failures, with an interval that contains the errors
+    of the judge. To correct a longer window, merge ``classes`` and use ``labels`` and ``judged`` of the newest.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    labels: tuple[int, int, int, int] = Field(
+        description="Answers failed by judge and people, by the judge alone, by people alone, by neither"
+    )
+    judged: tuple[float, float] = Field(
+        description="Effective number of its verdicts since it last changed, and of those *failed*"
+    )
+
+
 class Metric(Written):
     """One metric of a window: a value, and what merges; at feature level also a 95 % interval.
 
@@ -57,6 +73,9 @@ class Metric(Written):
         None, description="Numbers: the size of one unit, 1e-6 for seconds (so sums are whole microseconds)"
     )
     histogram: Histogram | None = None
+    corrected: Corrected | None = Field(
+        None, description="Failure rates by a calibrated judge, at feature level; absent for others"
+    )
 
 
 class Window(Labels):

@@ -74,7 +74,7 @@ FIELDS: dict[str, dict[str, tuple[Any, ...]]] = {
     },
     "evaluation": {
         **_COMMON,
-        **dict.fromkeys(("response_id", "evaluator", "evaluator_version"), ("label",)),
+        **dict.fromkeys(("response_id", "evaluator", "evaluator_version", "judge_labels"), ("label",)),
         "passed": ("flag",),
         "score": ("number", -(10**9), 10**9),
         "reason": ("text",),

@@ -20,7 +20,7 @@ from monitor.protocol.severity import PAGING
 from monitor.references.gaps import close_gap, open_gap
 from monitor.rules import no_data
 from monitor.rules.drift_evidence import NEVER_SEEN
-from monitor.rules.evidence import BaselineEvidence
+from monitor.rules.evidence import BaselineEvidence, ThresholdEvidence
 from monitor.rules.present_figure import Figure, figure_between, present_figure
 from monitor.rules.reading import Reading
 from monitor.state.partition_state import PartitionState
@@ -44,6 +44,7 @@ class AlertEngine:
         self.partition_state = partition_state
         self._changes, self._no_data = ChangeDetector(partition_state), config.no_data
         self._reader = RuleReader(config, partition_state)
+        self.corrections = self._reader.corrections
         self._quiet = QuietSeries(partition_state, self._reader)
         self._silence = self._reader.silence
         rules = (*self._reader.rules, *([self._silence] if self._silence else []))
@@ -240,9 +241,17 @@ class AlertEngine:
         series = feature if segment_key is None else feature.segments[segment_key]
         metric = evidence.metric
         metrics = dict.fromkeys([metric, *(finding.metric for finding in evidence.findings)])
+        correction = None  # a learnt baseline compares a judge with itself
+        if isinstance(evidence, ThresholdEvidence):
+            correction = self.corrections.find(feature.key, metric)
         read = {
             name: present_figure(
-                name, series.window, edge_us, began_us, feature.weights.units(segment_key, name)
+                name,
+                series.window,
+                edge_us,
+                began_us,
+                feature.weights.units(segment_key, name),
+                correction,
             )
             for name in metrics
         }
@@ -259,8 +268,12 @@ class AlertEngine:
         if any(series.window(edge_us - pane_us, edge_us)):
             units = feature.weights.units(segment_key, metric)
             is_back = incident.note_return(
-                lambda start_us, end_us: figure_between(metric, series.window, start_us, end_us, units),
-                lambda start_us, end_us: present_figure(metric, series.window, end_us, start_us, units),
+                lambda start_us, end_us: figure_between(
+                    metric, series.window, start_us, end_us, units, correction
+                ),
+                lambda start_us, end_us: present_figure(
+                    metric, series.window, end_us, start_us, units, correction
+                ),
             )
             if is_back:
                 return AGAIN

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache, partial
+from typing import Any
 
 from monitor.alerts.engine import AlertEngine
 from monitor.alerts.pane_packing import PanePacker
@@ -13,7 +14,7 @@ from monitor.state.partition_state import PartitionState
 from monitor.stats.rate import Rate
 from monitor.windows.feature_series import FeatureState
 from monitor.windows.pane import Pane, merge_panes
-from monitor.windows.record import WindowRecord, complete_metrics, mergeable_metrics
+from monitor.windows.record import WindowRecord, complete_metrics, corrected_metrics, mergeable_metrics
 from monitor.windows.segment_keys import (
     OTHER,
     UNLABELLED,
@@ -139,13 +140,19 @@ class PaneCloser:
         out: Outputs,
     ) -> None:
         feature = self.partition_state.features[feature_key]
-        metrics = mergeable_metrics(pane, partial(feature.weights.units, segment_key))
+        metrics: Mapping[str, Mapping[str, Any]] = mergeable_metrics(
+            pane, partial(feature.weights.units, segment_key)
+        )
+        if segment_key is None:
+            metrics = corrected_metrics(
+                complete_metrics(metrics), self.engine.corrections.metrics(feature_key)
+            )
         record = WindowRecord(
             start=_time(pane.start_us),
             end=_time(pane.start_us + self._pane_us),
             revision=revision,
             events=pane.events,
-            metrics=complete_metrics(metrics) if segment_key is None else metrics,
+            metrics=metrics,
             **segment_labels(feature_key, segment_key),
         )
         key = to_json([*feature_key, segment_to_json(segment_key), record.level, record.start])

@@ -35,6 +35,10 @@ class QuietSeries:
     def __init__(self, partition_state: PartitionState, reader: RuleReader) -> None:
         self._partition_state, self._reader = partition_state, reader
 
+    def _is_corrected(self, rule: Watched, feature: FeatureState) -> bool:
+        """Return whether the true rate decides, and not the counted one, because a judge counts."""
+        return isinstance(rule, Rule) and self._reader.corrections.find(feature.key, rule.on) is not None
+
     def find(self, feature: FeatureState, incidents: Incidents, edge_us: int) -> Callable[[Watched], Quiet]:
         """Return a function that tells which series of a feature a rule need not read at an edge.
 
@@ -48,7 +52,7 @@ class QuietSeries:
         def quiet(rule: Watched) -> Quiet:
             if isinstance(rule, Rule) and rule.is_learnt:
                 series = self._not_risen(feature)
-            elif columns is None:
+            elif columns is None or self._is_corrected(rule, feature):
                 return NOTHING
             elif isinstance(rule, Rule):
                 series = self._below_threshold(rule, feature, columns, edge_us)

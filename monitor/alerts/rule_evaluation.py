@@ -6,6 +6,7 @@ from functools import partial
 
 from monitor.alerts.baseline_store import BaselineStore
 from monitor.alerts.evaluator_versions import EvaluatorVersions, evaluator_of
+from monitor.alerts.judge_corrections import JudgeCorrections
 from monitor.alerts.page_policy import series_name
 from monitor.incidents.incident import Incident
 from monitor.references.gaps import gaps_of
@@ -47,6 +48,7 @@ class RuleReader:
     def __init__(self, config: Config, partition_state: PartitionState) -> None:
         self._config, self._partition_state = config, partition_state
         self.versions = EvaluatorVersions(config, partition_state)
+        self.corrections = JudgeCorrections(config, partition_state)
         self.baselines = BaselineStore(config, partition_state, self.versions)
         self._thresholds = ThresholdResolver(config)
         self._services = ServiceActivity(partition_state.features)
@@ -83,9 +85,10 @@ class RuleReader:
         changed = self.versions.changed(feature.key)
         series = feature if segment_key is None else feature.segments[segment_key]
         since_us, known = changed.get(evaluator_of(rule.on), 0), feature.weights.units(segment_key, rule.on)
+        correction = self.corrections.find(feature.key, rule.on)
         by_calls = segment_key is None and known.any > known.failed > 0
         calls_within = feature.producers.calls_within if by_calls else None
-        return burn_rate.read(rule, series, edge_us, since_us, known, calls_within)
+        return burn_rate.read(rule, series, edge_us, since_us, known, calls_within, correction)
 
     def _read_threshold(
         self,
@@ -103,7 +106,8 @@ class RuleReader:
         since_us = self.versions.cleared_us(feature.key, rule, cleared_us)
         known = feature.weights.units(segment_key, rule.on)
         firing = incident.evidence.value if incident is not None and incident.state == "firing" else None
-        arguments = (since_us, known, firing, incident is None)
+        correction = self.corrections.find(feature.key, rule.on)
+        arguments = (since_us, known, firing, incident is None, correction)
         # meters change a reading without an event, so it is not kept
         by_calls = segment_key is None and known.any > known.failed > 0
         quiet: QuietReading | None = None if by_calls else feature.quiet_readings.get(name)
@@ -124,6 +128,7 @@ class RuleReader:
             firing,
             brief=incident is None,
             calls_within=feature.producers.calls_within if by_calls else None,
+            correction=correction,
         )
         if reading.evidence.window_s > rule.window and not by_calls:
             until_us = unchanged_until_us(rule, feature, segment_key, edge_us, since_us)

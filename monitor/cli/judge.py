@@ -15,9 +15,9 @@ from monitor.backtest.event_files import Files, UnreadableInput
 from monitor.cli.atomic_output import atomic_output
 from monitor.cli.command_line import INVALID, report_unreadable, run_command
 from monitor.config_check import load_checked_config
-from monitor.judging.agreement import Agreement, Matrix, Share, agreement_of
 from monitor.judging.calibration import Comparison, calibration_of, compare
 from monitor.judging.trust import evidence_of, trust_of
+from monitor.stats.judge_agreement import Agreement, Matrix, Share, agreement_of
 from schemas.config.judges import Judge
 from schemas.event_decoder import InvalidEvent, decode
 from schemas.times import microseconds, rfc3339, utc

@@ -23,6 +23,7 @@ from monitor.review.question import InvalidQuestion, make_question
 from monitor.review.sample_file import Sample, numbered
 from monitor.review.stratified_sample import STRATA, StratifiedSample
 from monitor.review.stratum import stratum_of
+from schemas.config.judges import UNCALIBRATED
 from schemas.event_decoder import InvalidEvent, read_event
 from softfail.evaluator_pool import EvaluatorPool
 from softfail.redact import redact
@@ -115,12 +116,16 @@ class _Events:
 
 
 def _verdicts_in_files(options: argparse.Namespace) -> dict[tuple[str, str, str], bool]:
-    """Return the last verdict of an evaluator outside of softfail on each response, from evaluation events."""
+    """Return the last verdict of an evaluator outside of softfail on each response, from evaluation events.
+
+    Verdicts of a judge count under its name also while it is uncalibrated.
+    """
+    names = (options.verdict, options.verdict + UNCALIBRATED)
     reader = argparse.Namespace(files=options.files, since=None, until=None, match=options.match)
     return {
         (event.service, event.feature, event.response_id): event.passed
         for event in _Events(reader).all()
-        if event.kind == "evaluation" and event.evaluator == options.verdict and event.passed is not None
+        if event.kind == "evaluation" and event.evaluator in names and event.passed is not None
     }
 
 

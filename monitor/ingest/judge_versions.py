@@ -1,4 +1,6 @@
-"""Note which identity of a judge its verdicts are of: another identity is another statistic."""
+"""Note which identity of a judge its verdicts are of, because another identity is another statistic, and its labels,
+by which rules correct its rate.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from monitor.ingest.batch import CountGroup
+from monitor.state.partition_contents import JUDGE_LABELS
 from monitor.state.partition_state import PartitionState
+from monitor.stats.judge_correction import read_correction
 
 
 def note_judge_versions(
@@ -34,4 +38,7 @@ def note_judge_versions(
             if identity:
                 since_us = max(since_us, pane.start_us + partition_state.pane_us)
             evaluators[event.evaluator] = event.evaluator_version, since_us
+            partition_state.mark_feature(feature.key)
+        if event.judge_labels and read_correction(event.judge_labels) is not None:
+            evaluators[f"{event.evaluator}{JUDGE_LABELS}"] = event.judge_labels, 0
             partition_state.mark_feature(feature.key)

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from monitor.judging.agreement import Matrix
 from monitor.judging.ledger import WeightedCount
+from monitor.stats.judge_agreement import Matrix
 from schemas.config.judges import Calibration, Judge
 
 _Response = tuple[str, str, str]

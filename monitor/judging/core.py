@@ -34,6 +34,7 @@ from monitor.normal_form.response import call_failed, normal_form
 from monitor.protocol.messages import AsideReason, Outputs, Record
 from monitor.protocol.metrics import Measure
 from monitor.protocol.service import SERVICE
+from monitor.stats.judge_correction import JudgeCorrection
 from monitor.windows.segment_series import LATE_US
 from schemas.config.monitor_config import Config
 from softfail.partitioning import partition_of
@@ -119,7 +120,11 @@ class JudgeCore:
         trust = standing.trust_in(ledger, service, feature, now_us)
         evaluator = standing.judge.name if trust.calibrated else standing.judge.uncalibrated_name
         name = event_id(judge, self.partition, offset)
-        message = evaluation(standing.judge, pending, judgement, evaluator, version, name)
+        correction = None
+        if trust.calibrated:
+            labels = standing.labels_for(ledger, service, feature, now_us)
+            correction = JudgeCorrection(labels, counts.total.effective())
+        message = evaluation(standing.judge, pending, judgement, evaluator, version, name, correction)
         out.add("events", message._replace(partition=self.partition))
         ledger.remember(service, feature, pending.response_id, failed, version)
         ledger.tally("verdict" if trust.calibrated else "verdict/uncalibrated")

@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
-from monitor.judging.agreement import Matrix
 from monitor.judging.anchors import RiseWatch
 from monitor.judging.budget import DAY_US
 from monitor.judging.sampling import HourlyCount
 from monitor.judging.trust import VALID_DAYS
+from monitor.stats.judge_agreement import Matrix
 
 MOST_VERDICTS = 20_000
 """Verdicts of a judge and partition that wait for labels of people; the oldest leave first."""

@@ -13,6 +13,7 @@ from monitor.judging.prompt import shorten
 from monitor.judging.sampling import Stratum
 from monitor.protocol.messages import Message, to_json
 from monitor.protocol.service import SERVICE
+from monitor.stats.judge_correction import JudgeCorrection
 from schemas.config.judges import Judge
 from schemas.times import microseconds, rfc3339
 from softfail.redact import redact
@@ -93,7 +94,13 @@ def event_id(judge: str, partition: int, offset: int, kind: str = "") -> str:
 
 
 def evaluation(
-    judge: Judge, pending: Pending, judgement: Judgement, evaluator: str, version: str, name: str
+    judge: Judge,
+    pending: Pending,
+    judgement: Judgement,
+    evaluator: str,
+    version: str,
+    name: str,
+    correction: JudgeCorrection | None = None,
 ) -> Message:
     """Return the evaluation event of a verdict, with the labels and the probability of its response.
 
@@ -101,6 +108,7 @@ def evaluation(
         evaluator: the judge's name, or that of its verdicts while it is uncalibrated.
         version: identity of the judge.
         name: id of the event.
+        correction: by which workers correct the rate of a calibrated judge.
     """
     record = {
         "kind": "evaluation",
@@ -110,6 +118,7 @@ def evaluation(
         "response_id": pending.response_id,
         "evaluator": evaluator,
         "evaluator_version": version,
+        **({} if correction is None else {"judge_labels": correction.text()}),
         "passed": judge.rubric.passed(judgement.choice),
         "score": judge.rubric.choice_scores[judgement.choice],
         "reason": sanitize(redact(f"{judgement.choice}: {judgement.reason}"), 500),

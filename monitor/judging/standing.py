@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from monitor.delivery.circuit_breaker import CircuitBreaker
-from monitor.judging.agreement import Matrix, Share
 from monitor.judging.anchors import AnchorCheck, AnchorHistory, rise_state
 from monitor.judging.budget import DAY_US, Budget, CostEstimate
-from monitor.judging.correction import corrected_rate
 from monitor.judging.identity import identity
 from monitor.judging.ledger import FeatureLedger, Ledger
 from monitor.judging.limits import AdaptiveLimit
 from monitor.judging.sampling import salt_of
 from monitor.judging.trust import Trust, are_enough, evidence_of, feature_doubt, trust_of
+from monitor.stats.judge_agreement import Matrix, Share
+from monitor.stats.judge_correction import corrected_rate
 from schemas.config.judges import Judge
 from softfail.backoff import Backoff
 

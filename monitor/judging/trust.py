@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from monitor.judging.agreement import Agreement, Matrix, agreement_of, exact_share
+from monitor.stats.judge_agreement import Agreement, Matrix, agreement_of, exact_share
 from schemas.config.judges import Judge
 from schemas.times import microseconds
 

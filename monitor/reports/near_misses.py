@@ -8,6 +8,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from monitor.alerts.judge_corrections import JudgeCorrections
 from monitor.rules import threshold
 from monitor.rules.evidence import Evidence
 from monitor.rules.threshold_resolution import ThresholdResolver
@@ -33,13 +34,14 @@ class NearMisses:
     """The reading closest to a breach, for each threshold rule and feature. Segments are left out."""
 
     def __init__(self, config: Config) -> None:
-        self._thresholds = ThresholdResolver(config)
+        self._config, self._thresholds = config, ThresholdResolver(config)
         self._rules = [rule for rule in config.all_rules() if _is_threshold(rule)]
         self._pane_us = config.time.pane_us
         self.closest: dict[tuple[str, FeatureKey], NearMiss] = {}
 
     def read_rules(self, partition_state: PartitionState, edge_us: int) -> None:
         """Read all threshold rules at a closed pane edge."""
+        corrections = JudgeCorrections(self._config, partition_state)
         for key, feature in partition_state.features.items():
             if feature.active_us + self._pane_us < edge_us:
                 continue  # no new events: every window was read at an earlier edge
@@ -48,11 +50,19 @@ class NearMisses:
                 if fnmatchcase(name, rule.match) and key.environment in (
                     rule.environments or (key.environment,)
                 ):
-                    self._read(rule, key, feature, edge_us)
+                    self._read(rule, key, feature, edge_us, corrections)
 
-    def _read(self, rule: Rule, key: FeatureKey, feature: threshold.Series, edge_us: int) -> None:
+    def _read(
+        self,
+        rule: Rule,
+        key: FeatureKey,
+        feature: threshold.Series,
+        edge_us: int,
+        corrections: JudgeCorrections,
+    ) -> None:
         limit = self._thresholds.resolve(rule, key.service, key.feature)
-        evidence = threshold.read(rule, limit, feature, edge_us).evidence
+        correction = corrections.find(key, rule.on)
+        evidence = threshold.read(rule, limit, feature, edge_us, correction=correction).evidence
         if evidence.n < rule.min_events:
             return
         above, below, low, high = evidence.above, evidence.below, evidence.low, evidence.high

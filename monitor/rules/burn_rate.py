@@ -11,6 +11,7 @@ from monitor.rules.reading import Reading
 from monitor.rules.threshold import WHOLE_EVENTS, CallsWithin, Series, z_of
 from monitor.rules.weighted_sample import weighted_sample_of
 from monitor.stats.estimate import Estimate
+from monitor.stats.judge_correction import JudgeCorrection
 from monitor.stats.sampling_weights import NO_UNITS, Units
 from monitor.stats.share_intervals import clopper_pearson_interval
 from monitor.windows.metric_definitions import SUCCESS_RATES
@@ -26,12 +27,14 @@ def read(
     since_us: int,
     known: Units = NO_UNITS,
     calls_within: CallsWithin | None = None,
+    correction: JudgeCorrection | None = None,
 ) -> Reading:
     """Read a burn rate at a pane edge. It breaches when the long window's whole interval burns too fast and
     the short window's rate does too; it is good when the short window is.
 
     ``since_us``: older panes were counted by another version of the evaluator and are not read.
-    ``known``: the heaviest weights of the series. ``calls_within``: as ``threshold.read`` takes it.
+    ``known``: the heaviest weights of the series. ``calls_within``, ``correction``: as ``threshold.read`` takes
+    them.
     """
     z = z_of(rule.confidence)
     if edge_us - since_us > FINE_RETENTION_US:
@@ -40,8 +43,8 @@ def read(
     long_since_us, short_since_us = (
         max(since_us, edge_us - round(window_s * 1e6)) for window_s in (rule.window, rule.short)
     )
-    long_reader = MetricReader(rule.on).add(series.window(long_since_us, edge_us))
-    short_reader = MetricReader(rule.on).add(series.window(short_since_us, edge_us))
+    long_reader = MetricReader(rule.on, correction).add(series.window(long_since_us, edge_us))
+    short_reader = MetricReader(rule.on, correction).add(series.window(short_since_us, edge_us))
     long_calls, short_calls = (
         None if calls_within is None else calls_within(start_us, edge_us)
         for start_us in (long_since_us, short_since_us)

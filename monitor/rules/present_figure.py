@@ -13,6 +13,7 @@ import msgspec
 from monitor.rules.drift_evidence import shares
 from monitor.rules.evidence import Number, rounded
 from monitor.stats.estimate import NO_ESTIMATE, Estimate
+from monitor.stats.judge_correction import JudgeCorrection
 from monitor.stats.sampling_weights import NO_UNITS, Units
 from monitor.stats.share_intervals import wilson_interval
 from monitor.windows.figure_comparison import FACTOR, LEAST_POINTS, differ, failing_share, is_share
@@ -52,7 +53,12 @@ class Present(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def present_figure(
-    metric: str, panes_of: Panes, edge_us: int, since_us: int, known: Units = NO_UNITS
+    metric: str,
+    panes_of: Panes,
+    edge_us: int,
+    since_us: int,
+    known: Units = NO_UNITS,
+    correction: JudgeCorrection | None = None,
 ) -> Present | None:
     """Read a metric over the shortest window that has 20 events and begins with the fault at the earliest.
 
@@ -62,6 +68,7 @@ def present_figure(
         edge_us: now, a pane edge.
         since_us: where the fault began.
         known: the heaviest weights of a rate.
+        correction: of the judge that counts it.
 
     Returns:
         None for fewer than 5 events, and for what has no value, like texts.
@@ -69,17 +76,22 @@ def present_figure(
     estimate, start_us = NO_ESTIMATE, edge_us
     for length_us in LENGTHS_US:
         start_us = max(edge_us - length_us, since_us)
-        estimate = _estimate(metric, list(panes_of(start_us, edge_us)), start_us, known)
+        estimate = _estimate(metric, list(panes_of(start_us, edge_us)), start_us, known, correction)
         if estimate.n >= ENOUGH or start_us == since_us:
             break
     return _present(metric, estimate, start_us, edge_us)
 
 
 def figure_between(
-    metric: str, panes_of: Panes, start_us: int, end_us: int, known: Units = NO_UNITS
+    metric: str,
+    panes_of: Panes,
+    start_us: int,
+    end_us: int,
+    known: Units = NO_UNITS,
+    correction: JudgeCorrection | None = None,
 ) -> Present | None:
     """Read a metric over [start, end), two pane edges; None as ``present_figure`` says."""
-    estimate = _estimate(metric, list(panes_of(start_us, end_us)), start_us, known)
+    estimate = _estimate(metric, list(panes_of(start_us, end_us)), start_us, known, correction)
     return _present(metric, estimate, start_us, end_us)
 
 
@@ -97,10 +109,14 @@ def _present(metric: str, estimate: Estimate, start_us: int, end_us: int) -> Pre
     return Present(figure=figure, low=estimate.low, high=estimate.high)
 
 
-def _estimate(metric: str, panes: list[Pane], start_us: int, known: Units) -> Estimate:
+def _estimate(
+    metric: str, panes: list[Pane], start_us: int, known: Units, correction: JudgeCorrection | None
+) -> Estimate:
     name, is_category, label = metric.partition("=")
     if not is_category:
-        return MetricReader(metric).add(pane.unpacked() for pane in panes).estimate(Z, known=known)
+        return (
+            MetricReader(metric, correction).add(pane.unpacked() for pane in panes).estimate(Z, known=known)
+        )
     if name not in _ABSENT or not panes:
         return NO_ESTIMATE
     counts, n = shares(name, _ABSENT[name], merge_panes(panes, start_us))

@@ -13,6 +13,7 @@ from monitor.rules.low_traffic import z_of_days
 from monitor.rules.reading import Reading, State
 from monitor.rules.weighted_sample import weighted_sample_of
 from monitor.stats.estimate import NO_ESTIMATE, Estimate
+from monitor.stats.judge_correction import JudgeCorrection
 from monitor.stats.known_calls import Calls
 from monitor.stats.rate import Rate
 from monitor.stats.sampling_weights import NO_UNITS, Units
@@ -93,6 +94,7 @@ def read(
     firing_value: float | None = None,
     brief: bool = False,
     calls_within: CallsWithin | None = None,
+    correction: JudgeCorrection | None = None,
 ) -> Reading:
     """Read a rule at a pane edge, over the shortest window that has enough events.
 
@@ -112,6 +114,7 @@ def read(
         firing_value: the value of the incident that fires, None if none does.
         brief: the evidence is only needed if the rule is breached.
         calls_within: start and end of a window -> how many calls it had, sampled or not, where meters say it.
+        correction: of the judge that counts the metric: the true rate decides.
     """
     if threshold is None:
         return Reading("unknown", no_evidence(rule.on, rule.window))
@@ -119,14 +122,20 @@ def read(
     if edge_us - oldest_us > FINE_RETENTION_US:
         oldest_us = -(-oldest_us // HOUR_US) * HOUR_US  # inwards: the hour around it may hold what is over
     state: State = "unknown"
-    view = _View(rule.window, NO_ESTIMATE, MetricReader(rule.on))
+    view = _View(rule.window, NO_ESTIMATE, MetricReader(rule.on, correction))
     recovered: ThresholdEvidence | None = None
-    for view in _views(rule, series, edge_us, oldest_us, known, history, calls_within):
+    for view in _views(rule, series, edge_us, oldest_us, known, history, calls_within, correction):
         has_enough = view.estimate.n >= rule.min_events * WHOLE_EVENTS
         if has_enough or (rule.is_rate and _state(rule, threshold, view) == "breach"):
             state = _state(rule, threshold, view)
             break
-        if recovered is None and firing_value is not None and _is_back(rule, threshold, view, firing_value):
+        # the odds are those of counts, not of a rate that was corrected
+        if (
+            recovered is None
+            and firing_value is not None
+            and correction is None
+            and _is_back(rule, threshold, view, firing_value)
+        ):
             recovered = _evidence(rule, threshold, view, known)
     else:
         # few events are all that comes in a week; of a younger series it is not known what is usual
@@ -147,11 +156,17 @@ def _views(
     known: Units,
     history: RateHistory | None,
     calls_within: CallsWithin | None,
+    correction: JudgeCorrection | None,
 ) -> Iterator[_View]:
     """Yield the metric over longer and longer windows: the shortest, those that add something to the one
     before, and the longest.
     """
-    z, reader, until_us, estimate = z_of(rule.confidence), MetricReader(rule.on), edge_us, NO_ESTIMATE
+    z, reader, until_us, estimate = (
+        z_of(rule.confidence),
+        MetricReader(rule.on, correction),
+        edge_us,
+        NO_ESTIMATE,
+    )
     longest_s = WEEK_S if history is not None and rule.is_rate else DAY_S
     windows_s = (rule.window, *(step for step in LADDER_S if rule.window < step <= longest_s))
     for window_s in windows_s:

@@ -9,6 +9,9 @@ from monitor.windows.feature_series import FeatureState
 from monitor.windows.segment_keys import FeatureKey, SegmentKey
 from monitor.windows.segment_series import SegmentSeries
 
+JUDGE_LABELS = "#labels"
+"""After the name of a judge, in ``PartitionContents.evaluators``: the labels by which its rate is corrected."""
+
 
 class PartitionContents:
     """Features, incidents and episodes of one partition, initially none.
@@ -21,7 +24,8 @@ class PartitionContents:
         left_out: "field.reason" -> optional fields of events that were left out or cut.
         forwarded: events sent to their own partition.
         unwritten: pane start -> segments with counts that no window has reported.
-        evaluators: evaluator -> its identity, and start of the pane from which it counts.
+        evaluators: evaluator -> its identity, and start of the pane from which it counts. Of judges
+            also their labels (``JUDGE_LABELS``), as their newest verdict states them.
         baselines: segment (None: the whole feature) -> metric -> learned baseline.
     """
 

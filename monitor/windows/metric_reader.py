@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from monitor.stats.estimate import NO_ESTIMATE, Estimate
+from monitor.stats.judge_correction import JudgeCorrection
 from monitor.stats.known_calls import Calls, estimate_of_calls
 from monitor.stats.number_summary import NumberSummary
 from monitor.stats.rate import Rate
@@ -26,6 +27,7 @@ class MetricReader:
     Args:
         metric: as a rule names it: ``pass_rate``, ``evaluator.refusal.fail_rate``, ``duration_s.p90``,
             ``output_tokens.mean``.
+        correction: of a failure rate that a judge counts; estimates are of the true rate then.
 
     >>> pane = Pane(start_us=0)
     >>> pane.rate("error_rate").add(1_000_000, 100, 25)
@@ -33,8 +35,8 @@ class MetricReader:
     (0.25, 100.0)
     """
 
-    def __init__(self, metric: str) -> None:
-        self._metric = metric
+    def __init__(self, metric: str, correction: JudgeCorrection | None = None) -> None:
+        self._metric, self._correction = metric, correction
         self._name, _, self._reading = metric.rpartition(".")
         self._rate: Rate | None = Rate() if metric.endswith("_rate") else None
         self._number = NumberSummary()
@@ -78,9 +80,10 @@ class MetricReader:
         counted or no such metric exists.
         """
         if self._rate is not None:
-            return self._rate.estimate(
+            estimate = self._rate.estimate(
                 z, inverted=self._metric in SUCCESS_RATES, interval=interval, known=known
             )
+            return estimate if self._correction is None else self._correction.corrected(estimate)
         if self._reading == "mean":
             return self._number.mean(z).scaled(unit_of(self._name))
         if (q := quantile_of(self._reading)) is None:
@@ -111,6 +114,8 @@ class MetricReader:
         None if the metric is no rate, or nothing was counted.
         """
         share = None if self._rate is None else self._rate.share_without_heaviest()
+        if share is not None and self._correction is not None:
+            return self._correction.corrected(Estimate(share, 0.0, share, share)).value
         return share if share is None or self._metric not in SUCCESS_RATES else 1 - share
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from monitor.protocol.messages import OutputRecord
 from monitor.stats.estimate import Estimate
 from monitor.stats.exponential_buckets import from_opentelemetry, to_opentelemetry
+from monitor.stats.judge_correction import JudgeCorrection
 from monitor.stats.rate import Rate
 from monitor.stats.sampling_weights import MILLION, NO_UNITS, Units, to_ppm
 from monitor.stats.weighted_values import mean_and_quantiles
@@ -110,6 +111,28 @@ def complete_metrics(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, dict
         else:
             out[name] = {"value": None, "low": None, "high": None, **metric}
     return out
+
+
+def corrected_metrics(
+    metrics: dict[str, dict[str, Any]], corrections: Mapping[str, JudgeCorrection]
+) -> dict[str, dict[str, Any]]:
+    """Add the true failure rate to each metric that a calibrated judge counts.
+
+    ``metrics``: as ``complete_metrics`` returns them. ``corrections``: metric -> correction.
+    """
+    for name, correction in corrections.items():
+        if (metric := metrics.get(name)) is None:
+            continue
+        judged = Estimate(metric["value"], metric["n"], metric["low"], metric["high"])
+        value, _, low, high = correction.corrected(judged)
+        metric["corrected"] = {
+            "value": value,
+            "low": low,
+            "high": high,
+            "labels": list(correction.labels),
+            "judged": list(correction.period),
+        }
+    return metrics
 
 
 def _rate_metric(rate: Rate, known: Units, *, inverted: bool) -> Mapping[str, Any]:

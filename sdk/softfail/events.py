@@ -239,6 +239,11 @@ class Evaluation(Event):
     response_id: Label = Field(description="`event_id` of the response. OTel: gen_ai.response.id")
     evaluator: Label = Field(description="OTel: gen_ai.evaluation.name")
     evaluator_version: OptionalLabel = Field("", description="Version of the evaluator. No OTel attribute")
+    judge_labels: OptionalLabel = Field(
+        "",
+        description="Of a calibrated judge, six numbers with spaces between: answers failed by judge and people, by the"
+        " judge alone, by people alone, by neither; its verdicts, and those of them *failed*. No OTel attribute",
+    )
     passed: bool | None = Field(None, description="OTel: gen_ai.evaluation.score.label, as pass or fail")
     score: Score | None = Field(None, description="OTel: gen_ai.evaluation.score.value")
     reason: str | None = Field(None, description="OTel: gen_ai.evaluation.explanation")

@@ -81,6 +81,7 @@ class EvaluationFields(EventFields, total=False):
     response_id: str | None
     evaluator: str | None
     evaluator_version: str | None
+    judge_labels: str | None
     passed: bool | None
     score: float | None
     reason: str | None

@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from monitor.judging.agreement import Share, agreement_of
 from monitor.judging.calibration import compare
 from monitor.reports.plot_panels import Panel
 from monitor.reports.report_text import figure, place
@@ -15,6 +14,7 @@ from monitor.reports.weekly.changes import Change, changes
 from monitor.reports.weekly.layers import LayerRow, layer_rows
 from monitor.reports.weekly.new_inputs import NewInputs, find_new_inputs
 from monitor.reports.weekly.week import Feature, Week
+from monitor.stats.judge_agreement import Share, agreement_of
 from monitor.wording.incident_text import clock
 from schemas.config.judges import Judge
 from schemas.times import utc

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from monitor.judging.agreement import Matrix
 from monitor.judging.ledger import MOST_FEATURES, MOST_VERDICTS, Ledger
+from monitor.stats.judge_agreement import Matrix
 
 DAY_US = 86_400_000_000
 NOW_US = 20_000 * DAY_US

@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from monitor.judging.agreement import Matrix, agreement_of, cohen_kappa, random_agreement
 from monitor.judging.anchors import AnchorCheck, AnchorHistory, RiseWatch, rise_state
-from monitor.judging.correction import corrected_rate
 from monitor.judging.ledger import Ledger
 from monitor.judging.standing import Standing
 from monitor.judging.trust import Evidence, evidence_of, feature_doubt, trust_of
+from monitor.stats.judge_agreement import Matrix, agreement_of, cohen_kappa, random_agreement
+from monitor.stats.judge_correction import corrected_rate
 from schemas.config.judges import Calibration, Judge
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
