@@ -149,7 +149,7 @@ class _FilteredSearch:
     def __call__(self, data: bytes) -> Sequence[int]:
         """Return the indices of the patterns that occur."""
         occurring = [self._always_numbers[index] for index in self._always(data) or ()]
-        for group in self._filter(data) or ():
+        for group in self._filter(b" %b " % data) or ():
             search, numbers = self._groups[group]
             if matches := search(data):
                 occurring += [numbers[index] for index in matches]

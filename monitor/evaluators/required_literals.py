@@ -27,15 +27,18 @@ _ELEMENT = re.compile(
 _REPETITION = re.compile(r"(?:[*+?]|\{(\d+)(,?)(\d*)\})[?+]?")
 _SMALL_CLASS = re.compile(r"\[(?:\\[.\-\]\[^]|[^\^\\\]-]){1,12}\]")
 _SPACES = re.compile(r"\[(?:\\pZ|\\s|\\t|[ *_\n]){2,}\]|\\s| ")
+_LETTERS = re.compile(r"\[(?:a-z|A-Z|0-9|_){1,4}\]")
 _NO_ASCII = re.compile(r"\\x\{(?:[89A-Fa-f][0-9A-Fa-f]|[0-9A-Fa-f]{3,})\}|[^\x00-\x7f]")
 _NO_ASCII_CLASS = re.compile(rf"\[(?:(?:{_NO_ASCII.pattern})-?)+\]")
 _NO_WIDTH = frozenset({"^", "$", "\\A", "\\z", "\\B"})
 _SINGLE = frozenset({"\\b", "\\s", "\\n", "\\t"})
+_CLASS = re.compile(r"\[[^\]]*\]")
+_NO_WORD = "[^0-9A-Za-z_]"
 
 _MOST_STRINGS = 400  # of a set of literals
 _MOST_OPTIONAL = 12
 _LEAST_WEIGHT = 1.2
-_ENOUGH = 8.0  # weight at which a literal is cut
+_ENOUGH = 10.0  # weight at which a literal is cut
 _PER_LITERAL = 0.02
 
 _FREQUENT = {
@@ -73,7 +76,10 @@ _EMPTY: frozenset[Literal] = frozenset({()})
 
 
 def required_literals(pattern: str, *, ascii_only: bool = False) -> frozenset[str] | None:
-    """Return RE2 patterns of short literals; each match of the pattern contains one of them.
+    """Return RE2 patterns of short literals; one of them occurs in each text in which the pattern occurs.
+
+    The text is searched with a space before and behind it: a word boundary becomes a character that is not of a
+    word, because RE2 builds many more states for boundaries.
 
     Args:
         pattern: valid in RE2; flags may stand at its beginning.
@@ -83,7 +89,7 @@ def required_literals(pattern: str, *, ascii_only: bool = False) -> frozenset[st
         The literals, without the flags; None if the pattern has none; empty if nothing matches.
 
     >>> sorted(required_literals(r"\\b(?:can(?:no|')t|unable) to (?:\\w+ ){0,3}?(?:do|be)\\b"))
-    ["\\\\bcan't to", '\\\\bcannot to', '\\\\bunable to']
+    ["[^0-9A-Za-z_]can't to ", '[^0-9A-Za-z_]cannot to ', '[^0-9A-Za-z_]unable to ']
     """
     flags = _FLAGS.match(pattern)
     reader = _Reader(pattern[flags.end() if flags else 0 :], ascii_only)
@@ -93,8 +99,15 @@ def required_literals(pattern: str, *, ascii_only: bool = False) -> frozenset[st
         if not candidates:
             return None
         chosen |= candidates[0]
-    texts = {"".join(_cut(literal)) for literal in chosen}
-    return frozenset(text for text in texts if not any(other != text and other in text for other in texts))
+    texts = {"".join(_without_boundaries(_cut(literal), ascii_only)) for literal in chosen}
+    return frozenset(
+        text for text in texts if not any(other != text and _is_part(other, text) for other in texts)
+    )
+
+
+def _is_part(other: str, text: str) -> bool:
+    """Return whether a literal is a part of another: ``Za`` is none of ``[A-Za-z]``."""
+    return other in (text if "[" in other else _CLASS.sub("\0", text))
 
 
 class _Reader:
@@ -171,7 +184,7 @@ def _element(element: str) -> _Part:
     if element == "." or (element[0] == "\\" and element[1].isalnum() and element not in _SINGLE):
         return _Part(frozenset({(element,)})) if element.startswith("\\x") else _UNKNOWN
     if element[0] == "[" and not any(
-        form.fullmatch(element) for form in (_SMALL_CLASS, _SPACES, _NO_ASCII_CLASS)
+        form.fullmatch(element) for form in (_SMALL_CLASS, _SPACES, _LETTERS, _NO_ASCII_CLASS)
     ):
         return _UNKNOWN
     return _Part(frozenset({(element,)}))
@@ -222,20 +235,53 @@ def _weight(literal: Literal) -> float:
 def _element_weight(element: str) -> float:
     if element == "\\b" or _SPACES.match(element):
         return 0.25
+    if _LETTERS.fullmatch(element):
+        return 0.3
     if element.startswith("["):
         return 1.3 if _NO_ASCII_CLASS.fullmatch(element) else 0.7
     return 1.0 if element.isascii() and element.isalnum() else 1.5
 
 
 def _cut(literal: Literal) -> Literal:
-    """Cut a literal where it is long enough; white space at its ends goes, too."""
+    """Cut a literal where it is long enough; white space at its ends goes, but for one that must follow."""
     weight, end = 0.0, 0
     while end < len(literal) and weight < _ENOUGH:
         weight += _element_weight(literal[end])
         end += 1
     literal = literal[:end]
-    while literal and _SPACES.match(literal[-1]):
+    while literal and (spaces := _SPACES.match(literal[-1])):
+        if len(literal) > 1 and literal[-1][spaces.end() :] in ("", "+", "+?"):
+            literal = (*literal[:-1], spaces[0])
+            break
         literal = literal[:-1]
     while literal and _SPACES.match(literal[0]):
         literal = literal[1:]
     return literal
+
+
+def _without_boundaries(literal: Literal, ascii_only: bool) -> Literal:
+    """Replace a word boundary before the first or behind the last letter by a character that is not of a word.
+
+    Other boundaries are left out, so the literal occurs more often.
+    """
+    last = len(literal) - 1
+    return tuple(
+        _NO_WORD if element == "\\b" else element
+        for index, element in enumerate(literal)
+        if element != "\\b"
+        or (index == 0 < last and _is_letter(literal[1], ascii_only))
+        or (index == last > 0 and _is_letter(literal[last - 1], ascii_only))
+    )
+
+
+def _is_letter(element: str, ascii_only: bool) -> bool:
+    """Return whether an element takes only one letter or digit of a word.
+
+    In texts beyond ASCII, K and S in any case also take the Kelvin sign and the long s, which are not of a word.
+    """
+    return (
+        len(element) == 1
+        and element.isascii()
+        and element.isalnum()
+        and (ascii_only or element not in "kKsS")
+    )

@@ -62,7 +62,8 @@ def test_nearly_every_pattern_has_literals_that_it_requires() -> None:
     [
         ("(?i)abc+d", {"ab"}),
         ("(?:abc|xyz)?def", {"def", "abcdef", "xyzdef"}),
-        (r"\w+ly helping", {"ly helpin"}),
+        (r"\w+ly helping", {"ly helping"}),
+        (r"als\s+\w", {r"als\s"}),
         ("(?:abc)*", None),
         (r"abc|\d+", None),
         (r"[^.]*abcd[^.]*", {"abcd"}),
@@ -72,6 +73,12 @@ def test_nearly_every_pattern_has_literals_that_it_requires() -> None:
 def test_literals_of_a_pattern(pattern: str, literals: set[str] | None) -> None:
     found = required_literals(pattern)
     assert found == (None if literals is None else _shortest(literals))
+
+
+def test_a_boundary_beside_a_letter_is_a_character_that_is_not_of_a_word() -> None:
+    assert required_literals(r"Za|\bfoo") == {"Za", "[^0-9A-Za-z_]foo"}
+    assert required_literals(r"\bask\b") == {"[^0-9A-Za-z_]ask"}  # (?i)k also takes the Kelvin sign
+    assert required_literals(r"\bask\b", ascii_only=True) == {"[^0-9A-Za-z_]ask[^0-9A-Za-z_]"}
 
 
 def _shortest(literals: set[str]) -> set[str]:
