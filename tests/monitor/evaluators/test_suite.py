@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import random
 from types import SimpleNamespace
 
 import msgspec
@@ -15,7 +16,7 @@ from monitor.evaluators.interface import Evaluator
 from monitor.evaluators.label_cache import MAX_COMBINATIONS
 from monitor.evaluators.re2_patterns import search_set
 from monitor.evaluators.suite import DEFAULT_EVALUATORS, Suite, suite_for
-from monitor.evaluators.text_scan import text_to_scan
+from monitor.evaluators.text_scan import HEAD_CHARS, TAIL_CHARS, text_to_scan
 from monitor.evaluators.verdict import PASSED, State, Verdict
 from schemas.event_decoder import decode
 from tests.tiers import examples
@@ -340,9 +341,10 @@ def test_the_suite_of_a_feature_follows_its_configuration():
 
 
 def test_only_head_and_tail_of_a_long_text_are_read(response):
+    draw = random.Random(1)
+    words = " ".join("".join(draw.choices("abdeiklnorst", k=draw.randrange(3, 9))) for _ in range(4_000))
     refusing = response(output="I can't help with that. " + "Do not steal. It is wrong and illegal. " * 3000)
-    ending = response(output="word " * 20_000 + "<|im_end|>")
     assert SUITE.judge(refusing)[SUITE.names.index("refusal")].state is State.FAILED
-    assert SUITE.judge(ending)[SUITE.names.index("known_failure")].state is State.FAILED
-    middle = response(output="word " * 20_000 + "<|im_end|>" + "word " * 2_000)
-    assert SUITE.judge(middle)[SUITE.names.index("known_failure")].state is State.PASSED
+    for output in (f"{words} <|im_end|>", f"<|im_end|> {words}"):
+        assert SUITE.judge(response(output=output))[SUITE.names.index("known_failure")].state is State.FAILED
+    assert text_to_scan(words) == f"{words[:HEAD_CHARS]}\n{words[-TAIL_CHARS:]}"
