@@ -180,6 +180,8 @@ def _import(_: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     print_status(sample, labels, options.width, sys.stderr if options.output is None else sys.stdout)
     if options.output is not None:
         print(
-            f"\n{len(events):,} events in {options.output}; send them: python -m softfail publish {options.output}"
+            f"\n{len(events):,} events in {options.output}; send them: python -m softfail publish {options.output}\n"
+            "or compare a judge with them: python -m monitor judge calibrate EVENTS"
+            f" {options.output} --config softfail.yaml"
         )
     return report_unreadable(len(labels.faults))
