@@ -39,12 +39,12 @@ from tests.durability.hostile_hour.hostile_http import HostileHttp
 from tests.durability.hostile_hour.memory import MemoryObserver
 from tests.durability.hostile_hour.plan import FAILURE_MIN, failures_of
 from tests.durability.hostile_hour.traffic import CALLS_A_MINUTE, FLOOD, HEALTHY, LABELS, Traffic
-from tests.durability.hostile_hour.worker import CORES
+from tests.durability.hostile_hour.worker import CORES, CORES_S, PARTITIONS
 from tests.durability.real_time import ROUTING_KEY, Receiver, publish_history, receiver
 from tests.durability.soak.workers import Workers
 
 ROOT = Path(__file__).parents[3]
-PREFIX, PARTITIONS = "softfail", 16
+PREFIX = "softfail"
 WARM_MIN = 90.0  # healthy traffic before the run
 WARM_S = 60.0  # to publish and to read it
 # of a worker: 200, 80 kB for each of 5,000 features of one event, 100 for a bomb (docs/operations.md, Sizing)
@@ -200,7 +200,7 @@ class Run:
         if self.memory.peak_mb["worker"] > MOST_MB:
             yield f"a worker took {self.memory.peak_mb['worker']:.0f} MB, more than {MOST_MB:.0f}"
         if (cores := self._most_cores()) > PARTITIONS:
-            yield f"a worker had {cores} cores of {PARTITIONS} partitions in memory"
+            yield f"a worker had {cores} cores of {PARTITIONS} partitions in memory for {CORES_S:g} s"
         for http in self.https:
             wrong = {
                 f"{name} {status}": number

@@ -9,6 +9,8 @@ from __future__ import annotations
 from agents.process.supervisor import supervise
 
 CORES, CORES_S = "cores in memory: ", 5.0
+LOOKS = 5  # in that time
+PARTITIONS = 16
 KILL, HANG = b'{"poison": "kill"}', b'{"poison": "hang"}'
 
 
@@ -35,7 +37,12 @@ def add_poison() -> None:
 
 
 def log_cores() -> None:
-    """Log every few seconds how many cores of partitions are in memory, those that were released among them."""
+    """Log every few seconds the least number of cores of partitions that were in memory since the last line,
+    those that were released among them; if they are too many, what refers to them, too.
+
+    A core is in memory for a moment after its release, while a task that used it ends.
+    """
+    import gc
     import threading
     import time
     import weakref
@@ -52,8 +59,15 @@ def log_cores() -> None:
 
     def log() -> None:
         while True:
-            time.sleep(CORES_S)
-            print(f"{CORES}{len(cores)}", flush=True)
+            counts = []
+            for _ in range(LOOKS):
+                time.sleep(CORES_S / LOOKS)
+                counts.append(len(cores))
+            print(f"{CORES}{min(counts)}", flush=True)
+            if min(counts) > PARTITIONS:
+                for core in list(cores):
+                    holders = [repr(holder)[:160] for holder in gc.get_referrers(core)]
+                    print(f"held by {holders}", flush=True)
 
     Watch.__init__ = noted  # type: ignore[method-assign]
     threading.Thread(target=log, daemon=True).start()
