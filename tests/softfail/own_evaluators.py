@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -100,7 +101,18 @@ def _write_everywhere() -> bool:
     return True
 
 
+def _read_input() -> bool:
+    return sys.stdin.read() == "" and os.read(0, 1) == b""
+
+
+def _ignore_sigterm() -> bool:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return _hold_interpreter()
+
+
 _ACTIONS: dict[str, Any] = {
+    "read input": _read_input,
+    "ignore SIGTERM": _ignore_sigterm,
     "sleep": _sleep,
     "hold": _hold_interpreter,
     "raise": _raise,

@@ -57,6 +57,7 @@ def test_a_class_and_a_function_are_described_and_evaluate(pool):
     [
         ("sleep", "error", "took more than 1.5 s"),
         ("hold", "error", "took more than 1.5 s"),
+        ("ignore SIGTERM", "error", "took more than 1.5 s"),
         ("raise", "error", "ValueError: no such answer"),
         ("awkward", "error", "_Awkward: its text cannot be read"),
         ("exit", "error", "SystemExit: 3"),
@@ -80,10 +81,25 @@ def test_a_class_and_a_function_are_described_and_evaluate(pool):
 def test_a_response_at_which_an_evaluator_misbehaves_has_its_own_verdict_and_its_neighbours_theirs(
     pool, text, state, reason
 ):
-    spec = HURRIED if text in ("sleep", "hold") else BAD
+    spec = HURRIED if text in ("sleep", "hold", "ignore SIGTERM") else BAD
     verdicts = states(pool, spec, ["a", "b", text, "c", *"defghijklmnopqrstuvwxyz"])
     assert (verdicts[2].state, verdicts[2].reason) == (state, reason)
     assert {verdict.state for verdict in verdicts[:2] + verdicts[3:]} == {"passed"}
+
+
+def test_an_evaluator_that_reads_its_standard_input_gets_nothing_of_the_worker():
+    reader, writer = os.pipe()
+    before = os.dup(0)
+    os.write(writer, b"for the worker\n")
+    os.dup2(reader, 0)
+    try:
+        with EvaluatorPool() as pool:
+            assert states(pool, HURRIED, ["read input"]) == [Verdict("passed", "", None)]
+        assert os.read(reader, 100) == b"for the worker\n"
+    finally:
+        os.dup2(before, 0)
+        for descriptor in (before, reader, writer):
+            os.close(descriptor)
 
 
 def test_a_process_that_writes_into_its_results_is_replaced(pool):

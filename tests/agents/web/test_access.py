@@ -157,7 +157,19 @@ def test_the_link_sets_a_cookie_that_opens_the_page_and_hides_the_token(realisti
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:6066", "127.0.0.1.evil.example", "[", "10.0.0.7"]
+    "host",
+    [
+        "evil.example",
+        "evil.example:6066",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "127.0.0.1@evil.example",
+        "0.0.0.0",
+        "[::]",
+        "[::ffff:10.0.0.7]:6066",
+        "[",
+        "10.0.0.7",
+    ],
 )
 @pytest.mark.parametrize("http", [Http(port=0), Http(port=0, token="none")], ids=["generated", "none"])
 def test_without_a_token_of_the_configuration_another_host_name_is_refused_on_every_route(

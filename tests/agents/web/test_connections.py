@@ -59,6 +59,52 @@ def test_probes_are_answered_beside_more_half_sent_requests_than_connections(rea
     assert asyncio.run(run()) == [200, 200, 200]
 
 
+def test_a_connection_that_was_answered_is_closed_after_those_that_wait_longer(realistic_worker):
+    ask = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+    async def run():
+        async with serving(realistic_worker()) as web:
+            reader, writer = await connect(web, ask)  # the oldest of all
+            half = [await connect(web) for _ in range(19)]
+            answers = []
+            for _ in range(2):
+                answers.append(await reader.readuntil(b"\r\n\r\n"))
+                await reader.readexactly(_length(answers[-1]))
+                writer.write(ask)
+            half.append(await connect(web))
+            answers.append(await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10))
+            await asyncio.wait_for(asyncio.gather(half[0][0].read(), return_exceptions=True), 10)
+            for _, each in half:
+                each.close()
+            return answers
+
+    assert [answer.split()[1] for answer in asyncio.run(run())] == [b"200"] * 3
+
+
+def _length(header):
+    return int(header.lower().partition(b"content-length:")[2].split()[0])
+
+
+def test_a_request_that_is_being_handled_is_not_closed_for_those_that_wait(fake_worker):
+    begin = (
+        b"POST /api/silences HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 2\r\n\r\n{"
+    )
+
+    async def run():
+        async with serving(fake_worker(), kafka=Kafka()) as web:
+            reader, writer = await connect(web, begin)
+            half = [await connect(web) for _ in range(40)]
+            assert (await answer_of(web))[0] == 200
+            writer.write(b"}")
+            answer = await asyncio.wait_for(reader.readuntil(b"\r\n"), 10)
+            for _, each in half:
+                each.close()
+            return answer
+
+    assert asyncio.run(run()).split()[1] == b"400"  # match: is missing
+
+
 def test_a_half_sent_request_is_closed_after_its_time(realistic_worker, monkeypatch):
     monkeypatch.setattr(connections, "IDLE_S", 0.2)
 

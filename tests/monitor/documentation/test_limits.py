@@ -14,6 +14,7 @@ from monitor.evaluators.json_schema_check import _MAX_BREADTH, _MAX_PATTERN_CHAR
 from monitor.evaluators.text_scan import HEAD_CHARS, TAIL_CHARS
 from monitor.evaluators.user_evaluator import UserEvaluatorSettings
 from monitor.exported_segments import MAX_EXPORTED_SEGMENTS
+from monitor.ingest.dead_letters import TEXT_BYTES
 from monitor.ingest.failure_samples import A_PANE, TEXT_CHARS
 from monitor.normal_form.reasoning import _MAX_TAGS, answer_of
 from monitor.protocol.limits import MAX_AHEAD_US, VALUE_BYTES
@@ -46,7 +47,7 @@ LIMITS = {
     "a batch of records": ("32 MiB", "tests/agents/kafka/test_decompression.py", "a_batch_beyond_the_limit"),
     "time of an event, ahead": (f"{MAX_AHEAD_US // 60_000_000} minutes", HERE, "an_event_too_far_ahead"),
     "time of an event, late": (f"{FINE_RETENTION_US // 3_600_000_000} h", WATCH, "every_event_is_in_a_window_expired"),
-    "`sample_probability`": ("0.0001", "tests/monitor/alerts/test_sampling_designs.py", "an_event_of_implausible"),
+    "`sample_probability`": ("0.0001", HERE, "an_event_that_stands_for_more_than_ten_thousand"),
     "an odd optional field": (f"{LABEL_CHARS}", "tests/schemas/test_event_decoder.py", "an_odd_optional_field_is_left_out"),
     "segments of a feature": (f"{MAX_SEGMENTS}", WATCH, "segments_above_the_cap"),
     "values of a label": (f"{LEAST_VALUES} among {LEAST_MERGED}", "tests/monitor/windows/test_unrepeated_labels.py", "values_that_never_repeat"),
@@ -115,6 +116,20 @@ def test_a_dead_letter_of_a_long_value_has_its_beginning_and_its_size():
     (letter,) = letters_of(b"[" + b"x" * 200_000)
     assert letter["size"] == 200_001
     assert len(str(letter["value"])) <= VALUE_BYTES * 4 // 3 + 4
+
+
+def test_a_dead_letter_has_the_beginning_of_a_long_key_and_of_long_headers():
+    record = FileRecord(b"[", key=b"k" * 100_000, headers=[("trace", b"\xff" * 100_000)])
+    out = Watch(QUIET).apply([record])
+    (letter,) = [json.loads(message.value) for topic, message in out.order if topic == "deadletter"]
+    assert letter["key"] == "k" * TEXT_BYTES
+    assert letter["headers"] == [["trace", "\\xff" * TEXT_BYTES]]
+
+
+def test_an_event_that_stands_for_more_than_ten_thousand_calls_is_a_dead_letter():
+    assert letters_of(event(0, sample_probability=0.0001)) == []
+    (letter,) = letters_of(event(0, sample_probability=0.000099))
+    assert letter["field"] == "sample_probability"
 
 
 def test_ten_samples_of_a_pane_are_written():

@@ -41,6 +41,17 @@ def test_names_that_never_repeat_open_no_features_beyond_the_cap(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_names_of_events_that_come_too_late_open_no_features_beyond_the_cap(name):
+    watch = watch_of("feature", MAX_FEATURES)
+    watch.apply([FileRecord(event(4 * 3600, feature="n0", event_id="now"), 10_000)])
+    late = [event(1, event_id=f"late {number}", **{name: f"late{number}"}) for number in range(BEYOND)]
+    watch.apply([FileRecord(value, 20_000 + offset) for offset, value in enumerate(late)])
+    features = watch.partition_state.features
+    assert len(features) <= MAX_FEATURES + MAX_OTHERS + 1
+    assert sum(state.expired for key, state in features.items() if key[:2] == (OTHER, OTHER)) == BEYOND
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_cap_does_not_depend_on_bundles(name):
     whole, single = watch_of(name, MAX_FEATURES + BEYOND), watch_of(name, MAX_FEATURES + BEYOND, bundle=100)
     assert whole.partition_state.features.keys() == single.partition_state.features.keys()

@@ -48,6 +48,14 @@ def faults(folder: Path, text: str, **environment: str) -> list[str]:
     return raised.value.faults
 
 
+def test_a_schema_file_without_an_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("schemas.config.load.MAX_SCHEMA_BYTES", 1 << 20)
+    (tmp_path / "answer.json").write_bytes(b'{"type": "object"}' + b" " * (1 << 20))
+    text = "features: [{match: a/b, evaluators: [{json_schema: {file: answer.json}}]}]"
+    (fault,) = faults(tmp_path, text)
+    assert fault == "features[0].evaluators[0].file: answer.json is not JSON: it has more than 1 MiB"
+
+
 def test_an_empty_and_a_missing_file_give_the_defaults(tmp_path: Path) -> None:
     assert load(write_config(tmp_path, ""), {}) == load(None, {}) == Config()
     assert [rule.name for rule in Config().all_rules()] == [
