@@ -959,4 +959,62 @@ REMOVALS = (
             "tests/monitor/delivery/test_alert_records.py::test_a_record_that_is_nested_too_deep_is_unreadable_at_every_depth",
         ),
     ),
+    Removal(
+        "whoever-was-answered-waits-anew",
+        "limits",
+        "agents/web/connections.py",
+        "self._since[handler] = self._since.pop(handler)",
+        "pass",
+        (
+            "tests/agents/web/test_connections.py::test_a_connection_that_was_answered_is_closed_after_those_that_wait_longer",
+        ),
+    ),
+    Removal(
+        "a-request-that-is-handled-is-not-closed",
+        "limits",
+        "agents/web/connections.py",
+        "return handler._current_request is None and not handler._request_in_progress",
+        "return True",
+        (
+            "tests/agents/web/test_connections.py::test_a_request_that_is_being_handled_is_not_closed_for_those_that_wait",
+        ),
+    ),
+    Removal(
+        "an-evaluator-has-no-standard-input",
+        "limits",
+        "sdk/softfail/evaluator_process.py",
+        "stdin=subprocess.DEVNULL,",
+        "",
+        (
+            "tests/softfail/test_evaluator_pool.py::test_an_evaluator_that_reads_its_standard_input_gets_nothing_of_the_worker",
+        ),
+    ),
+    Removal(
+        "a-schema-file-is-bounded",
+        "limits",
+        "schemas/config/load.py",
+        "read_bounded(folder / file, MAX_SCHEMA_BYTES)",
+        "(folder / file).read_text()",
+        ("tests/schemas/config/test_load.py::test_a_schema_file_without_an_end_is_refused",),
+    ),
+    Removal(
+        "features-of-late-events-are-capped",
+        "limits",
+        "monitor/ingest/ingestor.py",
+        "self._cap.other(key.environment) if is_new else key",
+        "key",
+        (
+            "tests/monitor/ingest/test_feature_cap.py::test_names_of_events_that_come_too_late_open_no_features_beyond_the_cap",
+        ),
+    ),
+    Removal(
+        "a-dead-letter-has-short-keys-and-headers",
+        "limits",
+        "monitor/ingest/dead_letters.py",
+        "data[:TEXT_BYTES]",
+        "data",
+        (
+            "tests/monitor/documentation/test_limits.py::test_a_dead_letter_has_the_beginning_of_a_long_key_and_of_long_headers",
+        ),
+    ),
 )
