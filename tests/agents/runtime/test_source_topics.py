@@ -45,6 +45,12 @@ def test_a_source_that_is_another_topic_is_a_fault(now, words):
     assert (fault is None) if words is None else (fault is not None and words in fault)
 
 
+def test_the_state_of_a_topic_states_its_id_where_the_broker_keeps_one():
+    sources = SourceTopics(BEFORE | {"t.old": TopicIdentity("", 4)})
+    assert sources.facts(EVENTS) == {"topic_id": "id-1"}
+    assert sources.facts("t.old") == sources.facts("t.unknown") == {}
+
+
 def test_a_deleted_topic_makes_the_worker_unready_until_it_is_there_again():
     sources = SourceTopics(BEFORE)
     sources.observe({ALERTS: BEFORE[ALERTS]})

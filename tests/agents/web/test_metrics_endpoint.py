@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from agents.runtime.backend import WriteResult
 from agents.web.metrics_endpoint import exposition
 from monitor.protocol.metrics import METRICS, Measure
 
@@ -51,6 +52,15 @@ def test_each_metric_has_its_type_and_help(fake_worker, fake_core, part, every_m
         for family in parse_text(body.decode())
     }
     assert described == {name: (metric.kind, metric.help) for name, metric in METRICS.items()}
+
+
+def test_records_above_their_limit_are_counted_by_checkpoint(fake_worker):
+    worker = fake_worker()
+    worker.counters.count_checkpoint(("t.events", 0), WriteResult(1_000_000, oversized=2, large=3), 0.1)
+    worker.counters.count_checkpoint(("t.events", 1), WriteResult(10, oversized=0, large=1), 0.1)
+    samples = _samples(_scrape(worker)[0])
+    assert samples["softfail_oversized_outputs_total", ()] == 2
+    assert samples["softfail_oversized_state_records_total", ()] == 4
 
 
 def test_measures_of_equal_name_and_labels_are_summed_over_partitions(fake_worker, fake_core, part):
