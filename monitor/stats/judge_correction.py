@@ -71,7 +71,7 @@ class JudgeCorrection(NamedTuple):
 
         >>> correction = JudgeCorrection(Matrix(180, 220, 3, 397), (20_000.0, 1060.0))
         >>> [round(x, 3) for x in correction.corrected(Estimate(0.053, 20_000.0, 0.045, 0.062))]
-        [0.031, 20000.0, 0.017, 0.066]
+        [0.031, 20000.0, 0.013, 0.072]
         """
         if estimate.value is None or not self.labels.n:
             return NO_ESTIMATE

@@ -18,6 +18,7 @@ from monitor.evaluators.re2_patterns import search_set
 from monitor.evaluators.suite import DEFAULT_EVALUATORS, Suite, suite_for
 from monitor.evaluators.text_scan import HEAD_CHARS, TAIL_CHARS, text_to_scan
 from monitor.evaluators.verdict import PASSED, State, Verdict
+from monitor.normal_form.response import normal_form
 from schemas.event_decoder import decode
 from tests.tiers import examples
 
@@ -138,6 +139,7 @@ def asked_one_by_one(evaluators, event):
     """Return the verdict of each evaluator by itself, with the patterns found by RE2's own search: no set, no
     cache.
     """
+    event = normal_form(event)
     text = text_to_scan(event.output) if event.output and not event.error_type else ""
     return tuple(
         evaluator(
@@ -152,7 +154,7 @@ def asked_one_by_one(evaluators, event):
 @given(many=st.lists(events, max_size=8))
 def test_judging_a_batch_equals_judging_each_event_with_each_evaluator(response, configured, many):
     suite, evaluators = TOGETHER[configured]
-    run = [response(**fields) for fields in many]
+    run = [*(response(**fields) for fields in many), response(finish_reason="timeout")]
     judged = suite.judge_all(run)
     one_by_one = [asked_one_by_one(evaluators, event) for event in run]
     assert [suite.judge(event) for event in run] == one_by_one
