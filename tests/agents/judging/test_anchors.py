@@ -29,7 +29,7 @@ def clock(monkeypatch):
 
 
 async def until(condition, process):
-    for _ in range(20_000):
+    for _ in range(60_000):  # a minute at least, on a busy machine
         process.partition.end, process.partition.end_seen = process.partition.position, float("inf")
         if condition():
             return
