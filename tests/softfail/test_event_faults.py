@@ -62,3 +62,12 @@ def test_no_more_than_five_faults_are_named_and_a_value_is_cut() -> None:
 
 def test_the_doctests_pass() -> None:
     assert doctest.testmod(event_faults).failed == 0
+
+
+def test_a_quote_has_no_half_of_a_card_number_behind_a_long_secret() -> None:
+    begin, end = "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----"
+    body = "A" * (event_faults._QUOTED_CHARS - len(f"'{begin}{end} 4111 1111"))
+    value = f"{begin}{body}{end} 4111 1111 1111 1111" + " x" * 100
+    assert len(value) > event_faults._QUOTED_CHARS
+    assert "4111" not in fault({**BASE, "time": value})
+    assert "4111" not in event_faults.quote_value(value)
