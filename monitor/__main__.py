@@ -15,6 +15,7 @@ USAGE = """usage: python -m monitor COMMAND ...
   golden          sets of cases that a model must answer well: run them before a release, and fail only if it is worse
   judge calibrate FILES
                   compare the verdicts of a judge with labels of people; write its calibration file
+  plan            say how many calls and days a comparison of two versions needs
   replay FILES    run the rules over files of events; report the episodes that they would have opened, as text or as
                   a page with plots, and how another configuration would change them
   report weekly   write a page: what moved this week, new inputs, cost, trust in judges, what to review
@@ -52,6 +53,8 @@ def _command(name: str) -> Callable[[Sequence[str]], int] | None:
         from monitor.cli.golden.main import main as command
     elif name == "judge":
         from monitor.cli.judge import main as command
+    elif name == "plan":
+        from monitor.cli.plan import main as command
     elif name == "replay":
         from monitor.cli.replay import main as command
     elif name == "report":

@@ -22,7 +22,7 @@ def log_e_difference(
     failures_b: npt.ArrayLike,
     n_a: npt.ArrayLike,
     failures_a: npt.ArrayLike,
-    difference: float = 0.0,
+    difference: npt.ArrayLike = 0.0,
 ) -> Floats:
     """Return ln of the e-value against the rate of b exceeding that of a by ``difference``.
 
@@ -31,22 +31,22 @@ def log_e_difference(
     Args:
         n_b, failures_b, n_a, failures_a: counts of both arms, not necessarily whole; evaluated elementwise. Where an
             arm has no events, the e-value is 1.
-        difference: above -1, below 1.
+        difference: above -1, below 1; elementwise, too.
 
     Source: Wasserman, Ramdas, Balakrishnan, PNAS 117 (2020), a mixture over the likeliest of the null.
 
     >>> [round(float(log_e_difference(1000, 70, 5000, 150, d)), 2) for d in (0.0, 0.04)]
     [8.85, -7.02]
     """
-    n1, f1, n0, f0 = np.broadcast_arrays(
-        *(np.asarray(count, float) for count in (n_b, failures_b, n_a, failures_a))
+    n1, f1, n0, f0, gap = np.broadcast_arrays(
+        *(np.asarray(value, float) for value in (n_b, failures_b, n_a, failures_a, difference))
     )
     known = (n1 > 0) & (n0 > 0)
-    if difference == 0:
+    if not gap.any():
         likeliest = _likelihood(n1 + n0, f1 + f0, _share(f1 + f0, n1 + n0))
     else:
-        p0 = _likeliest_rate(n1, f1, n0, f0, difference)
-        likeliest = _likelihood(n1, f1, p0 + difference) + _likelihood(n0, f0, p0)
+        p0 = _likeliest_rate(n1, f1, n0, f0, gap)
+        likeliest = _likelihood(n1, f1, p0 + gap) + _likelihood(n0, f0, p0)
     return np.where(known, _log_mixture(n1, f1, n0, f0) - likeliest, 0.0)
 
 
@@ -74,13 +74,12 @@ def _likelihood(n: Floats, failures: Floats, p: Floats) -> Floats:
     return np.asarray(xlogy(failures, p) + xlog1py(n - failures, -p), float)
 
 
-def _likeliest_rate(n1: Floats, f1: Floats, n0: Floats, f0: Floats, difference: float) -> Floats:
+def _likeliest_rate(n1: Floats, f1: Floats, n0: Floats, f0: Floats, gap: Floats) -> Floats:
     """Return the likeliest rate of a if that of b exceeds it by ``difference``, by halving: the slope falls."""
-    low = np.full(n1.shape, max(0.0, -difference))
-    high = np.full(n1.shape, min(1.0, 1.0 - difference))
+    low, high = np.maximum(0.0, -gap), np.minimum(1.0, 1.0 - gap)
     for _ in range(_HALVINGS):
         p0 = (low + high) / 2
-        p1 = p0 + difference
+        p1 = p0 + gap
         with np.errstate(divide="ignore", invalid="ignore"):
             slope = f1 / p1 - (n1 - f1) / (1 - p1) + f0 / p0 - (n0 - f0) / (1 - p0)
         rises = slope > 0
