@@ -161,7 +161,8 @@ def table(streams: int, seed: int) -> None:
         for rates in RATES:
             draw = np.random.default_rng((seed, DESIGNS.index(design), RATES.index(rates)))
             looks = np.stack([stream(draw, design, rates) for _ in range(streams)])
-            log_e = log_e_difference(*np.moveaxis(looks, 2, 0), rates[1] - rates[0])
+            n_b, f_b, n_a, f_a = np.moveaxis(looks, 2, 0)
+            log_e = log_e_difference(n_b, f_b, n_a, f_a, rates[1] - rates[0])
             worst = log_e.max(1)
             last = looks[:, -1]
             ends = np.median(last[:, 0]), np.median(last[:, 2])

@@ -15,7 +15,7 @@ from monitor.evaluators.suite import Suite
 from monitor.windows.metric_definitions import quantile_of, unit_of
 from schemas.config.gates import Gate
 
-LOOKS = 48
+LOOKS = 32
 """Earlier times at which the gate is asked, at most."""
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Generic, NamedTuple, TypeVar
 
-from monitor.compare.arm import CellKey, class_sizes, weighted_size
+from monitor.compare.arm import CellKey, weighted_size
 from monitor.stats.category_counts import CategoryCounts
 from monitor.stats.number_summary import NumberSummary
 from monitor.stats.rate import Rate
@@ -52,13 +52,13 @@ def pair_cells(a: Mapping[CellKey, S], b: Mapping[CellKey, S], length_us: int = 
 
     Source: Mantel, Haenszel, JNCI 22 (1959), the weights n_a n_b / (n_a + n_b).
     """
-    heaviest_a, heaviest_b = _heaviest(a.values()), _heaviest(b.values())
-    is_weighted = _has_several_weights(a.values()) or _has_several_weights(b.values())
+    weights_a, weights_b = _weight_classes(a.values()), _weight_classes(b.values())
+    is_weighted = len(weights_a) > 1 or len(weights_b) > 1
     pairs: list[Pair[S]] = []
     for _, keys in groupby(sorted({*a, *b}, key=_stratum_first), key=lambda key: key.stratum):
         cells = _cells(list(keys), length_us)
         if is_weighted and length_us != WHOLE:
-            least = (HEAVY_EVENTS * heaviest_a, HEAVY_EVENTS * heaviest_b)
+            least = HEAVY_EVENTS * MILLION / min(weights_a), HEAVY_EVENTS * MILLION / min(weights_b)
             cells = _merged(cells, a, b, least)
         for cell in cells:
             of_a, of_b = _sum(a, cell), _sum(b, cell)
@@ -113,9 +113,6 @@ def _sum(arm: Mapping[CellKey, S], cell: Sequence[CellKey]) -> S | None:
     return total
 
 
-def _heaviest(statistics: Iterable[S]) -> float:
-    return max((MILLION / ppm for statistic in statistics for ppm in class_sizes(statistic)), default=1.0)
-
-
-def _has_several_weights(statistics: Iterable[S]) -> bool:
-    return len({ppm for statistic in statistics for ppm in class_sizes(statistic)}) > 1
+def _weight_classes(statistics: Iterable[S]) -> set[int]:
+    """Return the sampling probabilities that occur or are known of, in millionths; that of a plain event without any."""
+    return set().union(*(statistic.classes for statistic in statistics)) or {MILLION}
