@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 
-def print_table(head: list[str], rows: list[list[str]]) -> None:
+
+def print_table(head: list[str], rows: Iterable[list[str]]) -> None:
     """Print a Markdown table, one row at a time."""
     print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
     for row in rows:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -154,30 +155,19 @@ def stream(draw: np.random.Generator, design: Design, rates: tuple[float, float]
     return looks
 
 
-def table(streams: int, seed: int) -> None:
-    """Print how often some look misses the true difference, and the width at the end."""
-    rows = []
+def rows_of(streams: int, seed: int) -> Iterator[list[str]]:
+    """Yield how often some look misses the true difference, and the sizes at the end, of each design."""
     for design in DESIGNS:
         for rates in RATES:
             draw = np.random.default_rng((seed, DESIGNS.index(design), RATES.index(rates)))
             looks = np.stack([stream(draw, design, rates) for _ in range(streams)])
             n_b, f_b, n_a, f_a = np.moveaxis(looks, 2, 0)
-            log_e = log_e_difference(n_b, f_b, n_a, f_a, rates[1] - rates[0])
-            worst = log_e.max(1)
+            worst = log_e_difference(n_b, f_b, n_a, f_a, rates[1] - rates[0]).max(1)
             last = looks[:, -1]
             ends = np.median(last[:, 0]), np.median(last[:, 2])
             misses = [f"{100 * (worst >= math.log(1 / alpha)).mean():.1f} %" for alpha in ALPHAS]
-            rows.append(
-                [design.name, f"{rates[0]:.0%}, {rates[1]:.0%}", *misses, *(f"{end:,.0f}" for end in ends)]
-            )
-    head = [
-        "kept",
-        "failures of a, b",
-        *(f"missed at {alpha}" for alpha in ALPHAS),
-        "n of b at the end",
-        "n of a",
-    ]
-    print_table(head, rows)
+            shares = ", ".join(f"{100 * rate:g} %" for rate in rates)
+            yield [design.name, shares, *misses, *(f"{end:,.0f}" for end in ends)]
 
 
 def main() -> None:
@@ -188,7 +178,14 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    table(options.streams, options.seed)
+    head = [
+        "kept",
+        "failures of a, b",
+        *(f"missed at {alpha}" for alpha in ALPHAS),
+        "n of b at the end",
+        "n of a",
+    ]
+    print_table(head, rows_of(options.streams, options.seed))
 
 
 if __name__ == "__main__":
