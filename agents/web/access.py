@@ -14,8 +14,8 @@ import binascii
 import hashlib
 import hmac
 import json
+import re
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
@@ -61,6 +61,8 @@ class Access(NamedTuple):
         return f"{url}?token={self.token.get_secret_value()}"
 
 
+_HOST = re.compile(r"(?:(?P<name>[A-Za-z0-9.-]+)|\[(?P<address>[0-9A-Fa-f:.]+)\])(?::[0-9]{1,5})?")
+
 EVERYBODY_HERE = Access()
 """Everybody on this machine."""
 
@@ -103,15 +105,18 @@ def guard(access: Access) -> Middleware:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a `Host` header names loopback.
+    """Return whether a `Host` header names loopback: a name or an address, and a port if it has one.
 
     >>> [is_loopback(host) for host in ("127.0.0.1:6066", "[::1]:6066", "localhost", "evil.example:6066", "[")]
     [True, True, True, False, False]
+    >>> [is_loopback(host) for host in ("[::1].evil.example", "evil.example@127.0.0.1", "localhost:evil.example")]
+    [False, False, False]
     """
-    try:
-        return Http.model_construct(host=urlsplit(f"//{host}").hostname or "").is_loopback
-    except ValueError:
-        return False
+    match = _HOST.fullmatch(host)
+    return (
+        match is not None
+        and Http.model_construct(host=(match["name"] or match["address"]).lower()).is_loopback
+    )
 
 
 def _cookie_name(request: web.Request) -> str:
