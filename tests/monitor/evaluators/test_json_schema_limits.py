@@ -234,3 +234,21 @@ def test_the_places_of_a_schema_with_many_references_are_not_compiled(count, rea
     defs["end"] = {"$anchor": f"x{count}", "type": "string"}
     content = {"$defs": defs, "$ref": f"#x{count - 2}"}
     assert verdict(response, schema(content), '{"l": {"l": 3}}').reason.startswith(reason)
+
+
+def test_the_place_of_a_violation_is_read_to_a_hundred_levels_and_no_further_in_a_long_answer(response):
+    content = {**_NODE, "$defs": {"node": {"properties": {"l": _NODE}, "type": ["object", "null"]}}}
+    deep, short = nested(300, "1"), nested(5, "1")
+    assert verdict(response, schema(content), short).reason.startswith("$.l.l.l.l.l:")
+    assert verdict(response, schema(content), deep).reason.partition(":")[0].count(".l") < 110
+    long = f'{{"text": "{"x" * 1_900_000}", "l": {short}}}'
+    assert verdict(response, schema(content), long).reason.partition(":")[0].count(".l") < 5
+
+
+def test_a_path_of_more_than_two_hundred_keys_is_refused():
+    content = {}
+    for _ in range(101):
+        content = {"properties": {"a": content}}
+    with pytest.raises(ValueError, match="nested too deeply: more than 200 keys"):
+        SchemaValidator(content)
+    SchemaValidator(content["properties"]["a"])
