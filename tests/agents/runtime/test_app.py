@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+from agents.kafka.topic_ids import TopicIdentity
 from agents.process import exits
 from agents.runtime import app
+from agents.runtime.source_topics import SourceTopics
 from schemas.config.monitor_config import Config
 
 
@@ -36,6 +38,18 @@ def test_faust_has_no_tables_and_no_web_server_and_crashes_instead_of_acknowledg
     assert list(worker.store.agents) == ["p.events"]
     assert not worker.ready
     assert worker.healthy
+
+
+def test_a_worker_whose_topic_was_deleted_is_not_ready_until_it_is_back(counting):
+    worker = app.Worker(config(prefix="p"), [counting.CountingAgent()])
+    topic = {"p.events": TopicIdentity("a", 4)}
+    worker._connected = worker.store.assigned = True
+    worker.store.sources = SourceTopics(topic)
+    assert worker.ready
+    worker.store.sources.observe({})
+    assert (worker.ready, worker.missing_topics) == (False, ("p.events",))
+    worker.store.sources.observe(topic)
+    assert worker.ready
 
 
 def test_a_crash_of_faust_restarts_the_process(counting, ends, ended):
