@@ -28,25 +28,7 @@ def main(argv: Sequence[str]) -> int:
     Returns:
         Exit code: 0; 2 if an option or a file cannot be used.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m monitor plan",
-        description="Say how many calls and days a comparison needs. Files of past events give baseline, calls a day and"
-        " the likeness of the calls of a session.",
-    )
-    parser.add_argument("files", nargs="*", metavar="FILE", help="past NDJSON events, plain or gzip")
-    parser.add_argument("--feature", metavar="SERVICE/FEATURE", help="the feature in the files")
-    parser.add_argument("--metric", default="pass_rate", metavar="RATE", help="default: pass_rate")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="softfail.yaml with the evaluators")
-    parser.add_argument("--baseline", type=float, metavar="SHARE", help="share of good calls, like 0.95")
-    parser.add_argument(
-        "--detect", type=float, required=True, metavar="SHARE", help="the fall to see: 0.02 is two points"
-    )
-    parser.add_argument("--share", type=float, default=0.5, help="of the calls for the new version (0.5)")
-    parser.add_argument("--alpha", type=float, default=0.05, help="probability of a false alarm (0.05)")
-    parser.add_argument("--calls-a-day", type=float, metavar="N", help="of the feature")
-    parser.add_argument("--session", type=float, metavar="CALLS", help="calls of a session")
-    parser.add_argument("--rho", type=float, default=0.1, help="correlation of the calls of a session (0.1)")
-    parser.add_argument("--format", choices=("table", "json"), default="table")
+    parser = _parser()
     options = parser.parse_args(argv)
     if options.files and not options.feature:
         parser.error("--feature: is missing; name the feature in the files, as SERVICE/FEATURE")
@@ -84,6 +66,29 @@ def main(argv: Sequence[str]) -> int:
         return 0
 
     return run_command(work)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m monitor plan",
+        description="Say how many calls and days a comparison needs. Files of past events give baseline, calls a day and"
+        " the likeness of the calls of a session.",
+    )
+    parser.add_argument("files", nargs="*", metavar="FILE", help="past NDJSON events, plain or gzip")
+    parser.add_argument("--feature", metavar="SERVICE/FEATURE", help="the feature in the files")
+    parser.add_argument("--metric", default="pass_rate", metavar="RATE", help="default: pass_rate")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="softfail.yaml with the evaluators")
+    parser.add_argument("--baseline", type=float, metavar="SHARE", help="share of good calls, like 0.95")
+    parser.add_argument(
+        "--detect", type=float, required=True, metavar="SHARE", help="the fall to see: 0.02 is two points"
+    )
+    parser.add_argument("--share", type=float, default=0.5, help="of the calls for the new version (0.5)")
+    parser.add_argument("--alpha", type=float, default=0.05, help="probability of a false alarm (0.05)")
+    parser.add_argument("--calls-a-day", type=float, metavar="N", help="of the feature")
+    parser.add_argument("--session", type=float, metavar="CALLS", help="calls of a session")
+    parser.add_argument("--rho", type=float, default=0.1, help="correlation of the calls of a session (0.1)")
+    parser.add_argument("--format", choices=("table", "json"), default="table")
+    return parser
 
 
 def lines(plan: Plan, baseline: float, detect: float, share: float) -> list[str]:
